@@ -1,0 +1,37 @@
+# `make demo` and `make test` work on a machine with nothing but Python 3.11 (or 3.12) and make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
+BIN := .venv/bin
+STUDY ?= demo
+
+.PHONY: setup demo test check bench clean
+
+setup: .venv/.installed
+
+# uv, because plain pip may pick a CPU-only torch that torchaudio cannot load.
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 13) else "spoofsweep needs Python 3.11 or 3.12; set PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	touch $@
+
+# A real sweep on the sample corpus, then ten evaluation files judged by its champion.
+demo: setup
+	$(BIN)/spoofsweep sweep $(STUDY)
+	$(BIN)/spoofsweep detect --sample 10 --study $(STUDY)
+
+test: check
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python benchmarks/sweep_overhead.py
+
+clean:
+	rm -rf .venv results/studies results/shards results/mlflow.db results/mlartifacts
