@@ -1,0 +1,1 @@
+"""Corpus to shards: protocols, decoding, conversion, augmentation, features, shard format."""

@@ -1,0 +1,41 @@
+"""Corpus parsers: one file a layout, and the registry that finds them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cluster.errors import SpoofsweepError
+from data_prep.config import CorpusConfig
+from data_prep.corpora import asvspoof5, asvspoof2019, csv_manifest
+from data_prep.utterance import Corpus
+
+PARSERS: dict[str, Callable[[Path], Corpus]] = {
+    "asvspoof2019-la": asvspoof2019.read_la,
+    "asvspoof2019-pa": asvspoof2019.read_pa,
+    "asvspoof5": asvspoof5.read,
+    "csv": csv_manifest.read,
+}
+
+
+def read_corpus(config: CorpusConfig, base: Path) -> Corpus:
+    """Parse the corpus that ``config`` names; a relative root starts at ``base``.
+
+    Raises:
+        SpoofsweepError: the root or a protocol is missing, or protocol lines are malformed (all are named together).
+    """
+    root = expand_path(config.root, base)
+    if not root.exists():
+        raise SpoofsweepError("the corpus root must exist", root, "correct corpus.root in the study file")
+    return PARSERS[config.layout](root)
+
+
+def expand_path(text: str, base: Path) -> Path:
+    """``text`` with ``~``, ``$VAR`` and ``${VAR}`` expanded, absolute, relative to ``base``.
+
+    Raises:
+        SpoofsweepError: a variable is not set.
+    """
+    expanded = os.path.expanduser(os.path.expandvars(text))
+    if "$" in expanded:
+        raise SpoofsweepError("every variable in a path must be set", text, "export the variable or write the path out")
+    return Path(os.path.abspath(base / expanded))

@@ -1,0 +1,88 @@
+"""What preparation shows on the terminal."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from data_prep.shards import ShardSet
+from data_prep.utterance import SPLITS
+from data_prep.validation import Counts
+
+_REASONS_SHOWN = 5
+
+
+class _AudioRate(ProgressColumn):
+    """Hours of audio done in a second of time, from the task's fields ``audio_s`` and elapsed time."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.elapsed or 0.0
+        rate = task.fields["audio_s"] / 3600 / elapsed if elapsed else 0.0
+        return Text(f"{rate:.2f} h audio/s", style="progress.data.speed")
+
+
+def prep_progress(console: Console, visible: bool) -> Progress:
+    """A progress bar over utterances; its task needs the field ``audio_s``, seconds of audio done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        _AudioRate(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not visible,
+    )
+
+
+def print_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """One line a warning."""
+    for warning in warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
+
+
+def counts_table(counts: Counts) -> Table:
+    """Utterances by split, label and attack."""
+    table = Table("split", "label", "attack", title="Utterances")
+    table.add_column("count", justify="right")
+    for (split, label, attack), number in counts.items():
+        table.add_row(split, label, attack, f"{number:,}")
+    return table
+
+
+def shard_table(shards: ShardSet) -> Table:
+    """What each split of a shard set holds."""
+    table = Table("split", title=f"Shard set {shards.shard_set_id}")
+    for column in ("bona fide", "spoof", "views", "hours"):
+        table.add_column(column, justify="right")
+    for split in (name for name in SPLITS if name in shards.manifest.splits):
+        summary = shards.manifest.splits[split]
+        table.add_row(
+            split, f"{summary.bonafide:,}", f"{summary.spoof:,}", f"{summary.num_views:,}", f"{summary.hours:.2f}"
+        )
+    return table
+
+
+def print_rejected(console: Console, shards: ShardSet) -> None:
+    """How many utterances were set aside, the first reasons, and where all of them stand."""
+    if not shards.rejected:
+        return
+    console.print(f"{len(shards.rejected)} utterances rejected, listed in {shards.folder / 'rejected.jsonl'}:")
+    for one in shards.rejected[:_REASONS_SHOWN]:
+        console.print(f"  {escape(one['utterance_id'])}: {escape(one['reason'])}", highlight=False)
+    if len(shards.rejected) > _REASONS_SHOWN:
+        console.print("  ...")
+
+
+def print_summary(console: Console, shards: ShardSet, seconds: float) -> None:
+    """What a preparation made, and how fast."""
+    hours = sum(summary.hours for summary in shards.manifest.splits.values())
+    console.print(shard_table(shards))
+    print_rejected(console, shards)
+    console.print(f"Shards in {shards.folder}", highlight=False)
+    console.print(
+        f"{hours:.2f} h of audio in {seconds:.1f} s: {hours * 3600 / seconds:,.0f}x real time", highlight=False
+    )

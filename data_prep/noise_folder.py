@@ -1,0 +1,37 @@
+"""The folder of recorded noise: which files it holds, and the identity that they give to a configuration."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from cluster.errors import SpoofsweepError
+from data_prep.config import AugmentationConfig
+from data_prep.corpora import expand_path
+from data_prep.corpora.protocol import AUDIO_SUFFIXES
+
+
+def list_noises(config: AugmentationConfig, base: Path) -> tuple[Path, ...]:
+    """Audio files of ``config.noise.folder`` and below, sorted; none if no folder is set or noise is never drawn.
+
+    Raises:
+        SpoofsweepError: the folder is missing or holds no audio.
+    """
+    if config.noise.folder is None or config.num_views == 0 or config.noise.probability == 0.0:
+        return ()
+    folder = expand_path(config.noise.folder, base)
+    # os.walk with followlinks, since rglob of Python 3.11 passes over linked folders
+    found = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
+    noises = tuple(sorted(path for path in found if path.suffix.lower() in AUDIO_SUFFIXES))
+    if not noises:
+        raise SpoofsweepError("the noise folder must hold audio files", folder, "correct augmentation.noise.folder")
+    return noises
+
+
+def with_content_identity(config: AugmentationConfig, noises: tuple[Path, ...]) -> AugmentationConfig:
+    """``config`` with the noise folder's place replaced by a hash of its files' names and sizes."""
+    if not noises:
+        return config.model_copy(update={"noise": config.noise.model_copy(update={"folder": None})})
+    parent = Path(os.path.commonpath([path.parent for path in noises]))
+    facts = "\n".join(f"{path.relative_to(parent)}\0{path.stat().st_size}" for path in noises)
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+    return config.model_copy(update={"noise": config.noise.model_copy(update={"folder": f"sha256:{digest}"})})

@@ -1,0 +1,146 @@
+"""Whether a corpus can carry a study: faults that stop it, doubts that are told, and the counts behind them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cluster.errors import SpoofsweepError
+from data_prep.config import CorpusConfig
+from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
+
+MISSING_SHARE_LIMIT = 0.2
+"""A split that lacks a larger share of its files is an incomplete copy, not a corpus with gaps."""
+_SHOWN = 5
+Counts = dict[tuple[str, str, str], int]
+"""Utterances by (split, label, attack)."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An utterance that was set aside."""
+
+    utterance_id: str
+    split: str
+    file: str
+    """Path relative to the corpus root."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class CorpusReport:
+    """What ``validate`` found."""
+
+    usable: tuple[Utterance, ...]
+    """Without identical duplicates and missing files, in protocol order."""
+    rejected: tuple[Rejection, ...]
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    counts: Counts
+    """Of the usable utterances."""
+
+    def check(self) -> None:
+        """Raise SpoofsweepError if there are errors."""
+        if self.errors:
+            listed = "".join(f"\n  - {error}" for error in self.errors)
+            raise SpoofsweepError(
+                f"the corpus must be sound, but:{listed}\n", remedy="mend the corpus or its protocols"
+            )
+
+
+def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
+    """Check a corpus; never raises, see :meth:`CorpusReport.check`."""
+    errors: list[str] = []
+    warnings: list[str] = []
+    distinct = _without_duplicates(corpus.utterances, errors, warnings)
+    present, rejected = _without_missing(corpus, distinct, errors, warnings)
+    for fault in class_faults(present):
+        errors.append(fault)
+    if not any(utterance.split == "eval" for utterance in distinct):
+        warnings.append("split eval is empty: finalists cannot be evaluated")
+    shared = _shared_speakers(present)
+    if shared:
+        (warnings if config.allow_shared_speakers else errors).append(
+            shared + ("" if config.allow_shared_speakers else " (corpus.allow_shared_speakers = true accepts this)")
+        )
+    seen = _attacks(present, "dev")
+    if seen and seen <= _attacks(present, "train"):
+        warnings.append(f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks")
+    return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present))
+
+
+def count(utterances: Iterable[Utterance]) -> Counts:
+    """Utterances by (split, label, attack)."""
+    return dict(Counter((u.split, u.label, u.attack) for u in utterances))
+
+
+def class_faults(utterances: Iterable[Utterance]) -> list[str]:
+    """Splits without utterances or without one of the classes, in which no EER exists; an empty eval split is none."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for utterance in utterances:
+        labels[utterance.split].add(utterance.label)
+    faults = []
+    for split in SPLITS:
+        missing = [label for label in LABELS if label not in labels[split]]
+        if len(missing) == len(LABELS) and split != "eval":
+            faults.append(f"split {split} is empty")
+        elif len(missing) == 1:
+            faults.append(f"split {split} has no {missing[0]} utterance, so no error rate can be told")
+    return faults
+
+
+def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warnings: list[str]) -> list[Utterance]:
+    first: dict[str, Utterance] = {}
+    identical: list[str] = []
+    contradicting: list[str] = []
+    for utterance in utterances:
+        earlier = first.get(utterance.utterance_id)
+        if earlier is None:
+            first[utterance.utterance_id] = utterance
+        else:
+            (identical if earlier == utterance else contradicting).append(utterance.utterance_id)
+    if identical:
+        warnings.append(f"{len(identical)} duplicate protocol lines ignored ({_names(identical)})")
+    if contradicting:
+        errors.append(
+            f"{len(contradicting)} protocol lines contradict an earlier line of the same id ({_names(contradicting)})"
+        )
+    return list(first.values())
+
+
+def _without_missing(
+    corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
+) -> tuple[list[Utterance], list[Rejection]]:
+    missing = [utterance for utterance in utterances if not utterance.path.is_file()]
+    totals = Counter(utterance.split for utterance in utterances)
+    for split, number in Counter(utterance.split for utterance in missing).items():
+        examples = _names(str(utterance.path) for utterance in missing if utterance.split == split)
+        message = f"{number} of {totals[split]} files of {split} are missing ({examples})"
+        (errors if number > MISSING_SHARE_LIMIT * totals[split] else warnings).append(message)
+    gone = {utterance.utterance_id for utterance in missing}
+    present = [utterance for utterance in utterances if utterance.utterance_id not in gone]
+    return present, [reject(corpus, utterance, "file missing") for utterance in missing]
+
+
+def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
+    """The record of ``utterance`` being set aside for ``reason``."""
+    path = utterance.path
+    file = str(path.relative_to(corpus.root)) if path.is_relative_to(corpus.root) else str(path)
+    return Rejection(utterance.utterance_id, utterance.split, file, reason)
+
+
+def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
+    splits: dict[str, set[str]] = defaultdict(set)
+    for utterance in utterances:
+        if utterance.speaker != UNKNOWN_SPEAKER:
+            splits[utterance.speaker].add(utterance.split)
+    shared = [speaker for speaker, where in splits.items() if len(where) > 1]
+    return f"{len(shared)} speakers stand in several splits ({_names(shared)})" if shared else None
+
+
+def _attacks(utterances: Iterable[Utterance], split: str) -> set[str]:
+    return {u.attack for u in utterances if u.split == split and u.attack != NO_ATTACK}
+
+
+def _names(names: Iterable[str]) -> str:
+    ordered = sorted(set(names))
+    return ", ".join(ordered[:_SHOWN]) + (f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else "")

@@ -1,0 +1,143 @@
+"""Conversion to FLAC: exact where the source is, resumable, and every failure on record."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from miniature import speech
+from test_decoding import mp3, similarity
+
+from cluster.errors import SpoofsweepError
+from data_prep.conversion import convert_files, find_audio, to_flac
+from data_prep.conversion_ledger import LEDGER, LedgerEntry
+from data_prep.decoding import DecodeError
+
+Write = Callable[..., Path]
+
+
+def run(source: Path, output: Path, workers: int = 2) -> dict[str, LedgerEntry]:
+    return {entry.source: entry for entry in convert_files(find_audio(source), source, output, workers)}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A folder of two MP3s, a stereo WAV, a good FLAC, a text file named MP3 and a truncated FLAC."""
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    mp3(source / "a.mp3", speech(seed=1))
+    mp3(source / "deep" / "b.MP3", speech(seed=2))
+    soundfile.write(source / "stereo.wav", np.stack([speech(1.0, 44100)] * 2, axis=1), 44100)
+    soundfile.write(source / "good.flac", speech(), 16000)
+    soundfile.write(source / "cut.flac", speech(), 16000)
+    (source / "cut.flac").write_bytes((source / "cut.flac").read_bytes()[:12000])
+    (source / "text.mp3").write_text("no audio")
+    (source / "notes.txt").write_text("passed over")
+    return source
+
+
+def test_everything_readable_becomes_16k_mono_flac(mixed: Path, tmp_path: Path) -> None:
+    entries = run(mixed, tmp_path / "out")
+    made = {entry.target for entry in entries.values() if not entry.reason}
+    assert made == {"a.flac", "deep/b.flac", "stereo.flac", "good.flac"}
+    for target in made:
+        info = soundfile.info(tmp_path / "out" / target)
+        assert (info.format, info.samplerate, info.channels, info.subtype) == ("FLAC", 16000, 1, "PCM_16")
+        assert info.duration == pytest.approx(1.0, abs=0.08)
+
+
+def test_failures_are_on_record(mixed: Path, tmp_path: Path) -> None:
+    entries = run(mixed, tmp_path / "out")
+    failed = {name: entry.reason for name, entry in entries.items() if entry.reason}
+    assert failed.keys() == {"cut.flac", "text.mp3"}
+    assert "not readable" in failed["text.mp3"]
+    recorded = [json.loads(line) for line in (tmp_path / "out" / LEDGER).read_text().splitlines()]
+    assert {line["source"]: line["reason"] for line in recorded if line["reason"]} == failed
+    assert len(recorded) == 6
+
+
+def test_mp3_keeps_what_is_said(mixed: Path, tmp_path: Path) -> None:
+    run(mixed, tmp_path / "out")
+    wave, _ = soundfile.read(tmp_path / "out" / "a.flac", dtype="float32")
+    spectra = [np.abs(np.fft.rfft(one[:15000])) for one in (wave, speech(seed=1))]
+    assert similarity(*spectra) > 0.98
+
+
+def test_good_flac_is_copied_byte_for_byte(mixed: Path) -> None:
+    assert to_flac(mixed / "good.flac") == (mixed / "good.flac").read_bytes()
+
+
+def test_second_run_converts_nothing_again(mixed: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    first = run(mixed, output)
+    times = {path: path.stat().st_mtime_ns for path in output.rglob("*.flac")}
+    assert run(mixed, output) == first
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*.flac")} == times
+
+
+def test_changed_source_and_damaged_target_are_made_again(mixed: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    first = run(mixed, output)
+    mp3(mixed / "a.mp3", speech(seed=7))
+    (output / "stereo.flac").write_bytes(b"damaged")
+    second = run(mixed, output)
+    assert second["a.mp3"].output_sha256 != first["a.mp3"].output_sha256
+    assert second["stereo.wav"] == first["stereo.wav"]
+    assert soundfile.info(output / "stereo.flac").duration == pytest.approx(1.0)
+
+
+def test_goes_on_after_a_kill_in_the_middle_of_a_ledger_line(mixed: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    complete = run(mixed, output)
+    ledger = (output / LEDGER).read_text()
+    (output / LEDGER).write_text(ledger[: len(ledger) // 2])
+    assert run(mixed, output) == complete
+    assert (output / LEDGER).read_text() == ledger
+
+
+def test_number_of_workers_does_not_change_the_ledger(mixed: Path, tmp_path: Path) -> None:
+    run(mixed, tmp_path / "one", workers=1)
+    run(mixed, tmp_path / "four", workers=4)
+    assert (tmp_path / "one" / LEDGER).read_bytes() == (tmp_path / "four" / LEDGER).read_bytes()
+
+
+def test_sources_that_differ_in_suffix_alone_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    soundfile.write(source / "a.wav", speech(seed=1), 16000)
+    soundfile.write(source / "a.flac", speech(seed=2), 16000)
+    assert {entry.target for entry in run(source, tmp_path / "out").values()} == {"a.wav.flac", "a.flac.flac"}
+
+
+def test_empty_stream_and_nan_are_refused(audio_file: Write) -> None:
+    with pytest.raises(DecodeError, match="no samples"):
+        to_flac(audio_file("a.wav", np.zeros(0, np.float32)))
+    with pytest.raises(DecodeError, match="not finite: 1 of 2"):
+        to_flac(audio_file("b.wav", np.array([np.nan, 0.5], np.float32), subtype="FLOAT"))
+
+
+def test_truncated_mp3_is_refused(tmp_path: Path) -> None:
+    path = mp3(tmp_path / "a.mp3", speech(4.0))
+    path.write_bytes(path.read_bytes()[:8000])
+    with pytest.raises(DecodeError, match="truncated"):
+        to_flac(path)
+
+
+def test_folder_without_audio(tmp_path: Path) -> None:
+    with pytest.raises(SpoofsweepError, match="must hold audio"):
+        find_audio(tmp_path)
+    with pytest.raises(SpoofsweepError, match="must exist"):
+        find_audio(tmp_path / "nowhere")
+
+
+def test_collected_mp3s(shared_folder: Path, tmp_path: Path) -> None:
+    source = shared_folder / "corpus" / "mp3"
+    entries = run(source, tmp_path / "out")
+    assert len(entries) == 30
+    assert not any(entry.reason for entry in entries.values())
+    for entry in entries.values():
+        # libsndfile's own decoder as the judge of the length
+        native = soundfile.info(source / entry.source).duration
+        assert soundfile.info(tmp_path / "out" / entry.target).duration == pytest.approx(native, abs=0.15)

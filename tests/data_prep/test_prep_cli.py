@@ -1,0 +1,59 @@
+"""The commands of this room."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+from miniature import speech
+from test_shards import write
+from typer.testing import CliRunner
+
+from cluster.errors import SpoofsweepError
+from data_prep.cli import app
+
+runner = CliRunner(env={"COLUMNS": "200"})
+
+
+def invoke(*arguments: object) -> tuple[int, str]:
+    result = runner.invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_corpus_report(la_root: Path) -> None:
+    code, printed = invoke("corpus", la_root)
+    assert code == 0
+    assert "no errors" in printed
+    assert "warning: every attack of dev is in train" in printed
+
+
+def test_corpus_with_an_unknown_layout(la_root: Path) -> None:
+    with pytest.raises(SpoofsweepError, match="asvspoof2019-la"):
+        invoke("corpus", la_root, "--layout", "asvspoof")
+
+
+def test_convert_reports_failures_and_exits_with_one(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    soundfile.write(tmp_path / "source" / "a.wav", speech(), 44100)
+    code, printed = invoke("convert", tmp_path / "source", tmp_path / "out", "--workers", 1)
+    assert (code, soundfile.info(tmp_path / "out" / "a.flac").samplerate) == (0, 16000)
+    (tmp_path / "source" / "b.mp3").write_text("text")
+    code, printed = invoke("convert", tmp_path / "source", tmp_path / "out")
+    assert code == 1
+    assert "1 of 2 files converted" in printed
+    assert "b.mp3: not readable" in printed
+
+
+def test_convert_takes_one_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(), 16000)
+    assert invoke("convert", tmp_path / "a.wav", tmp_path / "out")[0] == 0
+    assert (tmp_path / "out" / "a.flac").is_file()
+
+
+def test_shards(tmp_path: Path) -> None:
+    write(tmp_path)
+    code, printed = invoke("shards", tmp_path)
+    assert code == 0
+    assert "0123456789abcdef" in printed
+    assert "é: silent" in printed

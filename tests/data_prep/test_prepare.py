@@ -1,0 +1,241 @@
+"""Corpus to shard set: same bytes whatever the workers, kills survived, broken files on record."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from miniature import make_la, prep_config, speech, train_file
+from rich.console import Console
+from test_decoding import mp3
+
+from cluster.errors import SpoofsweepError
+from data_prep.config import PrepConfig
+from data_prep.corpora import read_corpus
+from data_prep.decoding import decode
+from data_prep.features import FrontEnd
+from data_prep.plan import Conversions, Recipe, plan_shards
+from data_prep.prepare import prepare
+from data_prep.shard_builder import build_shard, minimum_duration_s
+from data_prep.shards import ShardSet
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def run(config: PrepConfig, output: Path) -> tuple[ShardSet, str]:
+    """The shard set, and what was printed."""
+    console = Console(file=io.StringIO(), width=200)
+    shard_set = prepare(config, Path(), output, console=console)
+    return shard_set, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_la(tmp_path_factory.mktemp("corpus") / "LA", per_class=4, seconds=1.5)
+
+
+@pytest.fixture(scope="module")
+def config(root: Path) -> PrepConfig:
+    return prep_config(root, utterances_per_shard=1)
+
+
+@pytest.fixture(scope="module")
+def prepared(config: PrepConfig, tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[ShardSet, str]:
+    return run(config, tmp_path_factory.mktemp("output"))
+
+
+def test_views_of_the_training_split_alone(prepared: tuple[ShardSet, str]) -> None:
+    index = prepared[0].index
+    assert index.groupby("split").size().to_dict() == {"train": 24, "dev": 8, "eval": 8}
+    assert (index[index.view == 0].policy == "clean").all()
+    augmented = index[index.view > 0]
+    assert set(augmented.view) == {1, 2}
+    assert "clean" not in set(augmented.policy)
+    assert all(isinstance(json.loads(values), dict) for values in augmented.augmentation)
+
+
+def test_index_points_at_the_frames(prepared: tuple[ShardSet, str], root: Path, config: PrepConfig) -> None:
+    shard_set, _ = prepared
+    front_end = FrontEnd(config.features)
+    for row in shard_set.index[shard_set.index.view == 0].itertuples():
+        path = root / f"ASVspoof2019_LA_{row.split}" / "flac" / f"{row.utterance_id}.flac"
+        expected = front_end(torch.from_numpy(decode(path, 16000))[None])[0].half()
+        stored = shard_set.frames(row.shard)[row.offset : row.offset + row.num_frames]
+        assert stored.shape == expected.shape
+        torch.testing.assert_close(stored, expected, atol=0.02, rtol=2e-3)
+    totals = shard_set.index.groupby("shard").num_frames.sum()
+    assert all(len(shard_set.frames(shard)) == total for shard, total in totals.items())
+
+
+def test_summary_is_printed_without_a_progress_bar(prepared: tuple[ShardSet, str]) -> None:
+    shard_set, printed = prepared
+    assert str(shard_set.folder) in printed
+    assert "x real time" in printed
+    assert "every attack of dev is in train" in printed
+    assert "preparing" not in printed
+
+
+def test_second_call_opens_what_is_there(prepared: tuple[ShardSet, str], config: PrepConfig) -> None:
+    before = {path: path.stat().st_mtime_ns for path in prepared[0].folder.iterdir()}
+    again, printed = run(config, prepared[0].folder.parent.parent)
+    assert again == prepared[0]
+    assert printed == ""
+    assert {path: path.stat().st_mtime_ns for path in again.folder.iterdir()} == before
+
+
+def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
+    corpus = read_corpus(config.corpus, Path())
+    recipe = Recipe(tmp_path, corpus, config, (), Conversions({}, {}))
+    for plan in reversed(plan_shards(corpus.utterances, config.utterances_per_shard)):
+        build_shard(plan, recipe)
+    for name, data in contents(tmp_path).items():
+        if name.endswith(".safetensors"):
+            assert data == (prepared[0].folder / name).read_bytes()
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from cluster.config import ClusterConfig
+from data_prep.config import PrepConfig
+from data_prep.prepare import prepare
+if __name__ == "__main__":
+    prepare(PrepConfig.model_validate_json(sys.argv[1]), Path(), Path(sys.argv[2]), cluster=ClusterConfig(num_cpus=1))
+"""
+
+
+@pytest.mark.slow
+def test_killed_run_on_one_worker_ends_with_the_bytes_of_two(
+    prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path
+) -> None:
+    """Slow: two processes of their own, each with a Ray of its own."""
+    command = [sys.executable, "-c", SCRIPT, config.model_dump_json(), str(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    folder = tmp_path / "shards" / prepared[0].shard_set_id
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and len(list(folder.glob("parts/*.json"))) < 2:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert not (folder / "manifest.json").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    unchanged = [name for name, time_ns in kept.items() if (folder / name).stat().st_mtime_ns == time_ns]
+    assert len(unchanged) >= 2
+    made = {name: data for name, data in contents(folder).items() if not name.endswith(".tmp")}
+    assert made == contents(prepared[0].folder)
+
+
+def test_damaged_shard_of_an_unfinished_run_is_made_again(
+    prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shards" / prepared[0].shard_set_id
+    corpus = read_corpus(config.corpus, Path())
+    plans = plan_shards(corpus.utterances, config.utterances_per_shard)
+    for plan in plans[:2]:
+        build_shard(plan, Recipe(folder, corpus, config, (), Conversions({}, {})))
+    (folder / "shard-00000.safetensors").write_bytes(b"cut")
+    untouched = (folder / "shard-00001.safetensors").stat().st_mtime_ns
+    run(config, tmp_path)
+    assert (folder / "shard-00001.safetensors").stat().st_mtime_ns == untouched
+    assert contents(folder) == contents(prepared[0].folder)
+
+
+def test_broken_files_are_set_aside_with_reasons(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=8, seconds=0.2)
+    train_file(root, 0).write_bytes(b"")
+    train_file(root, 1).write_bytes(train_file(root, 1).read_bytes()[:3000])
+    train_file(root, 2).write_text("text")
+    soundfile.write(train_file(root, 3), np.zeros(16000), 16000)
+    train_file(root, 4).unlink()
+    nan = np.full(16000, np.nan, np.float32)
+    soundfile.write(train_file(root, 8), nan, 16000, format="WAV", subtype="FLOAT")
+    soundfile.write(train_file(root, 9), np.ones(1), 16000)
+    stereo = np.stack([speech(1.0, 44100), -speech(1.0, 44100)], axis=1)
+    soundfile.write(train_file(root, 10), stereo, 44100)
+    shard_set, printed = run(prep_config(root, max_duration_s=0.5), tmp_path / "results")
+    reasons = {one["utterance_id"][-2:]: one["reason"] for one in shard_set.rejected}
+    assert reasons.keys() == {"00", "01", "02", "03", "04", "08", "09"}
+    assert reasons["00"] == "empty file (0 bytes)"
+    assert reasons["03"] == "silent"
+    assert reasons["04"] == "file missing"
+    assert reasons["08"].startswith("not finite")
+    assert reasons["09"].startswith("too short")
+    assert {one["file"] for one in shard_set.rejected} == {
+        f"ASVspoof2019_LA_train/flac/LA_T_{int(number):07d}.flac" for number in reasons
+    }
+    assert "7 utterances rejected" in printed
+    assert shard_set.manifest.num_rejected == 7
+    assert shard_set.manifest.splits["train"].bonafide == 3
+    noted = shard_set.index[shard_set.index.utterance_id.str.endswith("10")].notes.iloc[0]
+    assert noted == "cut to 0.5 s; channels cancel out, channel 1 of 2 used; resampled from 44100 Hz"
+
+
+def test_class_that_does_not_survive_decoding_stops(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=2, seconds=0.2)
+    for number in (0, 1):
+        train_file(root, number).write_text("text")
+    with pytest.raises(SpoofsweepError, match=r"split train has no bonafide.*Format not recognised"):
+        run(prep_config(root), tmp_path / "results")
+
+
+def test_unsound_corpus_stops_before_any_work(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=1, seconds=0.1)
+    (root / "ASVspoof2019_LA_cm_protocols" / "ASVspoof2019.LA.cm.dev.trl.txt").write_text("")
+    with pytest.raises(SpoofsweepError, match="split dev is empty"):
+        run(prep_config(root), tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_mp3_and_wav_are_converted_on_demand(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=2)
+    mp3(train_file(root, 0), speech(0.6))
+    train_file(root, 0).rename(train_file(root, 0).with_suffix(".mp3"))
+    soundfile.write(train_file(root, 1), speech(0.6), 16000, format="WAV")
+    train_file(root, 2).write_text("text")
+    shard_set, _ = run(prep_config(root, convert=True), tmp_path / "results")
+    converted = {path.name for path in (tmp_path / "results" / "converted").rglob("*.flac")}
+    assert converted == {"LA_T_0000000.flac", "LA_T_0000001.flac"}
+    assert [one["reason"] for one in shard_set.rejected] == ["not readable as audio: ffmpeg finds none"]
+    clean = shard_set.index[(shard_set.index.view == 0) & (shard_set.index.split == "train")]
+    assert clean.duration_s.tolist() == pytest.approx([0.6, 0.6, 0.5], abs=0.1)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system too small for one shard."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_full_disk_is_one_clear_error_and_leaves_no_partial_shard(tmp_path: Path, tiny_disk: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=2, seconds=8.0)
+    with pytest.raises(SpoofsweepError, match=r"disk must have room.*shard-"):
+        run(prep_config(root), tiny_disk)
+    assert list(tiny_disk.rglob("*.safetensors")) == []
+    assert list(tiny_disk.rglob("manifest.json")) == []
+
+
+def test_shortest_utterance_survives_the_fastest_stretch(la_root: Path) -> None:
+    augmentation = {"num_views": 1, "stretch": {"probability": 1.0, "rate": [8.0, 8.0]}}
+    fast = prep_config(la_root, min_duration_s=0.01, augmentation=augmentation)
+    assert minimum_duration_s(fast) == pytest.approx(8 * 0.03)
+    assert minimum_duration_s(prep_config(la_root)) == 0.1

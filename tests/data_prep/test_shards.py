@@ -1,0 +1,136 @@
+"""The shard format: deterministic bytes, memory-mapped reading, and refusal of what is incomplete or foreign."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cluster.errors import SpoofsweepError
+from data_prep import shards
+from data_prep.config import AugmentationConfig, FeaturesConfig
+from data_prep.shards import Manifest, Row, ShardSet
+
+FRAMES = torch.arange(4000, dtype=torch.float32).reshape(-1, 4).half()
+
+
+def row(utterance_id: str, view: int = 0, label: str = "bonafide", offset: int = 0) -> Row:
+    return {
+        "utterance_id": utterance_id,
+        "view": view,
+        "split": "train",
+        "speaker": "s",
+        "attack": "-" if label == "bonafide" else "A01",
+        "label": label,
+        "shard": 0,
+        "offset": offset,
+        "num_frames": 100,
+        "duration_s": 1.0,
+        "policy": "clean",
+        "augmentation": "{}",
+        "notes": "",
+    }
+
+
+ROWS = [row("a"), row("a", view=1, offset=100), row("b", label="spoof", offset=200)]
+
+
+def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
+    info = shards.write_frames(folder, 0, "train", FRAMES, 3)
+    empty = shards.write_frames(folder, 1, "dev", FRAMES[:0], 0)
+    shards.write_index(folder, ROWS)
+    shards.write_rejected(folder, [{"utterance_id": "é", "split": "train", "file": "é.flac", "reason": "silent"}])
+    manifest = Manifest(
+        format_version=shards.FORMAT_VERSION,
+        shard_set_id="0123456789abcdef",
+        layout="csv",
+        corpus_identity="f" * 64,
+        convert=False,
+        min_duration_s=0.1,
+        max_duration_s=60.0,
+        features=features or FeaturesConfig(),
+        augmentation=AugmentationConfig(num_views=1),
+        seed=0,
+        utterances_per_shard=256,
+        num_bins=4,
+        num_rejected=1,
+        splits=shards.summarise(ROWS),
+        shards=(info, empty),
+    )
+    shards.write_manifest(folder, manifest)
+    return ShardSet.open(folder)
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    shard_set = write(tmp_path)
+    assert torch.equal(shard_set.frames(0), FRAMES)
+    assert shard_set.frames(1).shape == (0, 4)
+    assert shard_set.index.to_dict("records") == ROWS
+    assert shard_set.rejected[0]["reason"] == "silent"
+    summary = shard_set.manifest.splits["train"]
+    assert (summary.bonafide, summary.spoof, summary.num_views) == (1, 1, 3)
+    assert summary.hours == pytest.approx(3 / 3600, abs=1e-6)
+
+
+def test_same_content_same_bytes(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    write(tmp_path / "b")
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_frames_are_mapped_and_not_copied(tmp_path: Path) -> None:
+    frames = write(tmp_path).frames(0)
+    address = frames.data_ptr()
+    mappings = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    spans = {tuple(int(end, 16) for end in fields[0].split("-")): fields[-1] for fields in mappings}
+    owners = [name for (start, stop), name in spans.items() if start <= address < stop]
+    assert owners == [str(tmp_path / "shard-00000.safetensors")]
+
+
+def test_unfinished_set(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / shards.MANIFEST).unlink()
+    assert not shards.is_complete(tmp_path)
+    with pytest.raises(SpoofsweepError, match=r"finished shard set must be there.*run `spoofsweep prep STUDY`"):
+        ShardSet.open(tmp_path)
+
+
+def test_shards_of_another_study(tmp_path: Path) -> None:
+    write(tmp_path)
+    ShardSet.open(tmp_path, "0123456789abcdef")
+    with pytest.raises(SpoofsweepError, match="the study needs fedcba9876543210"):
+        ShardSet.open(tmp_path, "fedcba9876543210")
+
+
+def test_other_features_are_named(tmp_path: Path) -> None:
+    write(tmp_path, FeaturesConfig(sample_rate=8000))
+    expected = r"built with sample_rate 8000 \(the study asks 16000\).*run `spoofsweep prep STUDY`"
+    with pytest.raises(SpoofsweepError, match=expected):
+        ShardSet.open(tmp_path, "fedcba9876543210", FeaturesConfig())
+
+
+def test_cut_and_missing_shard_files(tmp_path: Path) -> None:
+    write(tmp_path)
+    path = tmp_path / "shard-00000.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SpoofsweepError, match=r"must have \d+ bytes; got \d+ bytes"):
+        ShardSet.open(tmp_path)
+    path.unlink()
+    with pytest.raises(SpoofsweepError, match="no such file"):
+        ShardSet.open(tmp_path)
+
+
+def test_format_of_another_version(tmp_path: Path) -> None:
+    write(tmp_path)
+    values = json.loads((tmp_path / shards.MANIFEST).read_text()) | {"format_version": 99}
+    (tmp_path / shards.MANIFEST).write_text(json.dumps(values))
+    with pytest.raises(SpoofsweepError, match="must be of format 1; got 99"):
+        ShardSet.open(tmp_path)
+
+
+def test_manifest_that_is_not_json(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / shards.MANIFEST).write_text("{")
+    with pytest.raises(SpoofsweepError, match="must be JSON"):
+        ShardSet.open(tmp_path)

@@ -1,0 +1,127 @@
+"""What stops a corpus, what is only told, and what is set aside."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from miniature import make_la, train_file
+
+from cluster.errors import SpoofsweepError
+from data_prep.config import CorpusConfig
+from data_prep.corpora import read_corpus
+from data_prep.utterance import Corpus, Utterance
+from data_prep.validation import CorpusReport, validate
+
+
+def config(root: Path, **changes: bool) -> CorpusConfig:
+    return CorpusConfig(layout="asvspoof2019-la", root=str(root), **changes)  # type: ignore[arg-type]
+
+
+def check(root: Path, change: dict[str, Utterance | None] | None = None, **changes: bool) -> CorpusReport:
+    """The report on ``root`` after replacing (or, with none, dropping) utterances by id."""
+    corpus = read_corpus(config(root), Path())
+    changed = change or {}
+    utterances = [changed.get(u.utterance_id, u) for u in corpus.utterances]
+    return validate(replace(corpus, utterances=tuple(u for u in utterances if u is not None)), config(root, **changes))
+
+
+def corpus_of(root: Path) -> Corpus:
+    return read_corpus(config(root), Path())
+
+
+def test_sound_corpus(la_root: Path) -> None:
+    report = check(la_root)
+    assert report.errors == ()
+    assert len(report.usable) == 18
+    assert report.counts[("dev", "bonafide", "-")] == 3
+    report.check()
+
+
+def test_dev_attacks_all_in_train_are_named(la_root: Path) -> None:
+    assert any("A01, A02" in warning for warning in check(la_root).warnings)
+
+
+def test_dev_with_an_unseen_attack_is_not_warned_about(la_root: Path) -> None:
+    dev = corpus_of(la_root).utterances[9]
+    assert check(la_root, {dev.utterance_id: replace(dev, attack="A19")}).warnings == ()
+
+
+def test_identical_duplicates_are_dropped(la_root: Path) -> None:
+    corpus = corpus_of(la_root)
+    twice = replace(corpus, utterances=corpus.utterances + corpus.utterances[:2])
+    report = validate(twice, config(la_root))
+    assert report.errors == ()
+    assert "2 duplicate protocol lines ignored (LA_T_0000000, LA_T_0000001)" in report.warnings
+    assert report.usable == corpus.utterances
+
+
+@pytest.mark.parametrize("change", [{"label": "spoof", "attack": "A01"}, {"split": "dev"}])
+def test_contradicting_duplicates_stop(la_root: Path, change: dict[str, str]) -> None:
+    corpus = corpus_of(la_root)
+    contradicting = replace(corpus.utterances[0], **change)  # type: ignore[arg-type]
+    report = validate(replace(corpus, utterances=(*corpus.utterances, contradicting)), config(la_root))
+    with pytest.raises(SpoofsweepError, match=r"1 protocol lines contradict .*LA_T_0000000"):
+        report.check()
+
+
+def test_few_missing_files_are_set_aside(la_root: Path) -> None:
+    train_file(la_root).unlink()
+    report = check(la_root)
+    assert report.errors == ()
+    assert [(one.utterance_id, one.reason) for one in report.rejected] == [("LA_T_0000000", "file missing")]
+    assert len(report.usable) == 17
+    assert any("1 of 6 files of train are missing" in warning for warning in report.warnings)
+
+
+def test_many_missing_files_stop(la_root: Path) -> None:
+    for number in (0, 5):
+        train_file(la_root, number).unlink()
+    with pytest.raises(SpoofsweepError, match="2 of 6 files of train are missing"):
+        check(la_root).check()
+
+
+def test_empty_split_stops(la_root: Path) -> None:
+    (la_root / "ASVspoof2019_LA_cm_protocols" / "ASVspoof2019.LA.cm.dev.trl.txt").write_text("\n")
+    with pytest.raises(SpoofsweepError, match="split dev is empty"):
+        check(la_root).check()
+
+
+def test_missing_evaluation_list_is_told(la_root: Path) -> None:
+    (la_root / "ASVspoof2019_LA_cm_protocols" / "ASVspoof2019.LA.cm.eval.trl.txt").unlink()
+    report = check(la_root)
+    assert report.errors == ()
+    assert any("split eval is empty" in warning for warning in report.warnings)
+
+
+def test_split_of_one_class_stops(la_root: Path) -> None:
+    spoofs = {u.utterance_id: None for u in corpus_of(la_root).utterances if u.split == "dev" and u.label == "spoof"}
+    with pytest.raises(SpoofsweepError, match="split dev has no spoof"):
+        check(la_root, dict(spoofs)).check()
+
+
+def test_shared_speakers_stop_unless_accepted(la_root: Path) -> None:
+    dev = corpus_of(la_root).utterances[6]
+    change: dict[str, Utterance | None] = {dev.utterance_id: replace(dev, speaker="LA_0000")}
+    with pytest.raises(SpoofsweepError, match=r"1 speakers stand in several splits \(LA_0000\)"):
+        check(la_root, change).check()
+    accepted = check(la_root, change, allow_shared_speakers=True)
+    assert accepted.errors == ()
+    assert any("LA_0000" in warning for warning in accepted.warnings)
+
+
+def test_unknown_speakers_are_not_shared(la_root: Path) -> None:
+    change: dict[str, Utterance | None] = {
+        u.utterance_id: replace(u, speaker="-") for u in corpus_of(la_root).utterances
+    }
+    assert check(la_root, change).errors == ()
+
+
+def test_all_errors_come_together(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=1)
+    for path in root.glob("ASVspoof2019_LA_*/flac/*"):
+        path.unlink()
+    with pytest.raises(SpoofsweepError) as caught:
+        check(root).check()
+    assert "2 of 2 files of train are missing" in str(caught.value)
+    assert "2 of 2 files of eval are missing" in str(caught.value)
+    assert "split dev is empty" in str(caught.value)
