@@ -1,0 +1,122 @@
+"""Packs a model folder as an MLflow model that loads with MLflow alone: code beside weights, nothing pickled."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.models import NO_PROGRESS_BARS, PYFUNC_ARTIFACT
+from trainable.checkpoint import ModelRecord, read_record
+
+ROOMS = ("cluster", "data_prep", "trainable", "deploy")
+"""Packages whose code travels with the model."""
+LEFT_OUT = ("cli.py", "packaging.py", "prepare.py", "ray_adapter.py", "ray_session.py", "verdicts.py")
+"""Modules of those packages that a loaded model has no use for, and that need more than the requirements below."""
+REQUIREMENTS = (
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "safetensors",
+    "soundfile",
+    "soxr",
+    "torch",
+    "torchaudio",
+)
+"""All that the travelling code imports, pinned to the versions it was trained with."""
+
+
+def log_model(folder: Path, run_id: str, tracking_uri: str, name: str = "model") -> Any:
+    """Log a model folder to a run as an MLflow model.
+
+    Args:
+        folder: a model folder (see ``trainable.checkpoint``).
+        run_id: the MLflow run that trained it.
+        tracking_uri: the MLflow server or database.
+        name: name of the logged model.
+
+    Returns:
+        MLflow's ``ModelInfo``.
+    """
+    import mlflow
+
+    with global_store(tracking_uri), mlflow.start_run(run_id=run_id), _model_parts(folder) as parts:
+        return mlflow.pyfunc.log_model(name=name, **parts)
+
+
+def save_model(folder: Path, destination: Path) -> None:
+    """Write a model folder as an MLflow model into ``destination``, which must not exist."""
+    import mlflow
+
+    with _model_parts(folder) as parts:
+        mlflow.pyfunc.save_model(destination, **parts)
+
+
+def pinned_requirements() -> list[str]:
+    """The declared requirements, ``name==version``, without local labels such as ``+cu130``."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS]
+
+
+def stage_code(destination: Path) -> list[Path]:
+    """Copy the travelling rooms' Python files below ``destination``; returns the packages."""
+    source = Path(__file__).resolve().parents[1]
+    for room in ROOMS:
+        for path in sorted((source / room).rglob("*.py")):
+            relative = path.relative_to(source)
+            if path.name not in LEFT_OUT:
+                (destination / relative).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, destination / relative)
+    return [destination / room for room in ROOMS]
+
+
+@contextmanager
+def global_store(tracking_uri: str) -> Iterator[None]:
+    """Point MLflow's global state at a store, and put it back; parts of MLflow heed it whatever a client says."""
+    os.environ.setdefault(*NO_PROGRESS_BARS)
+    import mlflow
+
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+@contextmanager
+def _model_parts(folder: Path) -> Iterator[dict[str, Any]]:
+    """What MLflow's ``log_model`` and ``save_model`` ask for, with staged code that lives as long as the context."""
+    record = read_record(folder)
+    with tempfile.TemporaryDirectory() as staging:
+        # MLflow names the copy after the folder; the training state beside the weights stays behind.
+        detector = Path(staging) / PYFUNC_ARTIFACT
+        shutil.copytree(folder, detector, ignore=lambda _, names: [n for n in names if not n.startswith("model.")])
+        yield {
+            "python_model": str(Path(__file__).with_name("pyfunc_model.py")),
+            "artifacts": {PYFUNC_ARTIFACT: str(detector)},
+            "code_paths": [str(path) for path in stage_code(Path(staging))],
+            "pip_requirements": pinned_requirements(),
+            "signature": _signature(),
+            "input_example": _input_example(record),
+            "metadata": {"signature": record.signature, "shard_set_id": record.shard_set_id},
+        }
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    waves = TensorSpec(np.dtype(np.float32), (-1, -1))
+    return ModelSignature(Schema([waves]), Schema([ColSpec("double", "score"), ColSpec("string", "label")]))
+
+
+def _input_example(record: ModelRecord) -> np.ndarray:
+    """A tenth of a second of faint noise, ``[1, num_samples]``: short, for MLflow stores it as JSON."""
+    num_samples = record.features.sample_rate // 10
+    return np.random.default_rng(0).normal(0.0, 0.01, (1, num_samples)).astype(np.float32)

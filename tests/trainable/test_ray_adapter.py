@@ -1,0 +1,103 @@
+"""The actor is instantiated as Ray does it inside a worker, without starting Ray."""
+
+import pytest
+import torch
+
+from cluster.errors import SpoofsweepError
+from trainable.checkpoint import read_model
+from trainable.ray_adapter import TrialActor
+from trainable.training import Training
+
+TIMINGS = {"utterances_per_s", "epoch_s"}
+
+
+@pytest.fixture
+def make_config(toy_shards, toy_trial):
+    def make(seed=1, output=None, shard_set_id="toy", **changes):
+        return {
+            "trial": toy_trial(budget_passes=2.0, **changes).model_dump(mode="json"),
+            "seed": seed,
+            "shards": str(toy_shards.folder),
+            "shard_set_id": shard_set_id,
+            "device": "cpu",
+            "num_threads": 1,
+            "output": None if output is None else str(output),
+            "trial_number": 7,
+        }
+
+    return make
+
+
+def results(actor):
+    """Steps to the end; timings left out."""
+    steps = [actor.step()]
+    while not steps[-1]["done"]:
+        steps.append(actor.step())
+    return [{key: value for key, value in step.items() if key not in TIMINGS} for step in steps]
+
+
+def test_results_are_the_reports_laid_flat(make_config, toy_shards, toy_trial):
+    reports = list(Training(toy_trial(budget_passes=2.0), toy_shards, seed=1))
+    found = results(TrialActor(config=make_config()))
+    assert [r["dev_eer"] for r in found] == [r.metrics["dev_eer"] for r in reports]
+    assert [(r["samples_seen"], r["passes"], r["done"]) for r in found] == [(40, 1.0, False), (80, 2.0, True)]
+
+
+def test_a_reused_actor_gives_the_numbers_of_fresh_ones(make_config):
+    other = {"model": {"channels": [6], "gru_size": 8, "pooling": "max"}}
+    fresh = [results(TrialActor(config=make_config(1))), results(TrialActor(config=make_config(2, **other)))]
+    actor = TrialActor(config=make_config(1))
+    reused = [results(actor)]
+    assert actor.reset_config(make_config(2, **other))
+    reused.append(results(actor))
+    assert reused == fresh
+
+
+def test_a_stopped_trial_leaves_nothing_to_the_next(make_config):
+    actor = TrialActor(config=make_config(3))
+    actor.step()
+    actor.reset_config(make_config(1))
+    assert results(actor) == results(TrialActor(config=make_config(1)))
+
+
+def test_a_checkpoint_moves_a_trial_to_another_actor(make_config, tmp_path):
+    whole = results(TrialActor(config=make_config()))
+    first = TrialActor(config=make_config())
+    first.step()
+    first.save_checkpoint(str(tmp_path))  # Ray hands over a folder that exists
+    second = TrialActor(config=make_config())
+    second.load_checkpoint(str(tmp_path))
+    assert results(second) == whole[1:]
+
+
+def test_a_checkpoint_of_another_trial_is_refused(make_config, tmp_path):
+    TrialActor(config=make_config(1)).save_checkpoint(str(tmp_path))
+    with pytest.raises(SpoofsweepError, match="its own checkpoint"):
+        TrialActor(config=make_config(2)).load_checkpoint(str(tmp_path))
+
+
+def test_a_finished_trial_leaves_its_model(make_config, tmp_path):
+    actor = TrialActor(config=make_config(output=tmp_path / "00007"))
+    actor.step()
+    assert not (tmp_path / "00007").exists()
+    last = actor.step()
+    record, _ = read_model(tmp_path / "00007")
+    assert (record.dev_eer, record.samples_seen) == (last["dev_eer"], last["samples_seen"])
+
+
+def test_threads_follow_the_configuration(make_config):
+    torch.set_num_threads(2)
+    TrialActor(config=make_config())
+    assert torch.get_num_threads() == 1
+
+
+def test_shards_of_another_study_are_refused(make_config):
+    with pytest.raises(SpoofsweepError, match="toy"):
+        TrialActor(config=make_config(shard_set_id="another"))
+
+
+def test_a_bad_trial_is_named(make_config):
+    config = make_config()
+    config["trial"]["loss"]["bonafide_weight"] = 0.0
+    with pytest.raises(SpoofsweepError, match=r"trial 7: 'loss\.bonafide_weight'"):
+        TrialActor(config=config)

@@ -1,0 +1,153 @@
+import math
+
+import pytest
+import torch
+from conftest import write_toy_shards
+
+from cluster.errors import SpoofsweepError
+from trainable.metrics import equal_error_rate
+from trainable.training import Training
+
+TIMINGS = {"utterances_per_s", "epoch_s"}
+
+
+def numbers(reports):
+    """Everything about reports but how long they took."""
+    return [
+        (r.samples_seen, r.passes, r.final, {k: v for k, v in r.metrics.items() if k not in TIMINGS}) for r in reports
+    ]
+
+
+def weights(training):
+    return {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
+
+
+def equal_weights(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_reports_come_at_each_multiple_and_at_the_end(toy_shards, toy_trial):
+    """40 training utterances in batches of 12: the first step at or beyond 40, 80, and the budget of 100."""
+    reports = list(Training(toy_trial(batch={"size": 12}, budget_passes=2.5), toy_shards, seed=1))
+    assert [(r.samples_seen, r.final) for r in reports] == [(48, False), (84, False), (108, True)]
+    assert reports[0].passes == pytest.approx(1.2)
+
+
+def test_a_batch_beyond_several_multiples_reports_once(toy_shards, toy_trial):
+    config = toy_trial(batch={"size": 30}, report_passes=0.25, budget_passes=1.5)
+    assert [r.samples_seen for r in Training(config, toy_shards, seed=1)] == [30, 60]
+
+
+def test_a_report_says_all_it_promises(toy_shards, toy_trial):
+    report = next(Training(toy_trial(), toy_shards, seed=1))
+    assert set(report.metrics) == {
+        *("train_loss", "learning_rate", "grad_norm", "dev_eer", "dev_eer_low", "dev_eer_high", "dev_eer_sd"),
+        *("dev_threshold", "utterances_per_s", "epoch_s", "diverged"),
+    }
+    assert all(isinstance(value, float) and math.isfinite(value) for value in report.metrics.values())
+    assert report.metrics["dev_eer_low"] <= report.metrics["dev_eer"] <= report.metrics["dev_eer_high"]
+
+
+def test_training_learns_a_learnable_set(toy_shards, toy_trial):
+    training = Training(toy_trial(budget_passes=12.0, report_passes=3.0), toy_shards, seed=1)
+    reports = list(training)
+    assert reports[-1].metrics["train_loss"] < 0.5 * reports[0].metrics["train_loss"]
+    assert reports[-1].metrics["dev_eer"] < 0.1
+    unseen = training.score("eval")
+    assert equal_error_rate(unseen.bonafide, unseen.spoof)[0] < 0.2
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_equal_trials_are_equal_bit_for_bit(toy_shards, toy_trial, precision):
+    config = toy_trial(precision=precision, budget_passes=2.0)
+    runs = []
+    for _ in range(2):
+        torch.rand(17)  # whatever ran before in this process must not matter
+        training = Training(config, toy_shards, seed=5)
+        runs.append((numbers(training), weights(training)))
+    assert runs[0][0] == runs[1][0]
+    assert equal_weights(runs[0][1], runs[1][1])
+
+
+def test_seeds_matter(toy_shards, toy_trial):
+    first, second = (next(Training(toy_trial(), toy_shards, seed)) for seed in (1, 2))
+    assert first.metrics["train_loss"] != second.metrics["train_loss"]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 7, 13])
+def test_killed_at_any_step_training_resumes_bit_for_bit(toy_shards, toy_trial, tmp_path, steps):
+    """Five steps a pass: within the first pass, within later ones, and before the first step."""
+    config = toy_trial(model={"dropout": 0.5, "cnn_dropout": 0.2})
+    whole = Training(config, toy_shards, seed=3)
+    expected = numbers(whole)
+
+    killed = Training(config, toy_shards, seed=3)
+    before = [next(killed) for _ in range(steps // 5)]
+    for _ in range(steps % 5):
+        killed.step()
+    killed.save(tmp_path / "checkpoint")
+    torch.rand(5)
+    resumed = Training.resume(tmp_path / "checkpoint", toy_shards)
+    assert numbers([*before, *resumed]) == expected
+    assert equal_weights(weights(whole), weights(resumed))
+    assert numbers(resumed.history) == expected
+
+
+def test_saving_does_not_disturb_training(toy_shards, toy_trial, tmp_path):
+    config = toy_trial(budget_passes=2.0)
+    quiet = Training(config, toy_shards, seed=3)
+    saved = Training(config, toy_shards, seed=3)
+    expected, found = [], []
+    for report in quiet:
+        expected.append(report)
+    for report in saved:
+        saved.save(tmp_path / "checkpoint")
+        saved.score("eval")
+        found.append(report)
+    assert numbers(found) == numbers(expected)
+
+
+def test_a_finished_trial_stays_finished(toy_shards, toy_trial, tmp_path):
+    training = Training(toy_trial(budget_passes=1.0), toy_shards, seed=3)
+    assert list(training)[-1].final
+    training.save(tmp_path / "checkpoint")
+    assert list(Training.resume(tmp_path / "checkpoint", toy_shards)) == []
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_divergence_is_a_result(toy_shards, toy_trial, tmp_path, poison):
+    training = Training(toy_trial(), toy_shards, seed=1)
+    next(training)
+    with torch.no_grad():
+        training.model.classifier.bias.fill_(poison)
+    (last,) = training
+    assert (last.metrics["dev_eer"], last.metrics["dev_eer_high"], last.metrics["diverged"]) == (1.0, 1.0, 1.0)
+    assert last.diverged
+    assert last.final
+    training.save(tmp_path / "checkpoint")
+    resumed = Training.resume(tmp_path / "checkpoint", toy_shards)
+    assert resumed.finished
+    assert math.isnan(resumed.history[-1].metrics["train_loss"]) or math.isinf(
+        resumed.history[-1].metrics["train_loss"]
+    )
+
+
+def test_a_huge_learning_rate_ends_in_a_report(toy_shards, toy_trial):
+    """Whatever it does to the weights, the trial ends with a report and not with an exception."""
+    config = toy_trial(optimizer={"learning_rate": 1.0, "clip_norm": 1e9, "warmup_share": 0.0})
+    assert list(Training(config, toy_shards, seed=1))[-1].final
+
+
+def test_shards_of_another_study_are_refused(toy_shards, toy_trial, tmp_path):
+    Training(toy_trial(), toy_shards, seed=1).save(tmp_path / "checkpoint")
+    others = write_toy_shards(tmp_path / "others", "another")
+    with pytest.raises(SpoofsweepError, match="toy, and shards another"):
+        Training.resume(tmp_path / "checkpoint", others)
+
+
+def test_scores_are_in_float32_whatever_the_training_precision(toy_shards, toy_trial):
+    training = Training(toy_trial(precision="bf16", budget_passes=1.0), toy_shards, seed=1)
+    next(training)
+    table = training.score("dev")
+    assert len(set(table.score)) == len(table.score) == 24
+    assert training.record.precision == "bf16"

@@ -1,0 +1,118 @@
+"""Settings of one trial: every field here can be a parameter of the search space, by its dotted path."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from cluster.settings import Settings
+
+
+class ModelConfig(Settings):
+    """The network."""
+
+    kind: Literal["cnn_gru"] = "cnn_gru"
+    """Architecture, by its name in ``trainable.models``."""
+    channels: tuple[int, ...] = Field(default=(16, 32, 48), min_length=1, max_length=6)
+    """Output channels of each convolution block; each block halves time and frequency."""
+    kernel_size: Literal[3, 5, 7] = 3
+    """Side of the square convolution kernels."""
+    time_strides: tuple[Literal[1, 2], ...] | None = None
+    """Time pooling of each block (1 keeps the frame rate); none means 2 in every block."""
+    normalise: bool = True
+    """Subtract each feature bin's mean over the window before the first convolution (cepstral mean normalisation)."""
+    gru_size: int = Field(default=64, ge=8, le=1024)
+    """Hidden units of the GRU, each direction."""
+    gru_layers: int = Field(default=1, ge=1, le=4)
+    bidirectional: bool = True
+    pooling: Literal["mean", "max", "attentive"] = "attentive"
+    """How GRU outputs over time become one vector; ``attentive``: attentive statistics (Okabe et al. 2018)."""
+    cnn_dropout: float = Field(default=0.1, ge=0.0, le=0.9)
+    """Channel dropout after each convolution block."""
+    dropout: float = Field(default=0.3, ge=0.0, le=0.9)
+    """Dropout before the classifier, and between GRU layers."""
+
+    @model_validator(mode="after")
+    def _strides_match(self) -> "ModelConfig":
+        if self.time_strides is not None and len(self.time_strides) != len(self.channels):
+            raise ValueError(f"time_strides has {len(self.time_strides)} entries for {len(self.channels)} channels")
+        if any(c < 1 for c in self.channels):
+            raise ValueError("every entry of channels must be at least 1")
+        return self
+
+
+class OptimizerConfig(Settings):
+    """AdamW and its learning-rate schedule."""
+
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    """Peak rate."""
+    weight_decay: float = Field(default=1e-2, ge=0.0, le=10.0)
+    """Decoupled L2 regularisation (Loshchilov and Hutter 2019) of weights; biases and normalisation are spared."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_share: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """Share of the budget with linearly rising rate."""
+    clip_norm: float = Field(default=5.0, gt=0.0)
+    """Upper bound of the global gradient norm."""
+
+
+class LossConfig(Settings):
+    """Weighted cross-entropy."""
+
+    bonafide_weight: float = Field(default=0.9, gt=0.0, lt=1.0)
+    """Class weight of bona fide; spoof gets one minus this (0.9 is the field's usual choice, for 1:9 data)."""
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=0.5)
+
+
+class BatchConfig(Settings):
+    """How training batches are drawn."""
+
+    size: int = Field(default=32, ge=2, le=4096)
+    """Utterances in a batch."""
+    crop_s: float = Field(default=2.0, gt=0.0, le=60.0)
+    """Length of the random training crop; shorter utterances repeat."""
+    balanced: bool = False
+    """Draw as many bona fide as spoofed utterances, repeating the rarer class."""
+    augmented_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Chance that an utterance is drawn as one of its augmented views; 0 trains on clean speech only."""
+
+
+class SpecAugmentConfig(Settings):
+    """Random masks over the features in training (Park et al. 2019, without time warping)."""
+
+    time_masks: int = Field(default=0, ge=0, le=10)
+    time_mask_s: float = Field(default=0.2, ge=0.0, le=10.0)
+    """Longest time mask."""
+    frequency_masks: int = Field(default=0, ge=0, le=10)
+    frequency_mask_share: float = Field(default=0.15, ge=0.0, le=1.0)
+    """Widest frequency mask, as a share of the feature bins."""
+
+
+class ValidationConfig(Settings):
+    """How utterances are scored; the same rule serves detection."""
+
+    window_s: float = Field(default=4.0, gt=0.0, le=60.0)
+    """Length of a scoring window; shorter utterances repeat."""
+    coverage: Literal["first", "full"] = "full"
+    """``first``: the first window only; ``full``: consecutive windows over the whole utterance, scores averaged."""
+    batch_size: int = Field(default=64, ge=1)
+    """Windows scored at a time."""
+    num_resamples: int = Field(default=500, ge=10)
+    """Bootstrap resamples of an EER interval."""
+    confidence: float = Field(default=0.95, gt=0.0, lt=1.0)
+    """Coverage of an EER interval."""
+
+
+class TrialConfig(Settings):
+    """Everything about one trial but its data and its seed."""
+
+    model: ModelConfig = ModelConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    loss: LossConfig = LossConfig()
+    batch: BatchConfig = BatchConfig()
+    spec_augment: SpecAugmentConfig = SpecAugmentConfig()
+    validation: ValidationConfig = ValidationConfig()
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    """Arithmetic of the forward pass; ``auto``: bf16 where it is native, else fp16 on a GPU, else float32."""
+    budget_passes: float = Field(default=27.0, gt=0.0)
+    """Full training length, in passes over the training split."""
+    report_passes: float = Field(default=1.0, gt=0.0)
+    """Passes over the training split between two validations."""

@@ -1,0 +1,37 @@
+"""Arithmetic of the forward pass: which one a device should use, and the context that turns it on."""
+
+from typing import Literal
+
+import torch
+
+from cluster.errors import SpoofsweepError
+
+Precision = Literal["float32", "bf16", "fp16"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_precision(wanted: Literal["auto", "float32", "bf16", "fp16"], device: torch.device) -> Precision:
+    """The precision to use on ``device``; ``auto`` is bf16 where it is native, else fp16 on a GPU, else float32.
+
+    Raises:
+        SpoofsweepError: fp16 is asked for on a CPU, which has no arithmetic for it.
+    """
+    on_gpu = device.type == "cuda"
+    if wanted == "fp16" and not on_gpu:
+        raise SpoofsweepError("fp16 needs a GPU", f"device '{device}'", 'set precision to "auto", "bf16" or "float32"')
+    if wanted != "auto":
+        return wanted
+    if on_gpu:
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if device.type == "cpu" and cpu_has_bf16() else "float32"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 natively; oneDNN's own test is also true where it only emulates."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """Context of a forward pass in ``precision``."""
+    return torch.autocast(device.type, dtype=_DTYPES.get(precision, torch.bfloat16), enabled=precision in _DTYPES)

@@ -1,0 +1,79 @@
+"""A trial as Ray Tune runs it: the only file of this room that knows Ray."""
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from cluster.errors import SpoofsweepError
+from cluster.settings import parse_settings
+from data_prep.shards import ShardSet
+from trainable.config import TrialConfig
+from trainable.signature import trial_signature
+from trainable.training import Training
+
+
+class TrialActor(tune.Trainable):
+    """Steps through the reports of one `Training` after another.
+
+    The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder),
+    ``shard_set_id``, ``device`` (``cpu``, ``cuda`` or ``auto``), ``num_threads``, ``output`` (folder for the finished
+    trial's model, or none) and ``trial_number``. Errors go through to Ray, which marks the trial failed.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin the trial that ``config`` describes."""
+        torch.set_num_threads(config["num_threads"])
+        self._output = Path(config["output"]) if config["output"] else None
+        self._shards = ShardSet.open(Path(config["shards"]), expected_id=config["shard_set_id"])
+        self._device = _resolve_device(config["device"])
+        trial = parse_settings(TrialConfig, config["trial"], f"trial {config['trial_number']}")
+        self._training = Training(trial, self._shards, config["seed"], self._device)
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next report."""
+        report = next(self._training)
+        if report.final and self._output is not None:
+            self._training.write_model(self._output)
+        return {**report.metrics, "samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another trial in this process, with nothing left of the one before."""
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write the training state into Ray's folder."""
+        self._training.save(Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
+        """Go on from a folder that `save_checkpoint` wrote.
+
+        Raises:
+            SpoofsweepError: it is another trial's.
+        """
+        begun = self._training
+        self._training = Training.resume(Path(checkpoint), self._shards, self._device)
+        if _signature(self._training) != _signature(begun):
+            found = f"{checkpoint} of {_signature(self._training)}, and trial {_signature(begun)}"
+            raise SpoofsweepError("a trial resumes from its own checkpoint", found)
+
+    def cleanup(self) -> None:
+        """Give the memory of the trial back, the GPU's too: Ray keeps the process for the next one."""
+        self.__dict__.pop("_training", None)
+        gc.collect()  # model and plan hang together in cycles
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _resolve_device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def _signature(training: Training) -> str:
+    return trial_signature(training.config, training.seed, training.shards.shard_set_id)

@@ -1,0 +1,26 @@
+"""What makes a trial the one it is: configuration, seed, shards and code."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from trainable.config import TrialConfig
+
+
+def trial_signature(config: TrialConfig, seed: int, shard_set_id: str) -> str:
+    """Identity of a trial: 16 hex digits over its configuration, seed and shards."""
+    facts = {"trial": config.model_dump(mode="json"), "seed": seed, "shard_set_id": shard_set_id}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def code_version() -> str:
+    """Package version and a hash over the sources that decide a trial's numbers: this room and the front end."""
+    room = Path(str(files("trainable")))
+    digest = hashlib.sha256()
+    for path in [*sorted(room.rglob("*.py")), Path(str(files("data_prep"))) / "features.py"]:
+        digest.update(path.relative_to(room.parent).as_posix().encode() + b"\0" + path.read_bytes())
+    return f"{version('spoofsweep')}+{digest.hexdigest()[:12]}"

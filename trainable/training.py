@@ -1,0 +1,244 @@
+"""One trial: trains a configuration on a shard set and reports its validation error, without any framework around it.
+
+Legend: B batch, T frames, F feature bins, C classes.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cluster.errors import SpoofsweepError
+from data_prep.shards import ShardSet
+from trainable import checkpoint
+from trainable.atomic_folder import replace_folder
+from trainable.checkpoint import ModelRecord, TrainingRecord
+from trainable.config import TrialConfig
+from trainable.feature_store import FeatureStore
+from trainable.losses import WeightedCrossEntropy
+from trainable.metrics import eer_interval, equal_error_rate
+from trainable.models import build_model
+from trainable.optimizer import AdamW
+from trainable.pass_plan import PassPlan
+from trainable.precision import autocast, resolve_precision
+from trainable.report import WORST_DEV, Report
+from trainable.schedule import learning_rate
+from trainable.scores import ScoreTable
+from trainable.scoring import frames_in, score_store
+from trainable.signature import code_version, trial_signature
+from trainable.spec_augment import is_active, spec_augment
+
+
+class Training(Iterator[Report]):
+    """An iterator of reports; between two of them lies the training.
+
+    Reports come when ``samples_seen`` first reaches each multiple of ``report_passes`` and, as the last, the budget.
+    Loss or scores that are not finite end the trial with a report of the worst score.
+
+    On a CPU the same configuration, seed, shards and number of threads give the same numbers bit for bit, resumed or
+    not: batches and masks are keyed by (seed, samples seen), and PyTorch's global generator is seeded anew at every
+    step, so nothing depends on what ran before in the process.
+
+    Args:
+        config: the trial.
+        shards: an open shard set with train and dev splits.
+        seed: decides initial weights, batches, masks and dropout.
+        device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(self, config: TrialConfig, shards: ShardSet, seed: int, device: str = "cpu") -> None:
+        self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
+        self.features = shards.manifest.features
+        self.precision = resolve_precision(config.precision, self.device)
+        self._train = FeatureStore(shards, "train", self.device)
+        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True)
+        self._crop_frames = frames_in(config.batch.crop_s, self.features)
+        self._plan = PassPlan(self._train, config.batch, self._crop_frames, seed)
+        self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
+        torch.manual_seed(seed)
+        self.model = build_model(config.model, self._train.num_bins).to(self.device)
+        self._loss = WeightedCrossEntropy(config.loss, self._plan.bonafide_share).to(self.device)
+        self._optimizer = AdamW(self.model, config.optimizer)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
+        self.samples_seen = 0
+        self.history: list[Report] = []
+        self.finished = False
+        self._start_interval()
+
+    def __next__(self) -> Report:
+        if self.finished:
+            raise StopIteration
+        while not self._report_is_due():
+            self.step()
+        report = self._make_report()
+        self.history.append(report)
+        self.finished = report.final
+        self._start_interval()
+        return report
+
+    def step(self) -> None:
+        """One optimiser step on the next batch; nothing waits for the device."""
+        torch.manual_seed(self._step_seed())
+        self._set_learning_rate()
+        feat_BTF, label_B = self._next_batch()
+        self.model.train()
+        with autocast(self.precision, self.device):
+            logits_BC = self.model(feat_BTF)
+        loss = self._loss(logits_BC.float(), label_B)
+        self._loss_sum += loss.detach()
+        self._norm_sum += self._update(loss)
+        self._steps_since_report += 1
+        self.samples_seen += self.config.batch.size
+
+    def score(self, split: str) -> ScoreTable:
+        """Scores of a split's utterances by their clean views, in the order of their identifiers."""
+        store = self._dev if split == "dev" else FeatureStore(self.shards, split, self.device, clean_only=True)
+        score_U = score_store(self.model, store, self.config.validation, self.features)
+        return ScoreTable.of(store.utterances, score_U)
+
+    @property
+    def record(self) -> ModelRecord:
+        """What ``model.json`` says about the model as it stands."""
+        last = self.history[-1].metrics if self.history else {}
+        return ModelRecord(
+            trial=self.config,
+            seed=self.seed,
+            features=self.features,
+            num_bins=self._train.num_bins,
+            shard_set_id=self.shards.shard_set_id,
+            signature=trial_signature(self.config, self.seed, self.shards.shard_set_id),
+            code_version=code_version(),
+            device=self.device.type,
+            precision=self.precision,
+            num_threads=torch.get_num_threads(),
+            samples_seen=self.samples_seen,
+            dev_eer=last.get("dev_eer"),
+            dev_eer_low=last.get("dev_eer_low"),
+            dev_eer_high=last.get("dev_eer_high"),
+            threshold=last.get("dev_threshold"),
+            history=tuple(self.history),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write everything that `resume` needs, replacing ``folder`` in one step; possible after any step."""
+        state = TrainingRecord(
+            samples_seen=self.samples_seen,
+            finished=self.finished,
+            steps_since_report=self._steps_since_report,
+            elapsed_s=time.perf_counter() - self._interval_start,
+            scaler=self._scaler.state_dict(),
+        )
+        with replace_folder(folder) as fresh:
+            checkpoint.write_model_files(fresh, self.record, self.model)
+            checkpoint.write_training_files(fresh, state, self._state_tensors())
+
+    def write_model(self, folder: Path) -> None:
+        """Write the model alone, as the detector reads it."""
+        checkpoint.write_model(folder, self.record, self.model)
+
+    @classmethod
+    def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu") -> "Training":
+        """A trial as `save` left it.
+
+        Raises:
+            SpoofsweepError: the folder holds no training state, or one of other shards.
+        """
+        record = checkpoint.read_record(folder)
+        if record.shard_set_id != shards.shard_set_id:
+            found = f"a checkpoint on shards {record.shard_set_id}, and shards {shards.shard_set_id}"
+            raise SpoofsweepError("a trial resumes on the shards it began with", found)
+        training = cls(record.trial, shards, record.seed, device)
+        training._restore(folder, record)
+        return training
+
+    def _report_is_due(self) -> bool:
+        interval = self.config.report_passes * self._plan.num_samples
+        reports_due = math.floor(self.samples_seen / interval)
+        reported = math.floor(self.history[-1].samples_seen / interval) if self.history else 0
+        return reports_due > reported or self.samples_seen >= self.budget_samples
+
+    def _make_report(self) -> Report:
+        steps = max(1, self._steps_since_report)
+        train = {
+            "train_loss": float(self._loss_sum) / steps,
+            "learning_rate": self._optimizer.learning_rate,
+            "grad_norm": float(self._norm_sum) / steps,
+        }
+        # Reading the sums waited for the device, so this is the end of training and the start of validation.
+        train["utterances_per_s"] = steps * self.config.batch.size / (time.perf_counter() - self._interval_start)
+        dev = self._validate() if math.isfinite(train["train_loss"]) else None
+        timing = {"epoch_s": time.perf_counter() - self._interval_start, "diverged": float(dev is None)}
+        return Report(
+            samples_seen=self.samples_seen,
+            passes=self.samples_seen / self._plan.num_samples,
+            metrics={**train, **(dev or WORST_DEV), **timing},
+            final=dev is None or self.samples_seen >= self.budget_samples,
+        )
+
+    def _validate(self) -> dict[str, float] | None:
+        """Validation metrics, or none when scores are not finite."""
+        table = self.score("dev")
+        if not np.isfinite(table.score).all():
+            return None
+        validation = self.config.validation
+        eer, threshold = equal_error_rate(table.bonafide, table.spoof)
+        interval = eer_interval(table.bonafide, table.spoof, validation.num_resamples, validation.confidence)
+        low, high, deviation = interval
+        return {
+            "dev_eer": eer,
+            "dev_eer_low": low,
+            "dev_eer_high": high,
+            "dev_eer_sd": deviation,
+            "dev_threshold": threshold,
+        }
+
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        draw = self._plan.batch(self.samples_seen)
+        feat_BTF = self._train.gather(draw.view, draw.start, self._crop_frames)
+        if is_active(self.config.spec_augment):
+            hop_s = self.features.hop_samples / self.features.sample_rate
+            feat_BTF = spec_augment(feat_BTF, self.config.spec_augment, hop_s)
+        return feat_BTF, torch.from_numpy(self._train.label_U[draw.utterance]).to(self.device)
+
+    def _update(self, loss: Tensor) -> Tensor:
+        """Step the optimiser; returns the gradient norm before clipping (0 where the fp16 scaler skips the step)."""
+        self._optimizer.zero_grad()
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimizer)  # type: ignore[arg-type]  # reads param_groups alone
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
+        self._scaler.step(self._optimizer)  # type: ignore[arg-type]
+        self._scaler.update()
+        return norm.nan_to_num(0.0, 0.0, 0.0) if self._scaler.is_enabled() else norm
+
+    def _set_learning_rate(self) -> None:
+        # At the middle of the step, so that neither the first nor the last one has rate zero.
+        progress = (self.samples_seen + self.config.batch.size / 2) / self.budget_samples
+        self._optimizer.learning_rate = learning_rate(self.config.optimizer, min(1.0, progress))
+
+    def _step_seed(self) -> int:
+        return int(np.random.SeedSequence([self.seed, self.samples_seen]).generate_state(1)[0])
+
+    def _start_interval(self) -> None:
+        self._loss_sum = torch.zeros((), device=self.device)
+        self._norm_sum = torch.zeros((), device=self.device)
+        self._steps_since_report = 0
+        self._interval_start = time.perf_counter()
+
+    def _state_tensors(self) -> dict[str, Tensor]:
+        sums = {"loss_sum": self._loss_sum, "norm_sum": self._norm_sum}
+        return sums | self._optimizer.state_tensors()
+
+    def _restore(self, folder: Path, record: ModelRecord) -> None:
+        state, tensors = checkpoint.read_training(folder)
+        checkpoint.load_weights(folder, self.model)
+        self._optimizer.restore(tensors)
+        self._scaler.load_state_dict(state.scaler)
+        self._loss_sum += tensors["loss_sum"].to(self.device)
+        self._norm_sum += tensors["norm_sum"].to(self.device)
+        self.samples_seen, self.finished, self.history = state.samples_seen, state.finished, list(record.history)
+        self._steps_since_report = state.steps_since_report
+        self._interval_start = time.perf_counter() - state.elapsed_s
