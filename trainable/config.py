@@ -57,15 +57,15 @@ class OptimizerConfig(Settings):
 class LossConfig(Settings):
     """Weighted cross-entropy."""
 
-    bonafide_weight: float = Field(default=0.9, gt=0.0, lt=1.0)
-    """Class weight of bona fide; spoof gets one minus this (0.9 is the field's usual choice, for 1:9 data)."""
+    bonafide_weight: float = Field(default=0.6, gt=0.0, lt=1.0)
+    """Class weight of bona fide; spoof gets one minus this (0.9 is usual for ASVspoof, 1:9 data)."""
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=0.5)
 
 
 class BatchConfig(Settings):
     """How training batches are drawn."""
 
-    size: int = Field(default=32, ge=2, le=4096)
+    size: int = Field(default=16, ge=2, le=4096)
     """Utterances in a batch."""
     crop_s: float = Field(default=2.0, gt=0.0, le=60.0)
     """Length of the random training crop; shorter utterances repeat."""
@@ -89,7 +89,7 @@ class SpecAugmentConfig(Settings):
 class ValidationConfig(Settings):
     """How utterances are scored; the same rule serves detection."""
 
-    window_s: float = Field(default=4.0, gt=0.0, le=60.0)
+    window_s: float = Field(default=3.0, gt=0.0, le=60.0)
     """Length of a scoring window; shorter utterances repeat."""
     coverage: Literal["first", "full"] = "full"
     """``first``: the first window only; ``full``: consecutive windows over the whole utterance, scores averaged."""

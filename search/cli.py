@@ -1,0 +1,171 @@
+"""The ``spoofsweep`` program: the search's own commands, and those of the other rooms."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import cluster.cli
+import data_prep.cli
+import deploy.cli
+import trainable.cli
+from cluster.errors import SpoofsweepError
+from search.study import SHIPPED, Study, find_study, load_study
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Find the best audio-deepfake detector for a corpus and a compute budget.",
+)
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help=f"Study file, or one of {', '.join(sorted(p.stem for p in SHIPPED.glob('*.toml')))}."
+    ),
+]
+TrackingUri = Annotated[
+    str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
+]
+DEFAULT_URI = "sqlite:///results/mlflow.db"
+
+
+@app.command()
+def check(study: StudyArgument) -> None:
+    """Check a study file and its corpus, and show what a sweep would do."""
+    _preview(_load(study))
+
+
+@app.command()
+def prep(study: StudyArgument) -> None:
+    """Make the study's feature shards; an interrupted run goes on where it stopped."""
+    from data_prep.prepare import prepare
+
+    console = Console()
+    loaded = _load(study)
+    shards = prepare(loaded.prep, loaded.base, loaded.output, cluster=loaded.config.cluster, console=console)
+    console.print(f"Shard set {shards.shard_set_id} is ready in {shards.folder}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def sweep(
+    study: StudyArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done, as `check` does.")] = False,
+) -> None:
+    """Prepare the shards, search, retrain the finalists, register the champion.
+
+    The same command goes on with an interrupted study, and extends a finished one after search.num_trials was raised.
+    """
+    loaded = _load(study)
+    if dry_run:
+        _preview(loaded)
+        return
+    from search.launch import launch
+
+    launch(loaded, Console())
+
+
+@app.command()
+def status(study: StudyArgument) -> None:
+    """Show how far a study is: trials by state, the best so far, the rungs and the compute saved."""
+    from search.launch import read_summary
+    from search.leaderboard import rung_table, status_lines
+
+    console = Console()
+    _, summary, _ = read_summary(_load(study))
+    for line in status_lines(summary):
+        console.print(line, highlight=False)
+    console.print(rung_table(summary))
+
+
+@app.command()
+def leaderboard(
+    study: StudyArgument,
+    limit: Annotated[int, typer.Option(min=1, help="Trials shown.")] = 15,
+) -> None:
+    """Show a study's trials, best first, with what was searched."""
+    from search.launch import read_summary
+    from search.leaderboard import leaderboard_table
+
+    trials, _, horizon = read_summary(_load(study))
+    Console().print(leaderboard_table(trials, horizon.samples_per_pass, limit))
+
+
+@app.command()
+def ui(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="Study whose tracking store is opened.")
+    ] = None,
+    tracking_uri: TrackingUri = DEFAULT_URI,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
+) -> None:
+    """Open the MLflow UI on the tracking store: compare runs, pick models."""
+    uri = _load(study).tracking_uri if study else tracking_uri
+    if uri.startswith("http"):
+        print(f"The tracking server has its own page: {uri}")
+        return
+    print(f"MLflow UI of {uri} at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    arguments = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+@app.command()
+def reproduce(
+    reference: Annotated[
+        str, typer.Argument(metavar="RUN_ID|champion[@STUDY]", help="A trial's or finalist's run, or a champion.")
+    ],
+    tracking_uri: TrackingUri = DEFAULT_URI,
+    shards: Annotated[Path, typer.Option(help="Folder of shard sets.")] = Path("results/shards"),
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; by default the recorded one.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the model to this folder, for `detect --model`.")] = None,
+) -> None:
+    """Train a recorded run again on this machine and compare every report.
+
+    Exit status: 0 for the same result or one within noise, 1 for a different one.
+    """
+    from search.reproduce import reproduce as run
+
+    raise typer.Exit(run(reference, tracking_uri, shards, device, save, Console()).exit_status)
+
+
+@app.command("spot-check")
+def spot_check(
+    study: StudyArgument,
+    num_files: Annotated[int, typer.Option(min=1, help="Evaluation files drawn.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 1,
+    model: Annotated[str | None, typer.Option(help="Model as for `detect`; by default the study's champion.")] = None,
+) -> None:
+    """Let a model judge evaluation files drawn by seed, with the truth beside its verdicts."""
+    from deploy.models import resolve
+    from search.spot_check import spot_check as run
+
+    loaded = _load(study)
+    folder = resolve(model or f"champion@{loaded.name}", loaded.tracking_uri)
+    run(loaded, folder, num_files, seed, Console())
+
+
+for room in (data_prep, trainable, deploy, cluster):
+    app.add_typer(room.cli.app)
+
+
+def main() -> None:
+    """Run the program; a user's mistake is one message on standard error and exit status 2."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        app()
+    except SpoofsweepError as error:
+        Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", str(error), highlight=False, markup=True)
+        raise SystemExit(2) from error
+
+
+def _load(reference: str) -> Study:
+    return load_study(find_study(reference))
+
+
+def _preview(study: Study) -> None:
+    from search.preview import preview, print_preview
+
+    print_preview(preview(study), Console())

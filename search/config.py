@@ -1,0 +1,101 @@
+"""Settings of a study: what is searched, how, and where its results go."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from cluster.config import ClusterConfig
+from cluster.settings import Settings
+from data_prep.config import AugmentationConfig, CorpusConfig, FeaturesConfig, ShardsConfig
+from trainable.config import TrialConfig
+
+
+class StudySection(Settings):
+    """Names and seeds."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    """Name of the Optuna study, the MLflow parent run and the registered model."""
+    seed: int = Field(default=1, ge=0)
+    """Everything random derives from it."""
+    output: str = "results"
+    """Folder of everything the study writes; relative paths start at the working directory."""
+    storage: str | None = None
+    """Optuna storage URL; none means an SQLite file in the study's folder."""
+
+
+class SearchConfig(Settings):
+    """How configurations are drawn and when they are stopped."""
+
+    num_trials: int = Field(default=40, ge=1)
+    """Trials of the study; raise it to extend a finished study."""
+    sampler: Literal["tpe", "random", "qmc"] = "tpe"
+    """``tpe``: multivariate, with constant liar (Optuna); ``qmc``: scrambled Sobol points."""
+    startup_trials: int = Field(default=10, ge=0)
+    """Quasi-random trials before TPE begins."""
+    random_share: float = Field(default=0.25, ge=0.0, le=1.0)
+    """Share of trials that stay quasi-random throughout, so that a misleading rung cannot capture the sampler."""
+    start_from_defaults: bool = True
+    """The first trial is the study's own ``[trial]``."""
+    pruning: Literal["asha", "none"] = "asha"
+    """``asha``: asynchronous successive halving (Li et al. 2020, algorithm 2, stopping variant)."""
+    reduction_factor: int = Field(default=3, ge=2)
+    """One trial in this many goes on from each rung."""
+    first_rung_passes: float | None = Field(default=None, gt=0.0)
+    """Passes before the first pruning decision; none means a ninth of the budget."""
+    max_failures: int = Field(default=5, ge=0)
+    """The sweep stops when more trials than this have failed."""
+
+
+class FinalistsConfig(Settings):
+    """Retraining of the best configurations."""
+
+    num_configs: int = Field(default=3, ge=1)
+    """Best configurations that are trained again."""
+    num_seeds: int = Field(default=3, ge=1)
+    """Seeds of each; the configuration with the best mean validation EER wins."""
+
+
+class MlflowConfig(Settings):
+    """Where runs and models are recorded."""
+
+    tracking_uri: str | None = None
+    """MLflow tracking server or database; none means ``mlflow.db`` (SQLite) in the output folder."""
+    experiment: str = "spoofsweep"
+
+
+class ParameterConfig(Settings):
+    """One dimension of the search space: either ``choices``, or ``low`` and ``high``."""
+
+    choices: tuple[Any, ...] | None = None
+    """Values to choose from; lists are allowed."""
+    low: float | int | None = None
+    high: float | int | None = None
+    step: float | int | None = None
+    """Grid of a range, counted from ``low``."""
+    log: bool = False
+    """Sample the logarithm uniformly."""
+    when: dict[str, Any] | None = None
+    """The parameter exists only where these other parameters have these values (a list: one of them)."""
+
+    @field_validator("choices")
+    @classmethod
+    def _not_empty(cls, choices: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if choices is not None and not choices:
+            raise ValueError("choices must not be empty")
+        return choices
+
+
+class StudyConfig(Settings):
+    """A whole study file."""
+
+    study: StudySection
+    corpus: CorpusConfig
+    features: FeaturesConfig = FeaturesConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    shards: ShardsConfig = ShardsConfig()
+    trial: TrialConfig = TrialConfig()
+    space: dict[str, ParameterConfig] = Field(default_factory=dict)
+    search: SearchConfig = SearchConfig()
+    finalists: FinalistsConfig = FinalistsConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    mlflow: MlflowConfig = MlflowConfig()

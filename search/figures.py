@@ -1,0 +1,173 @@
+"""Figures of a study: detection error trade-off, score histograms, optimisation history, survival at the rungs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from scipy.stats import norm
+
+from search.leaderboard import Rung
+from trainable.metrics import equal_error_rate, error_rates
+from trainable.scores import ScoreTable
+
+# Okabe and Ito's palette, told apart by colour-blind readers too.
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+ATTACK_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#999999")
+DET_TICKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """Scores of one split: arrays over its utterances, spoofs by attack."""
+
+    name: str
+    bonafide: np.ndarray
+    spoof: np.ndarray
+    attacks: np.ndarray
+    """Attack name of each of ``spoof``."""
+
+    @classmethod
+    def of(cls, name: str, table: ScoreTable) -> "ScoredSplit":
+        """From a score table."""
+        return cls(name, table.bonafide, table.spoof, table.attack[table.label == "spoof"])
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One trial in the optimisation history."""
+
+    number: int
+    state: str
+    dev_eer: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def det_figure(splits: Sequence[ScoredSplit]) -> Figure:
+    """Miss against false alarm on normal-deviate axes (Martin et al. 1997), pooled and by attack, a panel a split."""
+    figure, panels = _panels(len(splits), width=5.9, height=4.6)
+    for axes, split in zip(panels, splits, strict=True):
+        _draw_det(axes, split)
+    return figure
+
+
+def histogram_figure(splits: Sequence[ScoredSplit], threshold: float) -> Figure:
+    """Density of scores, bona fide against each attack, with the decision threshold; a panel a split."""
+    figure, panels = _panels(len(splits), width=5.6, height=3.6)
+    for axes, split in zip(panels, splits, strict=True):
+        _draw_histogram(axes, split, threshold)
+    return figure
+
+
+def history_figure(points: Sequence[HistoryPoint]) -> Figure:
+    """Dev EER of every trial by its state, and the best finished so far."""
+    figure, (axes,) = _panels(1, width=8.0, height=4.2)
+    for state, colour, fill in (("COMPLETE", BLUE, BLUE), ("PRUNED", GREY, "none")):
+        chosen = [p for p in points if p.state == state and p.dev_eer is not None]
+        label = f"{state.lower()} ({len(chosen)})"
+        numbers, eers = [p.number for p in chosen], [_percent(p.dev_eer) for p in chosen]
+        axes.scatter(numbers, eers, s=26, label=label, facecolors=fill, edgecolors=colour, zorder=3)
+        for p in chosen if state == "COMPLETE" else ():
+            if p.low is not None and p.high is not None:
+                axes.plot([p.number] * 2, [_percent(p.low), _percent(p.high)], color=BLUE, alpha=0.3, linewidth=2)
+    failed = [p.number for p in points if p.state == "FAIL"]
+    if failed:
+        top = axes.get_ylim()[1]
+        axes.scatter(failed, [top] * len(failed), marker="x", color=RED, label=f"failed ({len(failed)})", clip_on=False)
+    finished, best = _best_so_far(points)
+    axes.step(finished, best, where="post", color=ORANGE, linewidth=1.8, label="best finished so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlabel="trial", ylabel="dev EER (%)", title="Optimisation history")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    return figure
+
+
+def survival_figure(rungs: Sequence[Rung]) -> Figure:
+    """Trials that reached each rung, those stopped there, and how well the rung ranked the finished ones."""
+    figure, (axes,) = _panels(1, width=6.4, height=3.8)
+    places = list(range(len(rungs)))
+    went_on = [rung.num_reached - rung.num_stopped for rung in rungs]
+    axes.bar(places, went_on, 0.6, color=BLUE, label="went on")
+    axes.bar(places, [rung.num_stopped for rung in rungs], 0.6, bottom=went_on, color="#D0D7DE", label="stopped")
+    for place, rung in zip(places, rungs, strict=True):
+        text = (
+            "" if math.isnan(rung.rank_correlation) else f"rank correlation\nwith the end {rung.rank_correlation:.2f}"
+        )
+        axes.text(place, rung.num_reached, text, ha="center", va="bottom", fontsize=8, color="#444444")
+    axes.set_xticks(places, [f"{rung.passes:g}" for rung in rungs])
+    axes.set(xlabel="passes over the training split", ylabel="trials", title="Survival at the rungs")
+    axes.margins(y=0.22)
+    axes.set_xlim(-0.6, max(len(rungs), 4) - 0.4)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write ``figure`` as PNG; returns ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=140)
+    return path
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    # Without pyplot, which keeps figures alive and is not safe off the main thread.
+    figure = Figure(figsize=(width * count, height), layout="constrained")
+    panels = [figure.add_subplot(1, count, place + 1) for place in range(count)]
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        axes.set_axisbelow(True)
+    return figure, panels
+
+
+def _draw_det(axes: Axes, split: ScoredSplit) -> None:
+    groups = [(name, split.spoof[split.attacks == name]) for name in np.unique(split.attacks)]
+    colours = [ATTACK_COLOURS[i % len(ATTACK_COLOURS)] for i in range(len(groups))]
+    curves = [*zip(groups, colours, [1.2] * len(groups), strict=True), (("pooled", split.spoof), "black", 2.2)]
+    for (name, spoof), colour, width in curves:
+        rates = error_rates(split.bonafide, spoof)
+        eer, _ = equal_error_rate(split.bonafide, spoof)
+        # The ends of the curve, at 0 and 1, lie at infinity on these axes.
+        far, frr = (norm.ppf(np.clip(rate, 5e-4, 1 - 5e-4)) for rate in (rates.far, rates.frr))
+        axes.plot(far, frr, color=colour, linewidth=width, label=f"{name}  {eer:.1%}", drawstyle="steps-post")
+    low, high = norm.ppf([7e-4, 0.85])
+    axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, linestyle=":")
+    ticks = norm.ppf(DET_TICKS)
+    names = [f"{tick * 100:g}" for tick in DET_TICKS]
+    axes.set_xticks(ticks, names)
+    axes.set_yticks(ticks, names)
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", title=f"DET, {split.name}")
+    axes.set(xlabel="spoofs accepted (%)", ylabel="bona fide rejected (%)")
+    axes.legend(frameon=False, fontsize=8, title="EER", title_fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _draw_histogram(axes: Axes, split: ScoredSplit, threshold: float) -> None:
+    everything = np.concatenate((split.bonafide, split.spoof))
+    edges = list(np.linspace(everything.min(), everything.max() + 1e-6, 31))
+    names = list(np.unique(split.attacks))
+    spoofs = [split.spoof[split.attacks == name] for name in names]
+    colours = [ATTACK_COLOURS[i % len(ATTACK_COLOURS)] for i in range(len(names))]
+    weights = [np.full(len(scores), 1 / len(split.spoof)) for scores in spoofs]
+    axes.hist(spoofs, edges, weights=weights, stacked=True, color=colours, label=names, alpha=0.85)
+    share = np.full(len(split.bonafide), 1 / len(split.bonafide))
+    axes.hist(split.bonafide, edges, weights=share, histtype="step", color="black", linewidth=1.6, label="bona fide")
+    axes.axvline(threshold, color=RED, linestyle="--", linewidth=1.2, label="threshold")
+    axes.set(xlabel="score (higher is bona fide)", ylabel="share of the class", title=f"Scores, {split.name}")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _best_so_far(points: Sequence[HistoryPoint]) -> tuple[list[int], list[float]]:
+    finished = [p for p in points if p.state == "COMPLETE" and p.dev_eer is not None]
+    best = np.minimum.accumulate([_percent(p.dev_eer) for p in finished]) if finished else np.empty(0)
+    return [p.number for p in finished], list(best)
+
+
+def _percent(rate: float | None) -> float:
+    return float("nan") if rate is None else 100 * rate

@@ -1,0 +1,100 @@
+"""Records finalists in MLflow: one run each, below the study's."""
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from deploy.models import RUN_ARTIFACT
+from search.finalists import Finalist, score_path
+
+SCORES_ARTIFACT = "scores"
+"""Where a run keeps its score files."""
+
+
+class FinalistRuns:
+    """Makes finalists' runs, or finds those that an earlier call made.
+
+    Args:
+        client: of the tracking store.
+        experiment_id: experiment of the study's runs.
+        study_name: name of the study.
+        parent_run_id: the study's own run.
+    """
+
+    def __init__(self, client: MlflowClient, experiment_id: str, study_name: str, parent_run_id: str) -> None:
+        self._client, self._experiment_id = client, experiment_id
+        self._study_name, self._parent_run_id = study_name, parent_run_id
+
+    def record(self, finalist: Finalist) -> str:
+        """Log a finalist's course, scores and model; returns its run id. Of a complete run only the rank is renewed."""
+        run = self._find(finalist) or self._create(finalist)
+        run_id = str(run.info.run_id)
+        self._client.set_tag(run_id, "spoofsweep.rank", str(finalist.candidate.rank))
+        if run.info.status == "FINISHED":
+            return run_id
+        # The run's start as every metric's time makes a repetition after an interruption harmless.
+        metrics = [Metric(name, value, run.info.start_time, step) for step, name, value in _metrics(finalist)]
+        for first in range(0, len(metrics), 1000):
+            self._client.log_batch(run_id, metrics[first : first + 1000])
+        for split in finalist.splits:
+            self._client.log_artifact(run_id, str(score_path(finalist.folder, split)), SCORES_ARTIFACT)
+            self._client.log_dict(run_id, asdict(finalist.summary(split)), f"{SCORES_ARTIFACT}/{split}.summary.json")
+        for name in ("model.json", "model.safetensors"):
+            self._client.log_artifact(run_id, str(finalist.folder / name), RUN_ARTIFACT)
+        self._client.set_tag(run_id, "spoofsweep.state", "COMPLETE")
+        self._client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    def _find(self, finalist: Finalist) -> Any | None:
+        wanted = {
+            "kind": "finalist",
+            "study": self._study_name,
+            "signature": finalist.record.signature,
+            "code_version": finalist.record.code_version,
+        }
+        query = " and ".join(f"tags.`spoofsweep.{name}` = '{value}'" for name, value in wanted.items())
+        runs = self._client.search_runs([self._experiment_id], query, max_results=1)
+        return runs[0] if runs else None
+
+    def _create(self, finalist: Finalist) -> Any:
+        candidate = finalist.candidate
+        name = f"finalist-{candidate.trial_number:05d}-seed-{candidate.seed_index}"
+        run = self._client.create_run(self._experiment_id, run_name=name, tags=self._tags(finalist))
+        params = [Param(path, str(value)) for path, value in candidate.params.items()]
+        self._client.log_batch(run.info.run_id, params=params)
+        return run
+
+    def _tags(self, finalist: Finalist) -> dict[str, str]:
+        candidate, record = finalist.candidate, finalist.record
+        facts = {
+            "study": self._study_name,
+            "kind": "finalist",
+            "state": "RUNNING",
+            "trial_number": candidate.trial_number,
+            "seed": candidate.seed,
+            "config": candidate.config.model_dump_json(),
+            "signature": record.signature,
+            "shard_set_id": record.shard_set_id,
+            "num_threads": record.num_threads,
+            "device": record.device,
+            "code_version": record.code_version,
+        }
+        return {
+            MLFLOW_PARENT_RUN_ID: self._parent_run_id,
+            **{f"spoofsweep.{name}": str(fact) for name, fact in facts.items()},
+        }
+
+
+def _metrics(finalist: Finalist) -> list[tuple[int, str, float]]:
+    """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end those of eval."""
+    points = [(r.samples_seen, name, value) for r in finalist.record.history for name, value in r.metrics.items()]
+    for split in (split for split in finalist.splits if split != "dev"):
+        summary = finalist.summary(split)
+        values = {"eer": summary.eer, "eer_low": summary.interval.low, "eer_high": summary.interval.high}
+        values |= {f"eer/{re.sub(r'[^A-Za-z0-9_. -]', '_', name)}": eer for name, eer in summary.by_attack.items()}
+        points += [(finalist.record.samples_seen, f"{split}_{name}", value) for name, value in values.items()]
+    return points

@@ -1,0 +1,262 @@
+"""The best configurations, trained again with several seeds; the only place where evaluation data is scored."""
+
+import hashlib
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cluster.config import ClusterConfig
+from cluster.errors import SpoofsweepError
+from data_prep.shards import ShardSet
+from search.config import FinalistsConfig
+from search.ledger import TrialRecord
+from trainable.atomic_folder import replace_folder
+from trainable.checkpoint import ModelRecord, read_record, write_model_files
+from trainable.config import TrialConfig
+from trainable.scores import ScoreSummary, ScoreTable, summarise
+from trainable.signature import code_version, trial_signature
+from trainable.training import Training
+
+SCORED_SPLITS = ("dev", "eval")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration to be trained again with one seed."""
+
+    rank: int
+    """Place of the configuration in the sweep, from 1."""
+    trial_number: int
+    seed_index: int
+    """From 1."""
+    seed: int
+    config: TrialConfig
+    params: dict[str, Any]
+    """What the sweep sampled of it, by dotted path."""
+
+    @property
+    def name(self) -> str:
+        """The same after the study grew and the ranks changed."""
+        return f"{self.trial_number:05d}-{self.seed_index}"
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trained candidate; its folder holds the model and the scores."""
+
+    candidate: Candidate
+    folder: Path
+    record: ModelRecord
+
+    @property
+    def dev_eer(self) -> float:
+        """Validation EER at the end of the training, a fraction."""
+        if self.record.dev_eer is None:
+            raise SpoofsweepError(
+                "a finalist must have been validated", self.folder, "remove this folder and run again"
+            )
+        return self.record.dev_eer
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Scored splits: dev, and eval where the corpus has one."""
+        return tuple(split for split in SCORED_SPLITS if score_path(self.folder, split).exists())
+
+    def scores(self, split: str) -> ScoreTable:
+        """Scores of every utterance of ``split``."""
+        return ScoreTable.read(score_path(self.folder, split))
+
+    def summary(self, split: str) -> ScoreSummary:
+        """EER of a split with its interval, and by attack."""
+        validation = self.record.trial.validation
+        return summarise(self.scores(split), validation.num_resamples, validation.confidence)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One configuration over all its seeds; EERs of the validation split, as fractions."""
+
+    rank: int
+    trial_number: int
+    finalists: tuple[Finalist, ...]
+
+    @property
+    def best(self) -> Finalist:
+        return min(self.finalists, key=lambda finalist: finalist.dev_eer)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(finalist.dev_eer for finalist in self.finalists)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation over seeds; 0 of a single one."""
+        eers = [finalist.dev_eer for finalist in self.finalists]
+        return statistics.stdev(eers) if len(eers) > 1 else 0.0
+
+    def mean_of(self, split: str) -> float | None:
+        """Mean EER over seeds of a scored split; none where it was not scored."""
+        eers = [finalist.summary(split).eer for finalist in self.finalists if split in finalist.splits]
+        return statistics.fmean(eers) if eers else None
+
+
+def select(trials: Sequence[TrialRecord], config: FinalistsConfig, study_seed: int) -> list[Candidate]:
+    """The best distinct configurations that were trained to the end, each with its seeds.
+
+    Raises:
+        SpoofsweepError: no trial came to its end without diverging.
+    """
+    finished = [trial for trial in trials if trial.state == "COMPLETE" and not trial.attributes.get("diverged", False)]
+    distinct: list[TrialRecord] = []
+    for trial in sorted(finished, key=lambda trial: (trial.value, trial.number)):
+        if all(trial.config != other.config for other in distinct):
+            distinct.append(trial)
+    if not distinct:
+        raise SpoofsweepError(
+            "a finalist must be a completed trial", "none", "raise search.num_trials, or look at the sweep's log"
+        )
+    return [
+        Candidate(rank, trial.number, index, finalist_seed(study_seed, trial.number, index), trial.config, trial.params)
+        for rank, trial in enumerate(distinct[: config.num_configs], 1)
+        for index in range(1, config.num_seeds + 1)
+    ]
+
+
+def finalist_seed(study_seed: int, trial_number: int, seed_index: int) -> int:
+    """A seed of its own for each retraining, unrelated to the trial's seed in the sweep."""
+    digest = hashlib.sha256(f"finalist {study_seed} {trial_number} {seed_index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def run_finalists(
+    candidates: Sequence[Candidate],
+    shards: ShardSet,
+    folder: Path,
+    cluster: ClusterConfig,
+    console: Console | None = None,
+    on_finished: Callable[[Finalist], None] = lambda finalist: None,
+) -> list[Finalist]:
+    """Train the candidates as Ray tasks; those that lie finished in ``folder`` are taken from there.
+
+    Needs a Ray connection (``cluster.ray_session``).
+
+    Args:
+        candidates: from `select`.
+        shards: the study's data.
+        folder: where each finalist gets a folder of its name; on a cluster, one that all machines see.
+        cluster: resources of one training.
+        console: where progress is shown, if it is a terminal.
+        on_finished: called with each finalist as it is there.
+
+    Raises:
+        SpoofsweepError: a training failed; the others that had finished are kept for the next call.
+    """
+    finished = {c.name: done for c in candidates if (done := read_finalist(c, folder, shards.shard_set_id)) is not None}
+    for finalist in finished.values():
+        on_finished(finalist)
+    pending = _submit([c for c in candidates if c.name not in finished], shards, folder, cluster)
+    with _progress(console or Console(stderr=True)) as progress:
+        bar = progress.add_task("retraining", total=len(candidates), completed=len(finished))
+        for candidate in _as_completed(pending):
+            trained = read_finalist(candidate, folder, shards.shard_set_id)
+            if trained is None:
+                raise SpoofsweepError(
+                    "the finalists' folder must be seen by all machines", folder, "use a shared file system"
+                )
+            finished[candidate.name] = trained
+            on_finished(trained)
+            progress.advance(bar)
+    return [finished[candidate.name] for candidate in candidates]
+
+
+def train_finalist(
+    candidate: Candidate, shards_folder: Path, shard_set_id: str, folder: Path, device: str, num_threads: int
+) -> None:
+    """Train a candidate to the end and score it; its folder appears whole or not at all. The body of a Ray task."""
+    torch.set_num_threads(num_threads)
+    shards = ShardSet.open(shards_folder, expected_id=shard_set_id)
+    training = Training(candidate.config, shards, candidate.seed, device)
+    for _ in training:
+        pass
+    with replace_folder(folder / candidate.name) as fresh:
+        write_model_files(fresh, training.record, training.model)
+        if not training.history[-1].diverged:
+            for split in sorted(set(SCORED_SPLITS) & set(shards.index["split"])):
+                training.score(split).write(score_path(fresh, split))
+
+
+def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Finalist | None:
+    """The finished training of a candidate, if it is there and of this configuration, seed, data and code."""
+    path = folder / candidate.name
+    if not (path / "model.json").exists():
+        return None
+    record = read_record(path)
+    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id)
+    same = record.signature == wanted and record.code_version == code_version()
+    return Finalist(candidate, path, record) if same else None
+
+
+def standings(finalists: Sequence[Finalist]) -> list[Standing]:
+    """Configurations from the best mean validation EER on."""
+    groups: dict[int, list[Finalist]] = {}
+    for finalist in finalists:
+        groups.setdefault(finalist.candidate.rank, []).append(finalist)
+    found = [Standing(rank, group[0].candidate.trial_number, tuple(group)) for rank, group in groups.items()]
+    return sorted(found, key=lambda standing: (standing.mean, standing.rank))
+
+
+def score_path(folder: Path, split: str) -> Path:
+    """Where a finalist's folder keeps the scores of a split."""
+    return folder / f"{split}.scores.txt"
+
+
+def _submit(
+    candidates: Sequence[Candidate], shards: ShardSet, folder: Path, cluster: ClusterConfig
+) -> dict[Any, Candidate]:
+    import ray
+
+    task = ray.remote(num_cpus=cluster.cpus_per_trial, num_gpus=cluster.gpus_per_trial)(train_finalist)
+    place = (shards.folder.resolve(), shards.shard_set_id, folder.resolve())
+    device = "cuda" if cluster.gpus_per_trial else "cpu"
+    return {task.remote(candidate, *place, device, cluster.cpus_per_trial): candidate for candidate in candidates}
+
+
+def _as_completed(pending: dict[Any, Candidate]) -> Any:
+    """Candidates in the order in which their tasks end.
+
+    Raises:
+        SpoofsweepError: one failed; the rest is cancelled.
+    """
+    import ray
+
+    while pending:
+        (task,), _ = ray.wait(list(pending), num_returns=1)
+        candidate = pending.pop(task)
+        try:
+            ray.get(task)
+        except ray.exceptions.RayError as error:
+            for other in pending:
+                ray.cancel(other, force=True)
+            raise SpoofsweepError(
+                f"finalist {candidate.name} must train to its end",
+                str(error).strip().splitlines()[-1],
+                "run the sweep again: finalists that finished are kept",
+            ) from error
+        yield candidate
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,53 @@
+"""The whole main job: shards, sweep, finalists, champion, report."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from cluster.ray_session import ray_session
+from data_prep.prepare import prepare
+from data_prep.shards import ShardSet
+from search.finale import conclude
+from search.horizon import Horizon, horizon_of
+from search.leaderboard import Summary, summarise
+from search.ledger import TrialRecord, read_trials
+from search.preview import preview
+from search.report import StudyOutcome
+from search.study import Study
+from search.sweep import num_training_utterances, run_sweep
+from search.sweep_log import sweep_log
+from search.tracking_store import check_reachable
+
+
+def launch(study: Study, console: Console) -> StudyOutcome | None:
+    """Run a study from its corpus to its champion; none if it was stopped before it had all its trials.
+
+    Raises:
+        SpoofsweepError: anything that cannot work, before it costs compute where it can be known before.
+    """
+    preview(study)
+    with sweep_log(study.folder / "sweep.log"):
+        check_reachable(study.tracking_uri)
+        return _run(study, console)
+
+
+def _run(study: Study, console: Console) -> StudyOutcome | None:
+    with ray_session(study.config.cluster):
+        shards = prepare(study.prep, study.base, study.output, console=console)
+        result = run_sweep(study, shards, console=console)
+        if result.stop_reason is not None:
+            console.print(f"Stopped: {result.stop_reason}. The same command goes on from here.", highlight=False)
+            return None
+        return conclude(study, shards, console)
+
+
+def read_summary(study: Study) -> tuple[Sequence[TrialRecord], Summary, Horizon]:
+    """What the ledger holds of a study, without touching it; works while a sweep runs.
+
+    Raises:
+        SpoofsweepError: the study was never started, or its shards are gone.
+    """
+    trials, shard_set_id = read_trials(study.storage_url, study.name)
+    shards = ShardSet.open(study.output / "shards" / shard_set_id, shard_set_id)
+    horizon = horizon_of(study.config, num_training_utterances(shards.index))
+    return trials, summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass), horizon

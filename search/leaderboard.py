@@ -1,0 +1,163 @@
+"""What a study has found so far: its trials in order, and how the search spent its compute."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from search.asha import compute_saved
+from search.ledger import TrialRecord, rank_correlations
+
+_STATE_ORDER = ("COMPLETE", "RUNNING", "PRUNED", "FAIL", "WAITING")
+_STATE_STYLES = {"COMPLETE": "green", "RUNNING": "cyan", "PRUNED": "dim", "FAIL": "red", "WAITING": "dim"}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How one rung dealt with the trials that reached it."""
+
+    samples: int
+    passes: float
+    num_reached: int
+    num_stopped: int
+    rank_correlation: float
+    """Spearman's rho of the EER here with the final one, over the trials that finished; NaN where undefined."""
+    num_finished: int
+    """Trials behind the correlation."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study in figures."""
+
+    num_by_state: dict[str, int]
+    best: TrialRecord | None
+    rungs: tuple[Rung, ...]
+    compute_saved: float
+    """Share of the training that was spared, against training every ended trial to the full budget."""
+
+
+def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, samples_per_pass: int) -> Summary:
+    """Figures of a study.
+
+    Args:
+        trials: from the ledger.
+        rungs: samples seen at each rung.
+        budget: samples of a full training.
+        samples_per_pass: utterances of the training split.
+    """
+    ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
+    correlations = rank_correlations(list(trials), list(rungs))
+    return Summary(
+        num_by_state=dict(Counter(trial.state for trial in trials if trial.counts)),
+        best=next((trial for trial in ranked(trials) if trial.state == "COMPLETE"), None),
+        rungs=tuple(
+            Rung(
+                samples=rung,
+                passes=rung / samples_per_pass,
+                num_reached=sum(trial.samples_seen >= rung for trial in trials),
+                num_stopped=sum(trial.attributes.get("prune_rung") == rung for trial in trials),
+                rank_correlation=correlations[rung][0],
+                num_finished=correlations[rung][1],
+            )
+            for rung in rungs
+        ),
+        compute_saved=compute_saved([trial.samples_seen for trial in ended], budget),
+    )
+
+
+def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Finished trials from the best EER on; then the others, those that came further first; no interrupted ones."""
+
+    def order(trial: TrialRecord) -> tuple[int, float, float]:
+        eer = last_eer(trial)
+        far = 0 if trial.state == "COMPLETE" else -trial.samples_seen
+        return _STATE_ORDER.index(trial.state), far, math.inf if eer is None or math.isnan(eer) else eer
+
+    return sorted((trial for trial in trials if trial.counts), key=order)
+
+
+def last_eer(trial: TrialRecord) -> float | None:
+    """The validation EER at the trial's last report; None before the first."""
+    return trial.value if trial.value is not None else trial.reports.get(trial.samples_seen)
+
+
+def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limit: int = 15) -> Table:
+    """The first ``limit`` trials of `ranked`, with the parameters in which the trials differ."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("rank", "trial", "state", "dev EER", "interval", "passes"):
+        table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+    table.add_column("parameters", overflow="fold")
+    table.add_column("run", no_wrap=True, style="dim")
+    paths = varying(trials)
+    for rank, trial in enumerate(ranked(trials)[:limit], 1):
+        table.add_row(
+            str(rank) if trial.state == "COMPLETE" else "",
+            str(trial.number),
+            Text(trial.state.lower(), _STATE_STYLES[trial.state]),
+            percent(last_eer(trial)),
+            interval(trial.attributes.get("metrics", {})),
+            f"{trial.samples_seen / samples_per_pass:.3g}",
+            ", ".join(f"{paths[path]} {short(value)}" for path, value in trial.params.items() if path in paths),
+            trial.attributes.get("mlflow_run_id", "")[:8],
+        )
+    return table
+
+
+def status_lines(summary: Summary) -> list[str]:
+    """Counts, the best trial, and the compute saved, a sentence each."""
+    found = summary.num_by_state
+    counts = [f"{found[state]} {state.lower()}" for state in _STATE_ORDER if state in found]
+    lines = [f"Trials: {', '.join(counts) or 'none yet'}"]
+    if summary.best is not None:
+        spread = interval(summary.best.attributes.get("metrics", {}))
+        lines.append(f"Best: trial {summary.best.number}, dev EER {percent(summary.best.value)} ({spread})")
+    pruned = f"{found.get('PRUNED', 0)} of {sum(found.values())} trials"
+    lines.append(f"ASHA pruned {pruned} and saved {summary.compute_saved:.0%} of the training compute")
+    return lines
+
+
+def rung_table(summary: Summary) -> Table:
+    """Survival at each rung, and how well the rung ranked the trials that finished."""
+    table = Table(
+        "rung", "passes", "reached", "stopped", "rank correlation", box=None, header_style="bold", pad_edge=False
+    )
+    for number, rung in enumerate(summary.rungs, 1):
+        rho = "-" if math.isnan(rung.rank_correlation) else f"{rung.rank_correlation:.2f} ({rung.num_finished} trials)"
+        table.add_row(str(number), f"{rung.passes:.3g}", str(rung.num_reached), str(rung.num_stopped), rho)
+    return table
+
+
+def varying(trials: Sequence[TrialRecord]) -> dict[str, str]:
+    """Sampled paths that have several values among ``trials``, each with the shortest ending that names it alone."""
+    values: dict[str, set[str]] = {}
+    for trial in trials:
+        for path, value in trial.params.items():
+            values.setdefault(path, set()).add(str(value))
+    endings = Counter(path.rpartition(".")[2] for path in values)
+    return {
+        path: path if endings[path.rpartition(".")[2]] > 1 else path.rpartition(".")[2]
+        for path, found in values.items()
+        if len(found) > 1
+    }
+
+
+def percent(rate: float | None) -> str:
+    """A rate as percent with two decimals."""
+    return "-" if rate is None or math.isnan(rate) else f"{100 * rate:.2f}%"
+
+
+def interval(metrics: dict[str, Any]) -> str:
+    """The EER interval of a report's metrics, in percent."""
+    if "dev_eer_low" not in metrics:
+        return "-"
+    return f"{100 * metrics['dev_eer_low']:.1f} to {100 * metrics['dev_eer_high']:.1f}%"
+
+
+def short(value: Any) -> str:
+    """A parameter's value in few characters."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

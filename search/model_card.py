@@ -1,0 +1,86 @@
+"""The text that goes with a registered model: what it is, how good, and how to find every stage that led to it."""
+
+from dataclasses import dataclass
+
+from search.finalists import Finalist, Standing
+from search.leaderboard import percent
+from trainable.scores import ScoreSummary
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Names of the stages before and after the training."""
+
+    corpus_layout: str
+    corpus_identity: str
+    study_name: str
+    run_id: str
+    version: str
+    tracking_uri: str
+
+
+def model_card(ranking: list[Standing], provenance: Provenance) -> str:
+    """Markdown; ``ranking`` has the champion's configuration first."""
+    champion = ranking[0].best
+    parts = [
+        f"# {provenance.study_name}, version {provenance.version}",
+        "Tells bona fide from spoofed speech. Scores are higher for bona fide; "
+        f"above {champion.record.threshold:.4f} (the validation set's equal error point) speech counts as bona fide.",
+        "## How good",
+        error_rate_table(champion),
+        f"Over {len(ranking[0].finalists)} seeds of this configuration the dev EER is {percent(ranking[0].mean)} "
+        f"on average (standard deviation {percent(ranking[0].spread)}); this is the best of them.",
+        *attack_section(champion),
+        "## Where it comes from",
+        chain_table(champion, provenance),
+        "## Configuration",
+        f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
+        "## Use",
+        f"```\nspoofsweep detect FILE... --model champion@{provenance.study_name}\n"
+        f"spoofsweep reproduce {provenance.run_id}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def error_rate_table(finalist: Finalist) -> str:
+    """EER of each split with its interval, as a Markdown table."""
+    confidence = finalist.record.trial.validation.confidence
+    rows = [f"| split | EER | {confidence:.0%} interval | bona fide | spoofed |", "|---|---|---|---|---|"]
+    for split in finalist.splits:
+        s = finalist.summary(split)
+        rows.append(f"| {split} | {percent(s.eer)} | {span(s)} | {s.num_bonafide} | {s.num_spoof} |")
+    return "\n".join(rows)
+
+
+def attack_section(finalist: Finalist) -> list[str]:
+    """EER by attack, a Markdown table a split."""
+    tables = []
+    for split in finalist.splits:
+        by_attack = finalist.summary(split).by_attack
+        rows = [f"| {name} | {percent(eer)} |" for name, eer in sorted(by_attack.items(), key=lambda item: -item[1])]
+        tables.append("\n".join([f"| {split} attack | EER |", "|---|---|", *rows]))
+    return tables
+
+
+def chain_table(finalist: Finalist, provenance: Provenance) -> str:
+    """The identity of every stage, as a Markdown table."""
+    candidate, record = finalist.candidate, finalist.record
+    stages = {
+        f"corpus ({provenance.corpus_layout})": provenance.corpus_identity,
+        "shard set": record.shard_set_id,
+        "code": record.code_version,
+        "Optuna study, trial": f"{provenance.study_name}, {candidate.trial_number}",
+        "training signature": record.signature,
+        "seed": candidate.seed,
+        "device, arithmetic, threads": f"{record.device}, {record.precision}, {record.num_threads}",
+        "MLflow run": provenance.run_id,
+        "registered model, version": f"{provenance.study_name}, {provenance.version}",
+    }
+    return "\n".join(
+        ["| stage | identity |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in stages.items())]
+    )
+
+
+def span(summary: ScoreSummary) -> str:
+    """The bootstrap interval in percent."""
+    return f"{100 * summary.interval.low:.2f} to {100 * summary.interval.high:.2f}%"

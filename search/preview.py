@@ -1,0 +1,140 @@
+"""What a study would do, shown before anything is computed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+
+from cluster.errors import SpoofsweepError
+from data_prep.corpora import read_corpus
+from data_prep.display import counts_table, print_warnings
+from data_prep.plan import shard_set_id
+from data_prep.shards import is_complete
+from data_prep.validation import CorpusReport, validate
+from search.config import ParameterConfig
+from search.horizon import Horizon, horizon_of
+from search.space import SearchSpace
+from search.study import Study
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A study that passed every check which needs no training."""
+
+    study: Study
+    corpus: CorpusReport
+    shard_set_id: str
+    has_shards: bool
+    horizon: Horizon
+    notes: tuple[str, ...]
+
+
+def preview(study: Study) -> Preview:
+    """Check the space and the corpus of a study, and work out what would be done.
+
+    Raises:
+        SpoofsweepError: the space, the corpus or the device cannot carry the study.
+    """
+    config = study.config
+    notes = SearchSpace(config.space).check(config.trial)
+    _require_gpu(study)
+    corpus = read_corpus(config.corpus, study.base)
+    report = validate(corpus, config.corpus)
+    report.check()
+    identity = shard_set_id(study.prep, corpus, study.base)
+    num_training = sum(utterance.split == "train" for utterance in report.usable)
+    return Preview(
+        study=study,
+        corpus=report,
+        shard_set_id=identity,
+        has_shards=is_complete(study.output / "shards" / identity),
+        horizon=horizon_of(config, num_training),
+        notes=tuple(notes),
+    )
+
+
+def print_preview(found: Preview, console: Console) -> None:
+    """The resolved study on the terminal."""
+    console.print(
+        Group(
+            _facts(found),
+            "",
+            counts_table(found.corpus.counts),
+            "",
+            _space_table(found.study),
+            "",
+            _trial_table(found.study),
+        )
+    )
+    print_warnings(console, (*found.corpus.warnings, *found.notes))
+
+
+def _require_gpu(study: Study) -> None:
+    cluster = study.config.cluster
+    if cluster.address is None and cluster.gpus_per_trial > 0:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise SpoofsweepError(
+                "cluster.gpus_per_trial above 0 needs a GPU that torch can use",
+                f"{cluster.gpus_per_trial:g} on a machine without one",
+                "set it to 0, or name a cluster in cluster.address",
+            )
+
+
+def _facts(found: Preview) -> Table:
+    config, study, horizon = found.study.config, found.study, found.horizon
+    per_pass = horizon.samples_per_pass
+    rungs = ", ".join(f"{rung / per_pass:g}" for rung in horizon.rungs) or "none"
+    features, search, finalists, cluster = config.features, config.search, config.finalists, config.cluster
+    num_trainings = finalists.num_configs * finalists.num_seeds
+    state = "ready" if found.has_shards else "to be made"
+    views = f"{config.augmentation.num_views} augmented views"
+    gpus = f"{cluster.gpus_per_trial:g} GPU, " if cluster.gpus_per_trial else ""
+    facts = {
+        "study": f"{study.name} ({study.path})",
+        "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
+        "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
+        "budget": f"{config.trial.budget_passes:g} passes of {per_pass:,} utterances = {horizon.budget:,} samples",
+        "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on",
+        "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
+        "each trial": f"{gpus}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
+        "ledger": study.storage_url,
+        "MLflow": study.tracking_uri,
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(f"[bold]{name}", value)
+    return table
+
+
+def _space_table(study: Study) -> Table:
+    first = SearchSpace(study.config.space).defaults(study.config.trial)
+    table = Table("parameter", "values", "first trial", "only when", title="Search space", title_justify="left")
+    for path, parameter in study.config.space.items():
+        when = ", ".join(f"{name} = {value}" for name, value in (parameter.when or {}).items())
+        table.add_row(path, _values(parameter), str(first.get(path, "drawn")), when)
+    return table
+
+
+def _values(parameter: ParameterConfig) -> str:
+    if parameter.choices is not None:
+        return ", ".join(str(choice) for choice in parameter.choices)
+    step = f", step {parameter.step:g}" if parameter.step else ""
+    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}"
+
+
+def _trial_table(study: Study) -> Table:
+    table = Table("field", "value", title="Every trial, unless searched", title_justify="left")
+    for path, value in _leaves(study.config.trial.model_dump()):
+        if path not in study.config.space:
+            table.add_row(path, str(value))
+    return table
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        found += _leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return found

@@ -1,0 +1,130 @@
+"""Shows a sweep on the terminal: a live panel, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from search.asha import compute_saved
+from search.ledger import TrialRecord
+
+_LINE_INTERVAL_S = 30.0
+
+
+class SweepProgress:
+    """A conductor's listener and a context manager.
+
+    Args:
+        console: where to show; quiet lines if it is not a terminal.
+        num_trials: trials of the study, those of earlier sweeps included.
+        budget: samples of a full training.
+        trials: of earlier sweeps.
+        clock: seconds that only rise.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        num_trials: int,
+        budget: int,
+        trials: Sequence[TrialRecord] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._console, self._num_trials, self._budget, self._clock = console, num_trials, budget, clock
+        self._ended = {trial.number: trial for trial in trials if trial.counts and trial.state != "RUNNING"}
+        self._num_before = len(self._ended)
+        self._running: dict[int, TrialRecord] = {}
+        self._samples: dict[int, int] = {}
+        self._best = min((trial for trial in trials if trial.value is not None), key=_value, default=None)
+        self._start_s = self._last_line_s = clock()
+        self._live = (
+            Live(console=console, get_renderable=self._panel, refresh_per_second=2) if console.is_terminal else None
+        )
+
+    def __enter__(self) -> "SweepProgress":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        else:
+            self._print_line()
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        self._running[trial.number] = trial
+
+    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+        self._samples[number] = samples_seen
+        if self._clock() - self._last_line_s >= _LINE_INTERVAL_S:
+            self._print_line()
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        self._running.pop(trial.number, None)
+        self._ended[trial.number] = trial
+        if trial.value is not None and (self._best is None or trial.value < _value(self._best)):
+            self._best = trial
+            self._print_line()
+
+    def facts(self) -> dict[str, str]:
+        """What is shown, in order: name and value."""
+        states = [trial.state for trial in self._ended.values()]
+        trained = [trial.samples_seen for trial in self._ended.values() if trial.state in ("COMPLETE", "PRUNED")]
+        return {
+            "trials": f"{len(self._ended)}/{self._num_trials}",
+            "running": str(len(self._running)),
+            "complete": str(states.count("COMPLETE")),
+            "pruned": str(states.count("PRUNED")),
+            "failed": str(states.count("FAIL")),
+            "best dev EER": _eer(self._best),
+            "compute saved": f"{compute_saved(trained, self._budget):.0%}",
+            "elapsed": _duration(self._clock() - self._start_s),
+            "left": self._time_left(),
+        }
+
+    def _time_left(self) -> str:
+        num_new = len(self._ended) - self._num_before
+        if num_new == 0:
+            return "-"
+        spent = sum(self._samples.get(number, 0) for number in self._running) / self._budget
+        num_left = max(0.0, self._num_trials - len(self._ended) - spent)
+        return _duration((self._clock() - self._start_s) / (num_new + spent) * num_left)
+
+    def _panel(self) -> Table:
+        facts = self.facts()
+        table = Table.grid(padding=(0, 2))
+        for name, value in facts.items():
+            table.add_row(f"[dim]{name}", f"[bold]{value}")
+        for number, trial in sorted(self._running.items()):
+            share = self._samples.get(trial.number, 0) / self._budget
+            table.add_row(f"[dim]trial {number}", f"{share:.0%} trained")
+        return table
+
+    def _print_line(self) -> None:
+        if self._live is None:
+            self._last_line_s = self._clock()
+            self._console.print(", ".join(f"{name} {value}" for name, value in self.facts().items()), highlight=False)
+
+
+def _value(trial: TrialRecord) -> float:
+    return float("inf") if trial.value is None else trial.value
+
+
+def _eer(trial: TrialRecord | None) -> str:
+    if trial is None:
+        return "-"
+    metrics = trial.attributes.get("metrics", {})
+    interval = f" ({metrics['dev_eer_low']:.2%} to {metrics['dev_eer_high']:.2%})" if "dev_eer_low" in metrics else ""
+    return f"{trial.value:.2%}{interval}, trial {trial.number}"
+
+
+def _duration(duration_s: float) -> str:
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

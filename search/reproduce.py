@@ -1,0 +1,179 @@
+"""Trains a recorded run again on this machine, without Ray, and compares it report by report."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+
+from cluster.errors import SpoofsweepError
+from data_prep.shards import ShardSet
+from deploy.models import find_run, open_client
+from trainable.config import TrialConfig
+from trainable.signature import code_version
+from trainable.training import Training
+
+Verdict = Literal["same", "within noise", "different"]
+MEANINGS: dict[Verdict, str] = {
+    "same": "every report equals the recorded one, bit for bit",
+    "within noise": "the final EER lies within the recorded bootstrap interval",
+    "different": "the final EER lies outside of the recorded bootstrap interval",
+}
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """What MLflow knows of a run, as far as repeating it needs."""
+
+    run_id: str
+    name: str
+    config: TrialConfig
+    seed: int
+    shard_set_id: str
+    device: str
+    num_threads: int
+    code_version: str
+    dev_eers: dict[int, float]
+    """Validation EER by samples seen."""
+    final_interval: tuple[float, float]
+    """Bootstrap interval of the last of them."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The outcome: both courses of the validation EER, by samples seen."""
+
+    run: RecordedRun
+    reproduced: dict[int, float]
+    notes: list[str] = field(default_factory=list)
+    """Circumstances that differ from the recorded ones."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """``same``, ``within noise`` or ``different``; see ``MEANINGS``."""
+        if _bits(self.run.dev_eers) == _bits(self.reproduced):
+            return "same"
+        low, high = self.run.final_interval
+        final = self.reproduced.get(max(self.run.dev_eers), math.nan)
+        return "within noise" if low <= final <= high else "different"
+
+    @property
+    def exit_status(self) -> int:
+        """Of the command: 1 for a different result, else 0."""
+        return int(self.verdict == "different")
+
+
+def reproduce(
+    reference: str,
+    tracking_uri: str,
+    shards: Path,
+    device: str | None = None,
+    save: Path | None = None,
+    console: Console | None = None,
+) -> Reproduction:
+    """Repeat a run up to its last report.
+
+    Args:
+        reference: ``champion``, ``champion@STUDY``, or a run id of a trial or finalist (six characters of it at least).
+        tracking_uri: the MLflow server or database.
+        shards: folder of shard sets, or the shard set itself.
+        device: ``cpu`` or ``cuda``; none means the recorded one, or the CPU where there is no such device.
+        save: folder to write the model to.
+        console: where the comparison is printed, a line a report.
+
+    Raises:
+        SpoofsweepError: no such run, a run without reports, or other shards than the run's.
+    """
+    console = console or Console()
+    run = read_run(reference, tracking_uri)
+    folder = shards if (shards / "manifest.json").exists() else shards / run.shard_set_id
+    shard_set = ShardSet.open(folder, expected_id=run.shard_set_id)
+    device = device or (run.device if run.device == "cpu" or torch.cuda.is_available() else "cpu")
+    notes = _differences(run, device)
+    console.print(f"Reproducing {run.name} ({run.run_id}), seed {run.seed}, on {device} with {run.num_threads} threads")
+    for note in notes:
+        console.print(f"[yellow]note:[/] {note}")
+    torch.set_num_threads(run.num_threads)
+    training = Training(run.config, shard_set, run.seed, device)
+    reproduction = Reproduction(run, _repeat(training, run, console), notes)
+    if save is not None:
+        training.write_model(save)
+        console.print(f"Model saved in {save}")
+    colour = "red" if reproduction.exit_status else "green"
+    console.print(f"[bold {colour}]{reproduction.verdict}[/]: {MEANINGS[reproduction.verdict]}")
+    return reproduction
+
+
+def read_run(reference: str, tracking_uri: str) -> RecordedRun:
+    """Read a trial's or finalist's run from MLflow.
+
+    Raises:
+        SpoofsweepError: no such run, or one that is not a training, or has no report.
+    """
+    run = find_run(reference, tracking_uri)
+    tags = {name.removeprefix("spoofsweep."): value for name, value in run.data.tags.items()}
+    if "config" not in tags:
+        raise SpoofsweepError(
+            "a run to reproduce must be a trial or a finalist", f"{run.info.run_id} ({tags.get('kind', 'no kind')})"
+        )
+    client = open_client(tracking_uri)
+    dev_eers = _history(client, run.info.run_id, "dev_eer")
+    if not dev_eers:
+        raise SpoofsweepError("a run to reproduce must have reported", run.info.run_id, "choose another run")
+    last = max(dev_eers)
+    low, high = (
+        _history(client, run.info.run_id, f"dev_eer_{end}").get(last, dev_eers[last]) for end in ("low", "high")
+    )
+    return RecordedRun(
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        config=TrialConfig.model_validate_json(tags["config"]),
+        seed=int(tags["seed"]),
+        shard_set_id=tags["shard_set_id"],
+        device=tags["device"],
+        num_threads=int(tags["num_threads"]),
+        code_version=tags["code_version"],
+        dev_eers=dev_eers,
+        final_interval=(low, high),
+    )
+
+
+def _history(client: Any, run_id: str, metric: str) -> dict[int, float]:
+    """A metric by step, rising; of a step that was logged twice (after a resume), the later value."""
+    points = sorted(client.get_metric_history(run_id, metric), key=lambda point: (point.step, point.timestamp))
+    return {point.step: point.value for point in points}
+
+
+def _repeat(training: Training, run: RecordedRun, console: Console) -> dict[int, float]:
+    console.print(f"{'samples seen':>14}{'recorded':>12}{'reproduced':>12}{'difference':>14}")
+    reproduced: dict[int, float] = {}
+    last = max(run.dev_eers)
+    for report in training:
+        reproduced[report.samples_seen] = value = report.metrics["dev_eer"]
+        console.print(_line(report.samples_seen, run.dev_eers.get(report.samples_seen), value), highlight=False)
+        if report.samples_seen >= last:
+            break
+    return reproduced
+
+
+def _line(samples_seen: int, recorded: float | None, reproduced: float) -> str:
+    if recorded is None:
+        return f"{samples_seen:>14}{'-':>12}{reproduced:>12.4%}"
+    difference = "identical" if recorded == reproduced else f"{100 * (reproduced - recorded):+.4f} pt"
+    return f"{samples_seen:>14}{recorded:>12.4%}{reproduced:>12.4%}{difference:>14}"
+
+
+def _differences(run: RecordedRun, device: str) -> list[str]:
+    notes = []
+    if run.code_version != code_version():
+        notes.append(f"the run was made by code {run.code_version}, this is {code_version()}")
+    if run.device != device:
+        notes.append(f"the run was made on {run.device}, this is {device}")
+    return notes
+
+
+def _bits(values: dict[int, float]) -> dict[int, str]:
+    """Values as exact text, so that NaN equals NaN."""
+    return {step: float(value).hex() for step, value in values.items()}

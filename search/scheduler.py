@@ -1,0 +1,80 @@
+"""Ray Tune's scheduler: passes reports to the conductor, and its decisions back."""
+
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+from ray.exceptions import RayTaskError
+from ray.tune import Stopper
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.stopper import NoopStopper
+
+from search.asha import Decision
+from search.conductor import Conductor
+
+_TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen", "trial_number"}
+
+
+class LedgerScheduler(FIFOScheduler):
+    """Thin adapter: trials run in the order they were drawn, until the conductor stops them."""
+
+    _supports_buffered_results = False  # every report is a decision
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+
+    def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:
+        decision = self._report(trial, result)
+        return TrialScheduler.STOP if decision is Decision.STOP else TrialScheduler.CONTINUE
+
+    def on_trial_complete(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> None:
+        # Tune brings a trial's last report (done) here only; it also calls this for trials stopped before their end.
+        if result.get("done"):
+            self._report(trial, result)
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        self._conductor.fail(trial.trial_id, _reason(trial))
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        # Only live trials: the inherited search through all of them slows down as a study grows.
+        return next((trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING), None)
+
+    def _report(self, trial: Trial, result: dict[str, Any]) -> Decision:
+        metrics = {
+            name: float(value)
+            for name, value in result.items()
+            if name not in _TUNE_KEYS and not name.startswith("config/") and isinstance(value, int | float)
+        }
+        return self._conductor.report(trial.trial_id, int(result["samples_seen"]), metrics, bool(result.get("done")))
+
+
+class SweepStopper(Stopper):
+    """Ends the run when the conductor says so."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._conductor.stopping
+
+    def __reduce__(self) -> tuple[type[NoopStopper], tuple[()]]:
+        # Tune snapshots its stopper; nobody restores the snapshot.
+        return NoopStopper, ()
+
+
+def _reason(trial: Trial) -> str:
+    """The error that ended a trial, in one line."""
+    if trial.pickled_error_file is None:
+        return "it was lost without an error"
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    if isinstance(error, RayTaskError):
+        error = error.cause
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500]

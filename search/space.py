@@ -1,0 +1,270 @@
+"""The search space: which fields of a trial vary, within which values, and under which conditions."""
+
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial
+from pydantic import BaseModel
+
+from cluster.errors import SpoofsweepError
+from cluster.settings import nearest, parse_settings
+from search.config import ParameterConfig
+from trainable.config import TrialConfig
+
+_NUM_PROBES = 64
+
+
+class SearchSpace:
+    """Parameters by the dotted path of the ``TrialConfig`` field that each one sets.
+
+    An integer field is sampled as integers, any other range as floats. Lists among ``choices`` are held by Optuna as
+    JSON text. A parameter with ``when`` exists in a trial only if every named path has (one of) the given values in
+    that trial's configuration, be that path another parameter or a plain field of ``[trial]``.
+    """
+
+    def __init__(self, parameters: Mapping[str, ParameterConfig]) -> None:
+        """
+        Raises:
+            SpoofsweepError: a path is no field of a trial, or conditions form a cycle.
+        """
+        for path, parameter in parameters.items():
+            for name in (path, *(parameter.when or {})):
+                _require_field(name, path)
+        self.parameters = {path: parameters[path] for path in _parents_first(parameters)}
+        self._codecs = {
+            path: {_encode(choice): choice for choice in parameter.choices or ()}
+            for path, parameter in self.parameters.items()
+        }
+
+    def check(self, defaults: TrialConfig) -> list[str]:
+        """Prove every bound, every choice and a sample of their combinations by making the trial configuration.
+
+        Returns:
+            Notes for the user: parameters whose default lies outside of the space; the first trial draws them.
+
+        Raises:
+            SpoofsweepError: a range is not well formed, or a value is not allowed in a trial.
+        """
+        for path, parameter in self.parameters.items():
+            values = parameter.choices if parameter.choices is not None else _bounds(path, parameter)
+            for value in values:
+                self._prove(defaults, {**self._enabling(path), path: value}, f"[space] '{path}' = {value!r}")
+        rng = np.random.default_rng(0)
+        for _ in range(_NUM_PROBES if self.parameters else 0):
+            point: dict[str, Any] = {}
+            for path in self.parameters:
+                if self.active(path, defaults, point):
+                    point[path] = self._draw(path, rng)
+            self._prove(defaults, point, f"[space] the combination {point}")
+        inside = self.defaults(defaults)
+        return [
+            f"'{path}' = {_value_at(defaults, path)!r} in [trial] lies outside of its [space]: the first trial draws it"
+            for path in self.parameters
+            if self.active(path, defaults, {}) and path not in inside
+        ]
+
+    def suggest(self, trial: Trial, defaults: TrialConfig) -> dict[str, Any]:
+        """Draw every active parameter of ``trial`` from Optuna; values as ``TrialConfig`` takes them."""
+        point: dict[str, Any] = {}
+        for path in self.parameters:
+            if self.active(path, defaults, point):
+                point[path] = self._suggest(path, trial)
+        return point
+
+    def distribution(self, path: str) -> BaseDistribution:
+        """Optuna's description of a parameter."""
+        parameter = self.parameters[path]
+        if parameter.choices is not None:
+            return CategoricalDistribution(list(self._codecs[path]))
+        low, high = _bounds(path, parameter)
+        if _is_integer(path):
+            return IntDistribution(int(low), int(high), parameter.log, int(parameter.step or 1))
+        return FloatDistribution(float(low), float(high), parameter.log, parameter.step)
+
+    def defaults(self, defaults: TrialConfig) -> dict[str, Any]:
+        """The study's own configuration, for Optuna to enqueue: active parameters whose default lies in the space."""
+        return {
+            path: _encode(_value_at(defaults, path))
+            for path in self.parameters
+            if self.active(path, defaults, {}) and self._contains(path, _value_at(defaults, path))
+        }
+
+    def apply(self, defaults: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
+        """``defaults`` with ``params`` set, values as ``suggest`` returns them or as Optuna's storage holds them.
+
+        Raises:
+            SpoofsweepError: the configuration is not valid.
+        """
+        values = defaults.model_dump()
+        for path, value in params.items():
+            *parents, leaf = path.split(".")
+            section = values
+            for parent in parents:
+                section = section[parent]
+            section[leaf] = self.decode(path, value)
+        return parse_settings(TrialConfig, values, "trial")
+
+    def decode(self, path: str, value: Any) -> Any:
+        """A parameter's value from what Optuna holds (JSON text of a list becomes the list)."""
+        return self._codecs.get(path, {}).get(value, value) if isinstance(value, str) else value
+
+    def active(self, path: str, defaults: TrialConfig, point: Mapping[str, Any]) -> bool:
+        """Whether ``path`` exists in the trial that sets ``point`` over ``defaults``."""
+        for other, wanted in (self.parameters[path].when or {}).items():
+            value = point[other] if other in point else _value_at(defaults, other)
+            if _plain(value) not in _alternatives(wanted):
+                return False
+        return True
+
+    def _suggest(self, path: str, trial: Trial) -> Any:
+        distribution = self.distribution(path)
+        if isinstance(distribution, CategoricalDistribution):
+            return self.decode(path, trial.suggest_categorical(path, distribution.choices))
+        if isinstance(distribution, IntDistribution):
+            return trial.suggest_int(
+                path, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+            )
+        assert isinstance(distribution, FloatDistribution)
+        return trial.suggest_float(
+            path, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+
+    def _contains(self, path: str, value: Any) -> bool:
+        parameter = self.parameters[path]
+        if parameter.choices is not None:
+            return any(_plain(value) == _plain(choice) for choice in parameter.choices)
+        low, high = _bounds(path, parameter)
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        steps = (value - low) / parameter.step if parameter.step else 0.0
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
+
+    def _enabling(self, path: str) -> dict[str, Any]:
+        """The first values of other parameters under which ``path`` exists, and so on upwards."""
+        point: dict[str, Any] = {}
+        for other, wanted in (self.parameters[path].when or {}).items():
+            if other in self.parameters:
+                point |= self._enabling(other)
+            point[other] = _alternatives(wanted)[0]
+        return point
+
+    def _draw(self, path: str, rng: np.random.Generator) -> Any:
+        parameter = self.parameters[path]
+        if parameter.choices is not None:
+            return parameter.choices[int(rng.integers(len(parameter.choices)))]
+        low, high = _bounds(path, parameter)
+        if _is_integer(path):
+            step = int(parameter.step or 1)
+            return int(low) + step * int(rng.integers((int(high) - int(low)) // step + 1))
+        return float(rng.uniform(low, high))
+
+    def _prove(self, defaults: TrialConfig, point: Mapping[str, Any], what: str) -> None:
+        try:
+            self.apply(defaults, point)
+        except SpoofsweepError as error:
+            raise SpoofsweepError(
+                f"{what} must make a valid trial", error.rule, "correct the study's [space]"
+            ) from error
+
+
+def trial_paths(model: type[BaseModel] = TrialConfig, prefix: str = "") -> list[str]:
+    """Dotted paths of every leaf field of a trial."""
+    paths: list[str] = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            paths += trial_paths(field.annotation, f"{prefix}{name}.")
+        else:
+            paths.append(prefix + name)
+    return paths
+
+
+def _require_field(name: str, path: str) -> None:
+    paths = trial_paths()
+    if name not in paths:
+        where = f"[space] '{path}'" if name == path else f"[space] '{path}' when '{name}'"
+        raise SpoofsweepError(f"{where} must be a field of a trial", f"'{name}'", nearest(name, paths))
+
+
+def _parents_first(parameters: Mapping[str, ParameterConfig]) -> list[str]:
+    order: list[str] = []
+
+    def visit(path: str, descendants: tuple[str, ...]) -> None:
+        if path in descendants:
+            chain = " -> ".join((*descendants, path))
+            raise SpoofsweepError("conditions (`when`) must not form a cycle", chain, "drop one of them")
+        if path in order or path not in parameters:
+            return
+        for other in parameters[path].when or {}:
+            visit(other, (*descendants, path))
+        order.append(path)
+
+    for path in parameters:
+        visit(path, ())
+    return order
+
+
+def _bounds(path: str, parameter: ParameterConfig) -> tuple[float, float]:
+    """Low and high of a well-formed range.
+
+    Raises:
+        SpoofsweepError: a bound is missing, beyond the other, or not whole for an integer; log and step together; a
+            ragged step.
+    """
+    low, high, step = parameter.low, parameter.high, parameter.step
+    problem = None
+    if low is None or high is None or parameter.choices is not None:
+        problem = "needs either `choices`, or both `low` and `high`"
+    elif low > high:
+        problem = f"has low {low} above high {high}"
+    elif parameter.log and (low <= 0 or step is not None):
+        problem = "is logarithmic, so its low must be positive and it takes no step"
+    elif _is_integer(path) and any(bound != int(bound) for bound in (low, high, step or 1)):
+        problem = "is an integer, so its bounds and step must be whole"
+    elif step is not None and (
+        step <= 0 or not math.isclose((high - low) / step, round((high - low) / step), abs_tol=1e-9)
+    ):
+        problem = f"has a step {step} that does not divide its range {low} to {high}"
+    if problem is not None or low is None or high is None:
+        raise SpoofsweepError(f"[space] '{path}' {problem}", remedy="correct the study's [space]")
+    return low, high
+
+
+def _annotation(path: str) -> Any:
+    model: Any = TrialConfig
+    for part in path.split("."):
+        model = model.model_fields[part].annotation
+    return model
+
+
+def _is_integer(path: str) -> bool:
+    annotation = _annotation(path)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+    if typing.get_origin(annotation) is Literal:
+        return all(type(value) is int for value in typing.get_args(annotation))
+    return annotation is int
+
+
+def _value_at(config: TrialConfig, path: str) -> Any:
+    value: Any = config
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _alternatives(wanted: Any) -> list[Any]:
+    return _plain(wanted) if isinstance(wanted, list | tuple) else [wanted]
+
+
+def _encode(value: Any) -> Any:
+    return json.dumps(_plain(value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,46 @@
+"""Opens the Optuna storage of a study."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.storages import RDBStorage
+
+from cluster.errors import SpoofsweepError
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Optuna's storage at ``url``; an SQLite file is opened for one writer and many readers.
+
+    Raises:
+        SpoofsweepError: it cannot be reached.
+    """
+    parsed = sqlalchemy.make_url(url)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    if is_sqlite and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    connect_args = {"timeout": 60} if is_sqlite else {}
+    try:
+        storage = RDBStorage(url, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": not is_sqlite})
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
+        raise unreachable(url, error) from error
+    if is_sqlite:
+        sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
+        storage.engine.dispose()
+    return storage
+
+
+def _tune_sqlite(connection: Any, record: object) -> None:
+    # Write-ahead logging: readers (the dashboard) never block the sweep, and a killed driver loses nothing.
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+def unreachable(url: str, error: Exception) -> SpoofsweepError:
+    """The error to raise when the storage at ``url`` failed; passwords are not shown."""
+    shown = sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    cause = str(error.__cause__ or error).splitlines()[0]
+    return SpoofsweepError("the study's Optuna storage must be reachable", f"{shown} ({cause})", "check study.storage")

@@ -1,0 +1,107 @@
+"""Reads a study file, and says where everything of the study lies."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import SpoofsweepError
+from cluster.settings import parse_settings
+from data_prep.config import PrepConfig
+from data_prep.corpora import expand_path
+from search.config import ParameterConfig, StudyConfig
+
+
+@dataclass(frozen=True)
+class Study:
+    """A validated study file, and the places that follow from it."""
+
+    path: Path
+    config: StudyConfig
+
+    @property
+    def name(self) -> str:
+        """Name of the Optuna study, the MLflow parent run and the registered model."""
+        return self.config.study.name
+
+    @property
+    def base(self) -> Path:
+        """Folder at which relative input paths start."""
+        return self.path.parent
+
+    @property
+    def output(self) -> Path:
+        """Folder of everything that is written; shared by studies of one output root."""
+        return expand_path(self.config.study.output, Path.cwd())
+
+    @property
+    def folder(self) -> Path:
+        """This study's own part of the output."""
+        return self.output / "studies" / self.name
+
+    @property
+    def storage_url(self) -> str:
+        """The Optuna storage that is the ledger of trials."""
+        return self.config.study.storage or f"sqlite:///{self.folder / 'optuna.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """The MLflow tracking store."""
+        return self.config.mlflow.tracking_uri or f"sqlite:///{self.output / 'mlflow.db'}"
+
+    @property
+    def prep(self) -> PrepConfig:
+        """All that decides the bytes of the shards."""
+        config = self.config
+        return PrepConfig(
+            corpus=config.corpus,
+            features=config.features,
+            augmentation=config.augmentation,
+            # Without augmented views nothing is drawn: studies that differ only in their seed then share shards.
+            seed=config.study.seed if config.augmentation.num_views else 0,
+            utterances_per_shard=config.shards.utterances_per_shard,
+        )
+
+
+def load_study(path: Path) -> Study:
+    """Read and validate a study file (TOML).
+
+    Raises:
+        SpoofsweepError: the file is missing or no TOML, a key is unknown, or a value breaks a rule.
+    """
+    path = Path(path).absolute()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
+        raise SpoofsweepError("the study file must exist", path, f"shipped studies can be named: {shipped}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpoofsweepError("a study file must be valid TOML", f"{path}: {error}", "correct that line") from error
+    if "space" in values:
+        values["space"] = _flatten(values["space"])
+    return Study(path, parse_settings(StudyConfig, values, f"study file {path.name}"))
+
+
+SHIPPED = Path(__file__).parent / "studies"
+"""Folder of the ready-made studies."""
+
+
+def find_study(reference: str) -> Path:
+    """The path of a study given as a file, or by the name of a shipped study."""
+    shipped = SHIPPED / f"{reference}.toml"
+    return shipped if not Path(reference).exists() and shipped.exists() else Path(reference)
+
+
+def _flatten(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    # TOML reads the key model.dropout as a table in a table, unless quoted: both spellings are accepted.
+    flat: dict[str, Any] = {}
+    for key, value in space.items():
+        if not isinstance(value, dict):
+            flat[f"{prefix}{key}"] = value
+        elif value.keys() & ParameterConfig.model_fields.keys():
+            when = {"when": _flatten(value["when"])} if isinstance(value.get("when"), dict) else {}
+            flat[f"{prefix}{key}"] = value | when
+        else:
+            flat |= _flatten(value, f"{prefix}{key}.")
+    return flat

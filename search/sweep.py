@@ -1,0 +1,241 @@
+"""Runs a study's trials: sampler, pruning, ledger, executor, MLflow and progress put together."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas
+from ray.tune import Trainable
+from rich.console import Console
+
+from cluster.ray_session import ray_session
+from search.asha import Asha
+from search.conductor import Conductor, Listener
+from search.horizon import horizon_of
+from search.leaderboard import Summary, summarise
+from search.ledger import Ledger, TrialRecord
+from search.model_keeper import ModelKeeper
+from search.progress import SweepProgress
+from search.sampler import make_sampler
+from search.space import SearchSpace
+from search.study import Study
+from search.sweep_log import sweep_log
+from search.tracking import Tracker, dataset_of
+from search.tracking_store import check_reachable, open_client, open_experiment
+from search.tune_run import execute, num_places
+from trainable.signature import code_version, trial_signature
+
+
+class TrialData(Protocol):
+    """What a sweep needs of a ``data_prep.shards.ShardSet``."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def shard_set_id(self) -> str: ...
+
+    @property
+    def index(self) -> pandas.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """How a sweep ended."""
+
+    summary: Summary
+    """Of the whole study, earlier sweeps included: counts by state, best trial, rungs, compute saved."""
+    num_new: int
+    """Trials that this sweep began."""
+    samples_trained: int
+    """Training samples of all finished and pruned trials."""
+    samples_full: int
+    """What the same trials would have taken without pruning."""
+    wall_s: float
+    stop_reason: str | None
+    """Why it stopped before its trials were used up; none if they are."""
+    is_tracked: bool
+    """Whether MLflow has everything; what it lacks waits in the study's folder for the next sweep."""
+
+
+def run_sweep(
+    study: Study,
+    shards: TrialData,
+    *,
+    console: Console | None = None,
+    listeners: Sequence[Listener] = (),
+    trainable: type[Trainable] | None = None,
+) -> SweepResult:
+    """Run a study's trials up to ``search.num_trials``, those of earlier sweeps counted.
+
+    One Ctrl-C ends the sweep in order: trials that still run are recorded as interrupted, and come first in the next.
+
+    Args:
+        study: the study.
+        shards: data of all trials.
+        console: where progress is shown; none shows nothing.
+        listeners: told of every trial event.
+        trainable: class of the trials; none means ``trainable.ray_adapter.TrialActor``.
+
+    Raises:
+        SpoofsweepError: the tracking store, the ledger or the Ray cluster cannot be reached, a trial asks for more than
+            the machine has, or the study contradicts its earlier sweeps.
+    """
+    start_s = time.monotonic()
+    study.folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(sweep_log(study.folder / "sweep.log"))
+        check_reachable(study.tracking_uri)
+        ledger = open_ledger(study, shards.shard_set_id)
+        stack.callback(ledger.close)
+        stack.enter_context(ray_session(study.config.cluster))
+        sweep = _Sweep(study, shards, ledger, console, listeners)
+        stack.enter_context(sweep.progress)
+        try:
+            sweep.run(trainable or _trial_actor())
+        finally:
+            result = sweep.end(start_s)
+        if sweep.conductor.failure is not None:
+            raise sweep.conductor.failure
+    return result
+
+
+class _Sweep:
+    """The parts of one sweep, from the queue's preparation to the last word in MLflow."""
+
+    def __init__(
+        self, study: Study, shards: TrialData, ledger: Ledger, console: Console | None, listeners: Sequence[Listener]
+    ) -> None:
+        search = study.config.search
+        self._study, self._shards, self._ledger = study, shards, ledger
+        self._horizon = horizon_of(study.config, num_training_utterances(shards.index))
+        places = num_places(study.config.cluster)
+        _prepare_queue(study, ledger)
+        trials = ledger.trials()
+        self._num_before = len([trial for trial in trials if trial.state != "WAITING"])
+        asha = Asha(self._horizon.rungs, search.reduction_factor)
+        asha.replay(ledger.reports())
+        self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
+        self._tracker = _open_tracker(study, shards, ledger)
+        self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
+        parts: list[Listener] = [self._keeper, self._tracker, self.progress, *listeners]
+        self.conductor = Conductor(ledger, asha, search.num_trials, search.max_failures, places, parts)
+
+    def run(self, trainable: type[Trainable]) -> None:
+        self._tracker.start()
+        if self.conductor.finished:
+            return
+        make_config = _config_maker(self._study, self._shards, self._keeper)
+        execute(self.conductor, trainable, make_config, self._study.config.cluster, self._study.folder / "ray")
+
+    def end(self, start_s: float) -> SweepResult:
+        """Leave ledger, models and MLflow in order, however the run ended."""
+        if not self.conductor.finished:
+            self.conductor.stop_reason = "interrupted"
+        self.conductor.release_all()
+        horizon, reason = self._horizon, self.conductor.stop_reason
+        try:
+            trials = self._ledger.trials()
+            summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
+            for number in self._keeper.kept():
+                self._tracker.model_kept(number, self._keeper.folder_of(number))
+            self._tracker.study_ended(_figures(summary), "FINISHED" if reason is None else "KILLED")
+        finally:
+            is_tracked = self._tracker.close()
+            shutil.rmtree(self._study.folder / "ray", ignore_errors=True)
+        ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
+        return SweepResult(
+            summary=summary,
+            num_new=len([trial for trial in trials if trial.state != "WAITING"]) - self._num_before,
+            samples_trained=sum(trial.samples_seen for trial in ended),
+            samples_full=len(ended) * horizon.budget,
+            wall_s=time.monotonic() - start_s,
+            stop_reason=reason,
+            is_tracked=is_tracked,
+        )
+
+
+def open_ledger(study: Study, shard_set_id: str) -> Ledger:
+    """The study's ledger, opened to run trials on these shards.
+
+    Raises:
+        SpoofsweepError: it cannot be reached, or contradicts the study.
+    """
+    space, config = SearchSpace(study.config.space), study.config
+    space.check(config.trial)
+    return Ledger(
+        study.storage_url,
+        study.name,
+        space,
+        config.trial,
+        make_sampler(config.search, config.study.seed, list(space.parameters)),
+        config.study.seed,
+        shard_set_id,
+        lambda trial, seed: trial_signature(trial, seed, shard_set_id),
+    )
+
+
+def num_training_utterances(index: pandas.DataFrame) -> int:
+    """Utterances of the training split: the samples of one pass."""
+    return int(((index["split"] == "train") & (index["view"] == 0)).sum())
+
+
+def _prepare_queue(study: Study, ledger: Ledger) -> None:
+    ledger.requeue_interrupted()
+    if study.config.search.start_from_defaults and not ledger.trials():
+        ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
+
+
+def _open_tracker(study: Study, shards: TrialData, ledger: Ledger) -> Tracker:
+    client = open_client(study.tracking_uri)
+    has_own_store = study.config.mlflow.tracking_uri is None
+    experiment_id = open_experiment(
+        client, study.config.mlflow.experiment, study.output / "mlartifacts" if has_own_store else None
+    )
+    views = shards.index.loc[shards.index["view"] == 0, "split"].value_counts()
+    rows_by_split = {str(split): int(count) for split, count in views.items()}
+    tags = {
+        "spoofsweep.shard_set_id": shards.shard_set_id,
+        "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
+        "spoofsweep.device": _device(study),
+        "spoofsweep.code_version": code_version(),
+    }
+    dataset = dataset_of(shards.shard_set_id, shards.folder, rows_by_split)
+    return Tracker(client, experiment_id, ledger, study.name, study.folder / "mlflow-journal.jsonl", tags, dataset)
+
+
+def _config_maker(study: Study, shards: TrialData, keeper: ModelKeeper) -> Callable[[TrialRecord], dict[str, Any]]:
+    def make_config(trial: TrialRecord) -> dict[str, Any]:
+        return {
+            "trial": trial.attributes["config"],
+            "seed": trial.seed,
+            "shards": str(shards.folder.absolute()),
+            "shard_set_id": shards.shard_set_id,
+            "device": _device(study),
+            "num_threads": study.config.cluster.cpus_per_trial,
+            "output": str(keeper.folder_of(trial.number).absolute()),
+            "trial_number": trial.number,
+        }
+
+    return make_config
+
+
+def _device(study: Study) -> str:
+    return "cuda" if study.config.cluster.gpus_per_trial else "cpu"
+
+
+def _figures(summary: Summary) -> dict[str, float]:
+    """The sweep in numbers, for the parent run."""
+    counts = {f"num_{state.lower()}": float(count) for state, count in summary.num_by_state.items()}
+    best = {} if summary.best is None or summary.best.value is None else {"best_dev_eer": summary.best.value}
+    return {**counts, **best, "compute_saved": summary.compute_saved}
+
+
+def _trial_actor() -> type[Trainable]:
+    from trainable.ray_adapter import TrialActor  # torch comes with it
+
+    return TrialActor
