@@ -1,0 +1,246 @@
+"""What a sweep costs beyond the training: stock Ray Tune + OptunaSearch + ASHA + MLflow callback, and spoofsweep.
+
+Toy trials: a learning curve in closed form, up to 16 reports of 8 metrics, no work and no sleep, two at a time. Every
+variant runs in a process of its own with Ray already started, and is timed from its first object to the last byte in
+SQLite (Optuna's, where it has one, and MLflow's, whose tables are made anew each time). Rungs at 1, 3 and 9 reports,
+reduction factor 3.
+
+    python benchmarks/sweep_overhead.py [--trials 100] [--repeats 1] [--output results/reference]
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas
+import ray
+from ray import tune
+
+from cluster.config import ClusterConfig
+from cluster.ray_session import ray_session
+from search.config import StudyConfig
+from search.study import Study
+
+NUM_REPORTS = 16
+SAMPLES_PER_PASS = 100
+VARIANTS = {
+    "stock": "stock Ray Tune, its defaults",
+    "stock-reuse": "stock Ray Tune, reuse_actors=True",
+    "stock-tuned": "stock Ray Tune, reuse_actors=True, default loggers off",
+    "ours": "spoofsweep",
+}
+SPACE = {
+    "optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+    "optimizer.weight_decay": {"low": 1e-5, "high": 1e-1, "log": True},
+    "model.dropout": {"low": 0.0, "high": 0.5},
+    "model.gru_size": {"choices": [32, 64, 128]},
+    "batch.augmented_share": {"low": 0.0, "high": 1.0},
+}
+
+
+def toy_metrics(learning_rate: float, weight_decay: float, dropout: float, num_reports: int) -> dict[str, float]:
+    """Eight metrics of a made-up learning curve."""
+    floor = 0.05 + 0.05 * abs(math.log10(learning_rate) + 3) + 0.01 * abs(math.log10(weight_decay) + 3) + 0.1 * dropout
+    eer = floor + 0.4 * num_reports**-0.7
+    return {
+        "dev_eer": eer,
+        "dev_eer_low": eer - 0.01,
+        "dev_eer_high": eer + 0.01,
+        "dev_eer_sd": 0.005,
+        "dev_threshold": 0.0,
+        "train_loss": 2 * eer,
+        "learning_rate": learning_rate,
+        "grad_norm": 1 / num_reports,
+    }
+
+
+class ToyTrial(tune.Trainable):
+    """Reports ``toy_metrics``; understands both configurations."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        trial = config.get("trial")
+        self._point = (
+            config["point"]
+            if trial is None
+            else (
+                trial["optimizer"]["learning_rate"],
+                trial["optimizer"]["weight_decay"],
+                trial["model"]["dropout"],
+            )
+        )
+        self._num_reports = 0
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        self._num_reports += 1
+        progress = {"samples_seen": self._num_reports * SAMPLES_PER_PASS, "done": self._num_reports == NUM_REPORTS}
+        return {**toy_metrics(*self._point, self._num_reports), **progress}
+
+
+class FlatToyTrial(ToyTrial):
+    """The same under the stock searcher's flat parameter names."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        names = ("optimizer.learning_rate", "optimizer.weight_decay", "model.dropout")
+        super().setup({"point": tuple(config[name] for name in names)})
+
+
+def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool) -> None:
+    """The stack as its documentation puts it together."""
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search import ConcurrencyLimiter
+    from ray.tune.search.optuna import OptunaSearch
+
+    callback = MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="stock")
+    scheduler = ASHAScheduler(time_attr="training_iteration", max_t=NUM_REPORTS, grace_period=1, reduction_factor=3)
+    space = {
+        "optimizer.learning_rate": tune.loguniform(1e-4, 1e-2),
+        "optimizer.weight_decay": tune.loguniform(1e-5, 1e-1),
+        "model.dropout": tune.uniform(0.0, 0.5),
+        "model.gru_size": tune.choice([32, 64, 128]),
+        "batch.augmented_share": tune.uniform(0.0, 1.0),
+    }
+    tuner = tune.Tuner(
+        tune.with_resources(FlatToyTrial, {"cpu": 1}),
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            metric="dev_eer",
+            mode="min",
+            search_alg=ConcurrencyLimiter(OptunaSearch(), max_concurrent=2),
+            scheduler=scheduler,
+            num_samples=num_trials,
+            reuse_actors=reuse_actors,
+        ),
+        run_config=tune.RunConfig(name="stock", storage_path=str(folder), callbacks=[callback], verbose=0),
+    )
+    tuner.fit()
+
+
+def run_ours(num_trials: int, folder: Path) -> None:
+    """The same study through ``run_sweep``."""
+    from search.sweep import run_sweep
+
+    class Shards:
+        shard_set_id = "toy"
+        index = pandas.DataFrame({"split": ["train"] * SAMPLES_PER_PASS, "view": 0})
+
+    Shards.folder = folder  # type: ignore[attr-defined]
+    config = StudyConfig.model_validate(
+        {
+            "study": {"name": "toy", "output": str(folder)},
+            "corpus": {"layout": "csv", "root": str(folder)},
+            "trial": {"budget_passes": NUM_REPORTS},
+            "space": SPACE,
+            "search": {"num_trials": num_trials, "first_rung_passes": 1.0, "reduction_factor": 3},
+        }
+    )
+    run_sweep(Study(folder / "toy.toml", config), Shards(), trainable=ToyTrial)  # type: ignore[arg-type]
+
+
+def measure(variant: str, num_trials: int) -> dict[str, float]:
+    """Wall time of one variant, in this process, and what MLflow holds afterwards."""
+    import mlflow
+
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1" if variant == "stock-tuned" else "0"
+    runs: dict[str, Callable[[int, Path], None]] = {
+        "stock": lambda n, folder: run_stock(n, folder, reuse_actors=False),
+        "stock-reuse": lambda n, folder: run_stock(n, folder, reuse_actors=True),
+        "stock-tuned": lambda n, folder: run_stock(n, folder, reuse_actors=True),
+        "ours": run_ours,
+    }
+    with tempfile.TemporaryDirectory() as name, ray_session(ClusterConfig(num_cpus=2)):
+        ray.get([ray.remote(lambda: None).remote() for _ in range(2)])
+        start_s, cpu_s = time.perf_counter(), time.process_time()
+        runs[variant](num_trials, Path(name))
+        wall_s, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_s
+        client = mlflow.MlflowClient(f"sqlite:///{name}/mlflow.db")
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = [run for run in client.search_runs(experiments, max_results=5000) if "dev_eer" in run.data.metrics]
+        results = sum(len(client.get_metric_history(run.info.run_id, "dev_eer")) for run in found)
+    return {"wall_s": wall_s, "driver_cpu_s": cpu_s, "num_trials": len(found), "num_results": results}
+
+
+def in_fresh_process(variant: str, num_trials: int) -> dict[str, float]:
+    """``measure`` in a new interpreter."""
+    command = [sys.executable, __file__, "--variant", variant, "--trials", str(num_trials)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{variant} failed:\n{done.stderr[-4000:]}")
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def table(figures: dict[str, list[dict[str, float]]]) -> list[str]:
+    """Markdown rows: the median run of each variant, and how many times longer than ours it took a result."""
+    columns = ("", "wall s", "driver CPU s", "ms a trial", "results", "ms a result", "times ours a result")
+    rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    medians = {name: sorted(runs, key=lambda run: run["wall_s"])[len(runs) // 2] for name, runs in figures.items()}
+    ours = 1000 * medians["ours"]["wall_s"] / medians["ours"]["num_results"]
+    for name, run in medians.items():
+        a_trial, a_result = 1000 * run["wall_s"] / run["num_trials"], 1000 * run["wall_s"] / run["num_results"]
+        figures_of_run = (
+            f"{run['wall_s']:.1f}",
+            f"{run['driver_cpu_s']:.1f}",
+            f"{a_trial:.0f}",
+            f"{run['num_results']:.0f}",
+            f"{a_result:.1f}",
+            f"{a_result / ours:.1f}",
+        )
+        rows.append(f"| {VARIANTS[name]} | " + " | ".join(figures_of_run) + " |")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("results/reference"))
+    parser.add_argument(
+        "--variant", choices=VARIANTS, help="run one variant in this process and print its figures as JSON"
+    )
+    arguments = parser.parse_args()
+    if arguments.variant:
+        print(json.dumps(measure(arguments.variant, arguments.trials)))
+        return
+    # Variants take turns, so that a busy spell of the machine hits all of them.
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    for _ in range(arguments.repeats):
+        for name in VARIANTS:
+            figures[name].append(in_fresh_process(name, arguments.trials))
+            print(f"{VARIANTS[name]}: {figures[name][-1]}", flush=True)
+    versions = {name: version(name) for name in ("ray", "optuna", "mlflow", "torch", "numpy")}
+    facts = {"date": date.today().isoformat(), "cores": os.cpu_count(), "python": platform.python_version(), **versions}
+    rows = table(figures)
+    print("\n".join(rows))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    lines = [
+        "# Sweep overhead",
+        "",
+        __doc__ or "",
+        *rows,
+        "",
+        ", ".join(f"{key} {value}" for key, value in facts.items()),
+    ]
+    (arguments.output / "sweep_overhead.md").write_text("\n".join(lines) + "\n")
+    (arguments.output / "sweep_overhead.json").write_text(
+        json.dumps({"facts": facts, "figures": figures}, indent=1) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""One small study on the sample corpus, made by the real parts once a session."""
+
+import pytest
+from rich.console import Console
+
+from data_prep.prepare import prepare
+from data_prep.shards import ShardSet
+from search.finale import conclude
+from search.report import StudyOutcome
+from search.study import Study, load_study
+from search.sweep import run_sweep
+
+STUDY = """
+[study]
+name = "tiny"
+seed = 3
+output = "{output}"
+
+[corpus]
+layout = "asvspoof2019-la"
+root = "{root}"
+
+[features]
+kind = "logmel"
+num_filters = 20
+
+[trial]
+budget_passes = 2
+report_passes = 1
+model = {{ channels = [4, 6], gru_size = 8 }}
+batch = {{ size = 16, crop_s = 1.0 }}
+validation = {{ num_resamples = 50 }}
+
+[space]
+"optimizer.learning_rate" = {{ low = 1e-3, high = 1e-2, log = true }}
+"model.gru_size" = {{ choices = [8, 12] }}
+
+[search]
+num_trials = 4
+first_rung_passes = 1
+reduction_factor = 2
+
+[finalists]
+num_configs = 2
+num_seeds = 2
+
+[cluster]
+num_cpus = 2
+max_concurrent_trials = 1
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory, sample_root) -> Study:
+    path = tmp_path_factory.mktemp("tiny") / "tiny.toml"
+    # One output folder for all rooms' tests: who comes second finds the shards.
+    path.write_text(STUDY.format(output=tmp_path_factory.getbasetemp() / "results", root=sample_root))
+    return load_study(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(tiny_study, ray_session) -> ShardSet:
+    return prepare(tiny_study.prep, tiny_study.base, tiny_study.output, progress=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_outcome(tiny_study, tiny_shards) -> StudyOutcome:
+    """Swept, finalists trained, champion registered, reported."""
+    run_sweep(tiny_study, tiny_shards)
+    return conclude(tiny_study, tiny_shards, Console(quiet=True))

@@ -1,0 +1,127 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from cluster.errors import SpoofsweepError
+from search.config import FinalistsConfig
+from search.finalists import Candidate, Finalist, finalist_seed, read_finalist, run_finalists, select, standings
+from search.ledger import TrialRecord, trial_seed
+from trainable.checkpoint import read_record
+from trainable.config import TrialConfig
+from trainable.metrics import equal_error_rate
+
+
+def trial(number, value, dropout=0.1, state="COMPLETE", **attributes):
+    config = TrialConfig.model_validate({"model": {"dropout": dropout}}).model_dump(mode="json")
+    return TrialRecord(number, state, {"model.dropout": dropout}, {10: value}, value, {"config": config, **attributes})
+
+
+TRIALS = [
+    trial(0, 0.30, 0.1),
+    trial(1, 0.10, 0.2),
+    trial(2, 0.05, 0.3, state="PRUNED"),
+    trial(3, 0.20, 0.2),
+    trial(4, 0.25, 0.4),
+    trial(5, 0.01, 0.5, diverged=True),
+]
+
+
+def test_best_distinct_finished_configurations_with_all_their_seeds():
+    chosen = select(TRIALS, FinalistsConfig(num_configs=2, num_seeds=2), study_seed=7)
+    assert [(c.rank, c.trial_number, c.seed_index) for c in chosen] == [(1, 1, 1), (1, 1, 2), (2, 4, 1), (2, 4, 2)]
+    assert [c.config.model.dropout for c in chosen] == [0.2, 0.2, 0.4, 0.4]
+
+
+def test_fewer_configurations_than_wanted_are_no_mistake():
+    assert {c.trial_number for c in select(TRIALS, FinalistsConfig(num_configs=9, num_seeds=1), 7)} == {0, 1, 4}
+
+
+def test_nothing_finished_is_a_mistake():
+    with pytest.raises(SpoofsweepError, match="completed trial"):
+        select([TRIALS[2], TRIALS[5]], FinalistsConfig(), 7)
+
+
+def test_seeds_are_distinct_and_not_the_sweeps():
+    seeds = {finalist_seed(study, number, index) for study in range(3) for number in range(9) for index in (1, 2, 3)}
+    assert len(seeds) == 81
+    assert not seeds & {trial_seed(study, number) for study in range(3) for number in range(9)}
+    assert finalist_seed(1, 2, 3) == finalist_seed(1, 2, 3)
+
+
+def finalist(record, rank, index, dev_eer):
+    candidate = Candidate(rank, 10 + rank, index, index, record.trial, {})
+    return Finalist(candidate, None, record.model_copy(update={"dev_eer": dev_eer}))
+
+
+def test_the_best_mean_wins_not_the_luckiest_seed(tiny_outcome):
+    record = tiny_outcome.champion.finalist.record
+    eers = {1: (0.05, 0.35), 2: (0.12, 0.10)}
+    ranking = standings([finalist(record, rank, i, eer) for rank in eers for i, eer in enumerate(eers[rank], 1)])
+    assert [s.rank for s in ranking] == [2, 1]
+    assert ranking[0].best.dev_eer == 0.10
+    assert ranking[0].mean == pytest.approx(0.11)
+    assert ranking[1].spread == pytest.approx(np.std([0.05, 0.35], ddof=1))
+
+
+def test_finalists_are_trained_to_the_end_and_scored(tiny_outcome, tiny_shards):
+    finalists = [f for standing in tiny_outcome.ranking for f in standing.finalists]
+    assert len(finalists) == 4
+    assert len({f.candidate.seed for f in finalists}) == 4
+    for f in finalists:
+        assert f.record.history[-1].final
+        assert f.splits == ("dev", "eval")
+        dev = f.scores("dev")
+        assert equal_error_rate(dev.bonafide, dev.spoof)[0] == f.dev_eer
+        assert f.summary("dev").interval.low == f.record.dev_eer_low
+        assert len(f.scores("eval").score) == int((tiny_shards.index["split"] == "eval").sum())
+
+
+def test_finished_finalists_are_not_trained_again(tiny_study, tiny_shards, tiny_outcome):
+    finalists = [f for standing in tiny_outcome.ranking for f in standing.finalists]
+    before = {f.folder: (f.folder / "model.json").stat().st_mtime_ns for f in finalists}
+    told = []
+    candidates = [f.candidate for f in finalists]
+    folder = tiny_study.folder / "finalists"
+    again = run_finalists(candidates, tiny_shards, folder, tiny_study.config.cluster, on_finished=told.append)
+    assert again == finalists == told
+    assert before == {f.folder: (f.folder / "model.json").stat().st_mtime_ns for f in again}
+
+
+def test_a_finalist_of_another_seed_or_data_does_not_count(tiny_study, tiny_shards, tiny_outcome):
+    candidate, folder = tiny_outcome.champion.finalist.candidate, tiny_study.folder / "finalists"
+    assert read_finalist(candidate, folder, tiny_shards.shard_set_id) is not None
+    assert read_finalist(dataclasses.replace(candidate, seed=1), folder, tiny_shards.shard_set_id) is None
+    assert read_finalist(candidate, folder, "other") is None
+
+
+def test_a_failed_training_names_its_finalist(tiny_study, tiny_shards, tiny_outcome, tmp_path):
+    candidate = tiny_outcome.champion.finalist.candidate
+    wrong = tmp_path / "file"
+    wrong.write_text("no folder can be made below a file")
+    with pytest.raises(SpoofsweepError, match=f"finalist {candidate.name} must train to its end"):
+        run_finalists([candidate], tiny_shards, wrong / "finalists", tiny_study.config.cluster)
+
+
+def test_runs_in_mlflow_hold_course_scores_and_model(tiny_study, tiny_outcome):
+    client = MlflowClient(tiny_study.tracking_uri)
+    experiment = client.get_experiment_by_name("spoofsweep").experiment_id
+    runs = client.search_runs([experiment], "tags.`spoofsweep.kind` = 'finalist'")
+    (parent,) = client.search_runs([experiment], "tags.`spoofsweep.kind` = 'study'")
+    assert len(runs) == 4
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}
+    by_signature = {run.data.tags["spoofsweep.signature"]: run for run in runs}
+    for f in (f for standing in tiny_outcome.ranking for f in standing.finalists):
+        run = by_signature[f.record.signature]
+        course = client.get_metric_history(run.info.run_id, "dev_eer")
+        assert {m.step: m.value for m in course} == {r.samples_seen: r.metrics["dev_eer"] for r in f.record.history}
+        assert run.data.metrics["eval_eer"] == f.summary("eval").eer
+        assert run.data.metrics["eval_eer/A10"] == f.summary("eval").by_attack["A10"]
+        assert run.data.tags["spoofsweep.rank"] == str(f.candidate.rank)
+        names = {file.path for file in client.list_artifacts(run.info.run_id, "scores")}
+        assert names >= {"scores/dev.scores.txt", "scores/eval.scores.txt"}
+
+
+def test_model_folder_is_a_detectors(tiny_outcome):
+    assert read_record(tiny_outcome.champion.finalist.folder).threshold is not None

@@ -1,0 +1,89 @@
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from search.leaderboard import leaderboard_table, ranked, rung_table, status_lines, summarise, varying
+from search.ledger import TrialRecord
+
+
+def trial(number, state, reports, value=None, **attributes):
+    params = {"optimizer.learning_rate": 0.001 * (number + 1), "model.dropout": 0.1, "loss.kind": number % 2}
+    params |= {"batch.kind": number} if number else {}
+    return TrialRecord(number, state, params, reports, value, attributes)
+
+
+TRIALS = [
+    trial(0, "COMPLETE", {100: 0.4, 300: 0.3}, 0.3),
+    trial(1, "PRUNED", {100: 0.5}, prune_rung=100),
+    trial(2, "FAIL", {100: 0.1}, reason="crashed"),
+    trial(3, "COMPLETE", {100: 0.3, 300: 0.2}, 0.2, metrics={"dev_eer_low": 0.15, "dev_eer_high": 0.26}),
+    trial(4, "PRUNED", {100: 0.35, 200: 0.36}),
+    trial(5, "RUNNING", {}),
+    trial(6, "FAIL", {100: 0.1}, interrupted=True),
+    trial(7, "COMPLETE", {100: 0.45, 300: 0.25}, 0.25, mlflow_run_id="0123456789abcdef"),
+]
+
+
+def printed(renderable, width=160):
+    console = Console(width=width, file=io.StringIO())
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def test_finished_trials_come_first_by_eer_and_interrupted_ones_never():
+    assert [t.number for t in ranked(TRIALS)] == [3, 7, 0, 5, 4, 1, 2]
+
+
+def test_nan_is_last_among_its_like():
+    broken = trial(8, "PRUNED", {200: math.nan})
+    assert [t.number for t in ranked([broken, TRIALS[4]])] == [4, 8]
+
+
+def test_summary_counts_rungs_and_compute():
+    summary = summarise(TRIALS, rungs=[100, 200], budget=300, samples_per_pass=100)
+    assert summary.num_by_state == {"COMPLETE": 3, "PRUNED": 2, "FAIL": 1, "RUNNING": 1}
+    assert summary.best is TRIALS[3]
+    first, second = summary.rungs
+    assert (first.passes, first.num_reached, first.num_stopped, first.num_finished) == (1.0, 7, 1, 3)
+    assert (second.num_reached, second.num_stopped) == (4, 0)
+    assert first.rank_correlation == pytest.approx(0.5)
+    assert summary.compute_saved == pytest.approx(1 - (300 + 100 + 300 + 200 + 300) / 1500)
+
+
+def test_an_empty_study_has_a_status():
+    summary = summarise([], [100], 300, 100)
+    assert status_lines(summary) == [
+        "Trials: none yet",
+        "ASHA pruned 0 of 0 trials and saved 0% of the training compute",
+    ]
+
+
+def test_status_names_the_best_with_its_interval():
+    lines = status_lines(summarise(TRIALS, [100], 300, 100))
+    assert lines[0] == "Trials: 3 complete, 1 running, 2 pruned, 1 fail"
+    assert lines[1] == "Best: trial 3, dev EER 20.00% (15.0 to 26.0%)"
+
+
+def test_only_parameters_that_vary_are_shown_by_names_that_tell_them_apart():
+    assert varying(TRIALS) == {
+        "optimizer.learning_rate": "learning_rate",
+        "loss.kind": "loss.kind",
+        "batch.kind": "batch.kind",
+    }
+
+
+def test_table_ranks_finished_trials_only_and_shortens_runs():
+    lines = printed(leaderboard_table(TRIALS, samples_per_pass=100, limit=5)).splitlines()
+    assert len(lines) == 6
+    assert lines[1].split()[:4] == ["1", "3", "complete", "20.00%"]
+    assert lines[2].split()[-1] == "01234567"
+    assert lines[5].split()[:4] == ["4", "pruned", "36.00%", "-"]
+
+
+def test_rung_table_shows_correlation_where_it_is_defined():
+    lines = printed(rung_table(summarise(TRIALS, [100, 250], 300, 100))).splitlines()
+    assert lines[1].split() == ["1", "1", "7", "1", "0.50", "(3", "trials)"]
+    only_one = summarise(TRIALS[:1], [100], 300, 100)
+    assert printed(rung_table(only_one)).splitlines()[1].split()[-1] == "-"

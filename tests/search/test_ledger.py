@@ -1,0 +1,182 @@
+"""The ledger over a real SQLite file."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from cluster.errors import SpoofsweepError
+from search.asha import Asha
+from search.config import ParameterConfig, SearchConfig
+from search.ledger import Ledger, TrialRecord, rank_correlations, trial_seed
+from search.sampler import make_sampler
+from search.space import SearchSpace
+from trainable.config import TrialConfig
+
+SPACE = SearchSpace(
+    {
+        "model.dropout": ParameterConfig(low=0.0, high=0.5),
+        "model.channels": ParameterConfig(choices=((16, 32), (16, 32, 48))),
+    }
+)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return f"sqlite:///{tmp_path}/deep/optuna.db"
+
+
+def open_ledger(url: str, **changes: Any) -> Ledger:
+    values: dict[str, Any] = {
+        "space": SPACE,
+        "defaults": TrialConfig(),
+        "sampler": make_sampler(SearchConfig(), 1, list(SPACE.parameters)),
+        "seed": 1,
+        "shard_set_id": "abc",
+        "signature": lambda config, seed: f"{seed}-{config.model.dropout}",
+    }
+    return Ledger(url, "study", **{**values, **changes})
+
+
+def test_states_are_as_they_really_were(url: str) -> None:
+    ledger = open_ledger(url)
+    finished, pruned, crashed, sick = (ledger.ask().number for _ in range(4))
+    ledger.report(finished, 100, 0.3)
+    ledger.report(finished, 200, 0.2)
+    ledger.finish(finished, "COMPLETE", 0.2, diverged=False)
+    ledger.report(pruned, 100, 0.4)
+    ledger.report(pruned, 300, 0.35)
+    ledger.finish(pruned, "PRUNED", prune_rung=300)
+    ledger.report(crashed, 100, 0.4)
+    ledger.finish(crashed, "FAIL", reason="RuntimeError: boom")
+    ledger.report(sick, 50, math.nan)
+    ledger.finish(sick, "PRUNED", reason="dev_eer is nan")
+    ledger.close()
+
+    trials = optuna.load_study(study_name="study", storage=url).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "PRUNED", "FAIL", "PRUNED"]
+    assert trials[pruned].intermediate_values == {100: 0.4, 300: 0.35}  # the one that stopped it included
+    assert trials[finished].value == 0.2
+    assert math.isnan(trials[sick].intermediate_values[50])
+    assert trials[crashed].user_attrs["reason"] == "RuntimeError: boom"
+    assert trials[pruned].user_attrs["prune_rung"] == 300
+    assert optuna.load_study(study_name="study", storage=url).best_trial.number == finished
+
+
+def test_a_record_holds_everything_of_a_trial(url: str) -> None:
+    ledger = open_ledger(url)
+    asked = ledger.ask()
+    ledger.set_run_id(asked.number, "run")
+    ledger.set_run_id(None, "parent")
+    ledger.finish(asked.number, "COMPLETE", 0.1)
+    ledger.set_run_id(asked.number, "late run")
+    (read,) = ledger.trials()
+    assert (read.config, read.seed, read.params) == (asked.config, asked.seed, asked.params)
+    assert read.config == SPACE.apply(TrialConfig(), read.params)
+    assert read.attributes["signature"] == f"{read.seed}-{read.config.model.dropout}"
+    assert read.attributes["mlflow_run_id"] == "late run"
+    assert ledger.run_id(None) == "parent"
+
+
+def test_seeds_derive_from_study_and_number(url: str) -> None:
+    ledger = open_ledger(url)
+    assert [ledger.ask().seed for _ in range(3)] == [trial_seed(1, number) for number in range(3)]
+    assert len({trial_seed(study, number) for study in range(20) for number in range(20)}) == 400
+
+
+def test_trials_of_a_dead_driver_are_failed_and_queued_again(url: str) -> None:
+    ledger = open_ledger(url)
+    done, left = ledger.ask(), ledger.ask()
+    ledger.finish(done.number, "COMPLETE", 0.1)
+    ledger.report(left.number, 100, 0.3)
+    ledger.close()
+
+    reopened = open_ledger(url)
+    assert reopened.requeue_interrupted() == [left.number]
+    assert reopened.requeue_interrupted() == []
+    assert reopened.num_counted() == 1
+    again = reopened.ask()
+    assert (again.params, again.seed, again.config) == (left.params, left.seed, left.config)
+    assert again.attributes["replaces"] == left.number
+    assert reopened.trials()[left.number].attributes["reason"]
+    assert reopened.num_counted() == 2
+
+
+def test_a_trial_left_before_its_parameters_were_drawn_is_no_obstacle(url: str) -> None:
+    ledger = open_ledger(url)
+    ledger.study.ask()
+    ledger.close()
+    reopened = open_ledger(url)
+    assert reopened.requeue_interrupted() == [0]
+    assert set(reopened.ask().params) == set(SPACE.parameters)
+
+
+def test_rungs_are_rebuilt_from_the_ledger(url: str) -> None:
+    ledger, asha = open_ledger(url), Asha([100, 300], 3)
+    for values in ([0.5, 0.3], [0.4, 0.35], [0.45, math.nan]):
+        number = ledger.ask().number
+        for samples_seen, value in zip((150, 300), values, strict=True):
+            ledger.report(number, samples_seen, value)
+            asha.report(number, samples_seen, value)
+    ledger.close()
+    rebuilt = Asha([100, 300], 3)
+    rebuilt.replay(open_ledger(url).reports())
+    assert rebuilt.rung_table() == asha.rung_table()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shard_set_id": "xyz"}, "shards it began with; got xyz after abc"),
+        ({"defaults": TrialConfig(budget_passes=9)}, r"budget_passes = 9.0 after 27.0"),
+    ],
+)
+def test_a_changed_study_is_refused(url: str, change: dict[str, Any], message: str) -> None:
+    open_ledger(url).close()
+    with pytest.raises(SpoofsweepError, match=message):
+        open_ledger(url, **change)
+
+
+def test_a_wider_range_of_the_same_study_is_welcome(url: str) -> None:
+    ledger = open_ledger(url)
+    ledger.finish(ledger.ask().number, "COMPLETE", 0.1)
+    ledger.close()
+    wider = SearchSpace({**SPACE.parameters, "model.dropout": ParameterConfig(low=0.0, high=0.8)})
+    assert open_ledger(url, space=wider).ask().number == 1
+
+
+def test_a_parameter_may_join_the_space(url: str) -> None:
+    ledger = open_ledger(url)
+    ledger.finish(ledger.ask().number, "COMPLETE", 0.1)
+    ledger.close()
+    larger = SearchSpace({**SPACE.parameters, "model.gru_size": ParameterConfig(choices=(32, 64))})
+    sampler = make_sampler(SearchConfig(), 1, list(larger.parameters))
+    assert "model.gru_size" in open_ledger(url, space=larger, sampler=sampler).ask().params
+
+
+def test_changed_choices_are_refused(url: str) -> None:
+    ledger = open_ledger(url)
+    ledger.finish(ledger.ask().number, "COMPLETE", 0.1)
+    ledger.close()
+    changed = SearchSpace({**SPACE.parameters, "model.channels": ParameterConfig(choices=((8, 8),))})
+    with pytest.raises(SpoofsweepError, match=r"model\.channels"):
+        open_ledger(url, space=changed)
+
+
+def test_an_unreachable_storage_is_a_clear_error() -> None:
+    with pytest.raises(SpoofsweepError, match="Optuna storage must be reachable"):
+        open_ledger("sqlite:////proc/nowhere.db")
+
+
+def test_rank_correlation_of_rungs() -> None:
+    def trial(number: int, early: float, final: float | None) -> TrialRecord:
+        return TrialRecord(number, "COMPLETE" if final else "PRUNED", {}, {120: early, 900: final or 0.9}, final)
+
+    trials = [trial(0, 0.5, 0.1), trial(1, 0.4, 0.2), trial(2, 0.3, 0.3), trial(3, 0.1, None)]
+    correlations = rank_correlations(trials, [100, 300, 1000])
+    assert correlations[100] == (pytest.approx(-1.0), 3)
+    assert correlations[300] == (pytest.approx(1.0), 3)
+    assert math.isnan(correlations[1000][0])

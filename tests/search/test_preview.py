@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import SpoofsweepError
+from search.preview import preview
+from search.study import Study, load_study
+
+STUDY = """
+[study]
+name = "preview"
+output = "{output}"
+[corpus]
+layout = "asvspoof2019-la"
+root = "{root}"
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path, sample_root: Path):
+    def load(more: str = "") -> Study:
+        path = tmp_path / "study.toml"
+        path.write_text(STUDY.format(output=tmp_path / "out", root=sample_root) + more)
+        return load_study(path)
+
+    return load
+
+
+def test_rungs_and_budget_are_counted_in_samples(load) -> None:
+    found = preview(load("[trial]\nbudget_passes = 27\n"))
+    assert found.horizon.budget == 27 * 132
+    assert found.horizon.rungs == (3 * 132, 9 * 132)
+    assert not found.has_shards
+
+
+def test_nothing_is_written(load, tmp_path: Path) -> None:
+    preview(load())
+    assert not (tmp_path / "out").exists()
+
+
+def test_space_that_does_not_exist_stops_here(load) -> None:
+    with pytest.raises(SpoofsweepError, match=r"'model.dropot'.*did you mean 'model.dropout'"):
+        preview(load("[space]\nmodel.dropot = { low = 0.0, high = 0.5 }\n"))
+
+
+def test_gpu_that_is_not_there_stops_here(load, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SpoofsweepError, match=r"needs a GPU that torch can use; got 0.5"):
+        preview(load("[cluster]\ngpus_per_trial = 0.5\n"))
+
+
+def test_first_trial_outside_of_the_space_is_told(load) -> None:
+    found = preview(load("[space]\nmodel.dropout = { low = 0.5, high = 0.6 }\n"))
+    assert len(found.notes) == 1
+    assert "'model.dropout' = 0.3 in [trial] lies outside" in found.notes[0]

@@ -1,0 +1,74 @@
+"""What the terminal shows of a sweep."""
+
+import io
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from search.ledger import TrialRecord
+from search.progress import SweepProgress
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def record(number: int, state: str, samples_seen: int = 0, value: float | None = None) -> TrialRecord:
+    metrics = {"dev_eer_low": value - 0.01, "dev_eer_high": value + 0.01} if value is not None else {}
+    reports = {samples_seen: 0.3} if samples_seen else {}
+    return TrialRecord(number, state, {}, reports, value, {"metrics": metrics})
+
+
+def progress(is_terminal: bool = False, **options: Any) -> tuple[SweepProgress, io.StringIO, Clock]:
+    output, clock = io.StringIO(), Clock()
+    console = Console(file=output, force_terminal=is_terminal, width=250)
+    return SweepProgress(console, 10, 900, clock=clock, **options), output, clock
+
+
+def test_facts_follow_the_events() -> None:
+    shown, _, clock = progress(trials=[record(0, "COMPLETE", 900, 0.2), record(1, "WAITING")])
+    for number in (1, 2, 3):
+        shown.trial_started(record(number, "RUNNING"))
+    shown.trial_ended(record(1, "COMPLETE", 900, 0.1))
+    shown.trial_ended(record(2, "PRUNED", 100))
+    shown.trial_reported(3, 450, {})
+    clock.now_s = 100.0
+    facts = shown.facts()
+    assert (facts["trials"], facts["running"], facts["complete"], facts["pruned"]) == ("3/10", "1", "2", "1")
+    assert facts["best dev EER"] == "10.00% (9.00% to 11.00%), trial 1"
+    assert facts["compute saved"] == "30%"  # 1900 of 2700 samples
+    assert facts["elapsed"] == "0:01:40"
+    assert facts["left"] == "0:04:20"  # two and a half of nine and a half trials took 100 s
+
+
+def test_quiet_lines_where_there_is_no_terminal() -> None:
+    shown, output, clock = progress()
+    with shown:
+        shown.trial_started(record(0, "RUNNING"))
+        for samples_seen in range(100, 900, 100):
+            clock.now_s += 10
+            shown.trial_reported(0, samples_seen, {})
+        shown.trial_ended(record(0, "COMPLETE", 900, 0.1))
+        shown.trial_ended(record(1, "COMPLETE", 900, 0.2))  # no better: no line
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 4  # at 30 s, 60 s, the best, the end
+    assert "best dev EER 10.00%" in lines[2]
+    assert "\x1b" not in output.getvalue()
+
+
+def test_a_terminal_gets_a_panel() -> None:
+    shown, output, _ = progress(is_terminal=True)
+    with shown:
+        shown.trial_started(record(7, "RUNNING"))
+        shown.trial_reported(7, 450, {})
+    assert "50% trained" in output.getvalue()
+
+
+def test_interrupted_trials_do_not_count() -> None:
+    left = replace(record(0, "FAIL"), attributes={"interrupted": True})
+    shown, _, _ = progress(trials=[left])
+    assert shown.facts()["trials"] == "0/10"

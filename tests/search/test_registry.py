@@ -1,0 +1,74 @@
+import dataclasses
+
+import pytest
+from mlflow import MlflowClient
+from rich.console import Console
+
+from cluster.errors import SpoofsweepError
+from deploy.models import CHAMPION, resolve
+from search.finale import conclude
+from search.finalists import standings
+from search.registry import register_champion
+from trainable.checkpoint import read_record
+
+
+@pytest.fixture
+def client(tiny_study, tiny_outcome):
+    return MlflowClient(tiny_study.tracking_uri, tiny_study.tracking_uri)
+
+
+def test_champion_is_registered_under_the_studys_name(client, tiny_outcome):
+    version = client.get_model_version_by_alias("tiny", CHAMPION)
+    finalist = tiny_outcome.champion.finalist
+    assert version.run_id == tiny_outcome.champion.run_id
+    assert version.tags["spoofsweep.signature"] == finalist.record.signature
+    assert float(version.tags["spoofsweep.dev_eer"]) == pytest.approx(finalist.dev_eer, abs=1e-6)
+    assert float(version.tags["spoofsweep.eval_eer"]) == pytest.approx(finalist.summary("eval").eer, abs=1e-6)
+
+
+def test_champion_is_the_finalists_model(tiny_study, tiny_outcome):
+    folder = resolve("champion@tiny", tiny_study.tracking_uri)
+    assert read_record(folder) == tiny_outcome.champion.finalist.record
+
+
+def test_card_names_every_stage(client, tiny_outcome, tiny_shards):
+    card = client.get_model_version_by_alias("tiny", CHAMPION).description
+    record = tiny_outcome.champion.finalist.record
+    number = tiny_outcome.champion.finalist.candidate.trial_number
+    stages = [tiny_shards.manifest.corpus_identity, record.shard_set_id, record.signature, record.code_version]
+    for identity in [*stages, f"tiny, {number}", tiny_outcome.champion.run_id, "version 1"]:
+        assert identity in card
+
+
+def test_run_holds_card_and_figures(client, tiny_outcome, tmp_path):
+    run_id = tiny_outcome.champion.run_id
+    paths = {file.path: file.file_size for file in client.list_artifacts(run_id, "champion")}
+    assert set(paths) == {"champion/model_card.md", "champion/det.png", "champion/scores.png"}
+    assert min(paths.values()) > 1000
+
+
+def test_registering_the_same_champion_again_changes_nothing(tiny_study, tiny_shards, tiny_outcome, client):
+    again = conclude(tiny_study, tiny_shards, Console(quiet=True))
+    assert again.champion == tiny_outcome.champion
+    assert len(client.search_model_versions("name = 'tiny'")) == 1
+
+
+def test_a_diverged_champion_is_refused(client, tiny_shards, tiny_outcome, tmp_path):
+    unscored = dataclasses.replace(tiny_outcome.champion.finalist, folder=tmp_path)
+    with pytest.raises(SpoofsweepError, match="must not diverge"):
+        register_champion(client, "tiny", tiny_shards, standings([unscored]), {})
+
+
+def test_another_champion_becomes_a_new_version_and_takes_the_alias(client, tiny_shards, tiny_outcome):
+    losers = standings([tiny_outcome.ranking[1].best])
+    run_ids = {}
+    for run in client.search_runs(["1"], "tags.`spoofsweep.kind` = 'finalist'"):
+        if run.data.tags["spoofsweep.signature"] == losers[0].best.record.signature:
+            run_ids[losers[0].best.candidate.name] = run.info.run_id
+    try:
+        other = register_champion(client, "tiny", tiny_shards, losers, run_ids)
+        assert other.version == "2"
+        assert client.get_model_version_by_alias("tiny", CHAMPION).run_id == other.run_id
+    finally:
+        client.set_registered_model_alias("tiny", CHAMPION, "1")
+        client.delete_model_version("tiny", "2")

@@ -1,0 +1,58 @@
+"""The searcher's side of Ray Tune's contract; whole runs are in test_sweep.py."""
+
+from pathlib import Path
+
+import pytest
+from ray.tune.search import Searcher
+
+from search.asha import Asha
+from search.conductor import Conductor
+from search.config import ParameterConfig
+from search.ledger import Ledger
+from search.searcher import LedgerSearcher
+from search.space import SearchSpace
+from trainable.config import TrialConfig
+
+SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", SPACE, TrialConfig())
+
+
+def searcher_of(conductor: Conductor) -> LedgerSearcher:
+    return LedgerSearcher(conductor, lambda trial: {"trial_number": trial.number})
+
+
+def test_hands_out_trials_one_at_a_time_until_the_last(ledger: Ledger) -> None:
+    conductor = Conductor(ledger, Asha([], 3), 2, max_concurrent=1)
+    searcher = searcher_of(conductor)
+    assert searcher.suggest("a") == {"trial_number": 0}
+    assert searcher.suggest("b") is None
+    conductor.report("a", 900, {"dev_eer": 0.1}, final=True)
+    searcher.on_trial_complete("a", {"dev_eer": 0.1})
+    assert searcher.suggest("b") == {"trial_number": 1}
+    assert searcher.suggest("c") == Searcher.FINISHED
+
+
+def test_an_end_without_a_last_report_is_an_interruption(ledger: Ledger) -> None:
+    searcher = searcher_of(Conductor(ledger, Asha([], 3), 1))
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", {"dev_eer": 0.1})
+    assert [trial.state for trial in ledger.trials()] == ["FAIL", "WAITING"]
+
+
+def test_an_error_is_a_failure(ledger: Ledger) -> None:
+    searcher = searcher_of(Conductor(ledger, Asha([], 3), 1))
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", None, error=True)
+    (trial,) = ledger.trials()
+    assert (trial.state, trial.counts) == ("FAIL", True)
+
+
+def test_ray_s_snapshot_holds_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    folder = tmp_path / "snapshot"
+    folder.mkdir()
+    searcher_of(Conductor(ledger, Asha([], 3), 1)).save_to_dir(str(folder))
+    assert not list(folder.iterdir())

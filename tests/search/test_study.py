@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import SpoofsweepError
+from search.space import SearchSpace
+from search.study import SHIPPED, find_study, load_study
+
+MINIMAL = '[study]\nname = "mini"\n[corpus]\nlayout = "csv"\nroot = "manifest.csv"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text)
+    return path
+
+
+def test_places_follow_from_the_file_and_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    study = load_study(write(tmp_path / "studies", MINIMAL))
+    assert study.base == tmp_path / "studies"
+    assert study.folder == tmp_path / "results" / "studies" / "mini"
+    assert study.storage_url == f"sqlite:///{study.folder / 'optuna.db'}"
+    assert study.tracking_uri == f"sqlite:///{tmp_path / 'results' / 'mlflow.db'}"
+
+
+def test_output_expands_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    study = load_study(write(tmp_path, MINIMAL.replace("[corpus]", 'output = "${SCRATCH}/out"\n[corpus]')))
+    assert study.output == tmp_path / "scratch" / "out"
+
+
+def test_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "[trial.model]\ndroput = 0.5\n")
+    with pytest.raises(
+        SpoofsweepError, match=r"study file study.toml: unknown key 'trial.model.droput' \(did you mean"
+    ):
+        load_study(path)
+
+
+def test_class_weight_of_zero_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpoofsweepError, match=r"'trial.loss.bonafide_weight' = 0.0: .*greater than 0"):
+        load_study(write(tmp_path, MINIMAL + "[trial.loss]\nbonafide_weight = 0.0\n"))
+
+
+def test_space_keys_may_be_dotted_or_quoted(tmp_path: Path) -> None:
+    dotted = (
+        "[space]\nmodel.dropout = { low = 0.0, high = 0.5 }\n"
+        "spec_augment.time_masks = { low = 0, high = 2 }\n"
+        "spec_augment.time_mask_s = { low = 0.1, high = 0.2, when = { spec_augment.time_masks = [1, 2] } }\n"
+    )
+    quoted = (
+        '[space]\n"model.dropout" = { low = 0.0, high = 0.5 }\n"spec_augment.time_masks" = { low = 0, high = 2 }\n'
+        '"spec_augment.time_mask_s" = { low = 0.1, high = 0.2, when = { "spec_augment.time_masks" = [1, 2] } }\n'
+    )
+    spaces = [load_study(write(tmp_path, MINIMAL + text)).config.space for text in (dotted, quoted)]
+    assert spaces[0] == spaces[1]
+    assert spaces[0]["spec_augment.time_mask_s"].when == {"spec_augment.time_masks": [1, 2]}
+
+
+def test_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
+    with pytest.raises(SpoofsweepError, match=r"must be valid TOML; .*line 1"):
+        load_study(write(tmp_path, "[study\n"))
+
+
+def test_missing_file_names_the_shipped_studies(tmp_path: Path) -> None:
+    with pytest.raises(SpoofsweepError, match="asvspoof2019-la, asvspoof5, demo"):
+        load_study(tmp_path / "none.toml")
+
+
+def test_augmentation_seed_is_the_studys_only_where_something_is_drawn(tmp_path: Path) -> None:
+    seeded = MINIMAL.replace("[corpus]", "seed = 9\n[corpus]")
+    assert load_study(write(tmp_path, seeded)).prep.seed == 0
+    assert load_study(write(tmp_path, seeded + "[augmentation]\nnum_views = 1\n")).prep.seed == 9
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_studies_load_and_their_spaces_are_sound(path: Path) -> None:
+    study = load_study(find_study(path.stem))
+    assert SearchSpace(study.config.space).check(study.config.trial) == []

@@ -1,0 +1,256 @@
+"""Whole sweeps of toy trials through Ray Tune, the ledger and MLflow."""
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import mlflow
+import optuna
+import pytest
+from toys import ToyData, toy_study, toy_trial
+
+from cluster.errors import SpoofsweepError
+from search.asha import Asha
+from search.ledger import TrialRecord
+from search.study import Study
+from search.sweep import SweepResult, open_ledger, run_sweep
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def trials_of(study: Study) -> list[TrialRecord]:
+    ledger = open_ledger(study, ToyData(study.output).shard_set_id)
+    try:
+        return ledger.trials()
+    finally:
+        ledger.close()
+
+
+def runs_of(study: Study, kind: str = "trial") -> dict[str, mlflow.entities.Run]:
+    client = mlflow.MlflowClient(study.tracking_uri)
+    experiment = client.get_experiment_by_name("spoofsweep")
+    assert experiment is not None
+    query = f"tags.`spoofsweep.kind` = '{kind}' and tags.`spoofsweep.study` = '{study.name}'"
+    runs = client.search_runs([experiment.experiment_id], query, max_results=1000)
+    assert len({run.info.run_name for run in runs}) == len(runs)
+    return {run.info.run_name: run for run in runs}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One output folder for all studies: making an MLflow database takes seconds."""
+    return tmp_path_factory.mktemp("output")
+
+
+@pytest.fixture(scope="module")
+def eventful(output: Path, ray_session: None) -> tuple[Study, SweepResult]:
+    """Twelve trials of which some crash, report NaN, or diverge."""
+    study = toy_study(output, "eventful", 12)
+    trainable = toy_trial(crashing=(0,), nan=(1,), diverging=(2,))
+    return study, run_sweep(study, ToyData(study.output), trainable=trainable)
+
+
+def test_every_state_is_told_as_it_was(eventful: tuple[Study, SweepResult]) -> None:
+    study, result = eventful
+    trials = trials_of(study)
+    crashed, sick, diverged = trials[:3]
+    assert crashed.state == "FAIL"
+    assert crashed.attributes["reason"] == "RuntimeError: trial 0 crashed"
+    assert sick.state == "PRUNED"
+    assert sick.attributes["reason"] == "dev_eer is nan"
+    assert (diverged.state, diverged.value, diverged.attributes["diverged"]) == ("COMPLETE", 1.0, True)
+    assert diverged.reports == {100: 1.0}
+    states = [trial.state for trial in trials]
+    assert result.summary.num_by_state == {state: states.count(state) for state in set(states)}
+    assert result.num_new == len(trials) == 12
+    assert result.stop_reason is None
+
+
+def test_the_report_that_stops_a_trial_reaches_optuna(eventful: tuple[Study, SweepResult]) -> None:
+    pruned = [trial for trial in trials_of(eventful[0]) if trial.state == "PRUNED" and "reason" not in trial.attributes]
+    assert pruned
+    for trial in pruned:
+        assert max(trial.reports) == trial.attributes["prune_rung"]
+        assert trial.reports[max(trial.reports)] == trial.attributes["metrics"]["dev_eer"]
+
+
+def test_complete_trials_ran_to_the_end_and_the_best_is_one(eventful: tuple[Study, SweepResult]) -> None:
+    study, result = eventful
+    complete = [trial for trial in trials_of(study) if trial.state == "COMPLETE" and "diverged" not in trial.attributes]
+    assert all(trial.reports.keys() == set(range(100, 1000, 100)) for trial in complete)
+    assert result.summary.best is not None
+    assert result.summary.best.value == min(trial.value for trial in complete if trial.value is not None)
+    assert result.samples_trained == sum(t.samples_seen for t in trials_of(study) if t.state in ("COMPLETE", "PRUNED"))
+    assert result.samples_full == 11 * 900
+    assert result.summary.compute_saved == pytest.approx(1 - result.samples_trained / result.samples_full)
+
+
+def test_mlflow_holds_what_the_ledger_holds(eventful: tuple[Study, SweepResult]) -> None:
+    study, result = eventful
+    assert result.is_tracked
+    client = mlflow.MlflowClient(study.tracking_uri)
+    (parent,) = runs_of(study, "study").values()
+    assert parent.info.run_name == "eventful"
+    assert parent.info.status == "FINISHED"
+    runs = runs_of(study)
+    assert len(runs) == 12
+    for trial in trials_of(study):
+        run = runs[f"trial-{trial.number:05d}"]
+        assert run.info.run_id == trial.attributes["mlflow_run_id"]
+        assert run.info.status == ("FAILED" if trial.state == "FAIL" else "FINISHED")
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["spoofsweep.state"] == trial.state
+        assert run.data.tags.get("spoofsweep.prune_rung") == (
+            str(trial.attributes["prune_rung"]) if trial.attributes.get("prune_rung") else None
+        )
+        assert run.data.tags["spoofsweep.signature"] == trial.attributes["signature"]
+        assert run.data.params == {name: str(value) for name, value in trial.params.items()}
+        history = client.get_metric_history(run.info.run_id, "dev_eer")
+        assert str(sorted((metric.step, metric.value) for metric in history)) == str(sorted(trial.reports.items()))
+        (dataset,) = run.inputs.dataset_inputs
+        assert dataset.dataset.name == dataset.dataset.digest == "0123456789abcdef"
+
+
+def test_only_the_best_models_stay_and_are_uploaded(eventful: tuple[Study, SweepResult]) -> None:
+    study, _ = eventful
+    complete = sorted((t for t in trials_of(study) if t.value is not None), key=lambda t: (t.value, t.number))
+    best = [f"{trial.number:05d}" for trial in complete[:3]]
+    assert sorted(folder.name for folder in (study.folder / "trials").iterdir()) == sorted(best)
+    client = mlflow.MlflowClient(study.tracking_uri)
+    for name, run in runs_of(study).items():
+        uploaded = [file.path for file in client.list_artifacts(run.info.run_id, "model_folder")]
+        assert uploaded == (["model_folder/model.json"] if name.removeprefix("trial-") in best else [])
+
+
+def test_a_sweep_leaves_no_litter(eventful: tuple[Study, SweepResult]) -> None:
+    study, _ = eventful
+    assert {path.name.split("-")[0] for path in study.folder.iterdir()} == {"optuna.db", "sweep.log", "trials"}
+    assert "trial 0 crashed" in (study.folder / "sweep.log").read_text()
+
+
+@pytest.mark.slow
+def test_extending_a_study_runs_only_the_new_trials(output: Path) -> None:
+    """Four trials and then six are the same as six at once. Slow: four sweeps, and each starts its own actors."""
+    first, more = toy_study(output, "extended", 4), toy_study(output, "extended", 6)
+    run_sweep(first, ToyData(output), trainable=toy_trial())
+    before = trials_of(first)
+    result = run_sweep(more, ToyData(output), trainable=toy_trial())
+    after = trials_of(more)
+    assert result.num_new == 2
+    assert after[:4] == before
+    at_once = toy_study(output, "at-once", 6)
+    run_sweep(at_once, ToyData(output), trainable=toy_trial())
+    outcomes = [[(t.state, t.params, t.seed, t.reports) for t in trials] for trials in (after, trials_of(at_once))]
+    assert outcomes[0] == outcomes[1]
+    assert len(runs_of(more)) == 6
+    assert len(runs_of(more, "study")) == 1
+    assert run_sweep(more, ToyData(output), trainable=toy_trial()).num_new == 0
+
+
+def test_the_first_trial_is_the_study_s_own_configuration(output: Path) -> None:
+    study = toy_study(output, "first", 1)
+    run_sweep(study, ToyData(output), trainable=toy_trial())
+    (trial,) = trials_of(study)
+    assert trial.config == study.config.trial
+
+
+def test_too_many_failures_stop_the_sweep(output: Path) -> None:
+    study = toy_study(output, "failing", 10, search={"num_trials": 10, "max_failures": 1})
+    result = run_sweep(study, ToyData(output), trainable=toy_trial(crashing=tuple(range(10))))
+    assert result.summary.num_by_state == {"FAIL": 2}
+    assert "search.max_failures is 1" in str(result.stop_reason)
+    (parent,) = runs_of(study, "study").values()
+    assert parent.info.status == "KILLED"
+
+
+def test_two_trials_at_a_time(output: Path) -> None:
+    """Never more, and really two: counted from the events."""
+
+    class Counter:
+        def __init__(self) -> None:
+            self.running, self.most = 0, 0
+
+        def trial_started(self, trial: TrialRecord) -> None:
+            self.running += 1
+            self.most = max(self.most, self.running)
+
+        def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+            pass
+
+        def trial_ended(self, trial: TrialRecord) -> None:
+            self.running -= 1
+
+    counter = Counter()
+    study = toy_study(output, "two", 6, cluster={"max_concurrent_trials": 2})
+    run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[counter])
+    assert (counter.most, counter.running) == (2, 0)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_everything_in_order_and_the_next_sweep_goes_on(output: Path) -> None:
+    """Slow: two sweeps, and each starts its own actors."""
+
+    class Interrupt:
+        def trial_started(self, trial: TrialRecord) -> None:
+            pass
+
+        def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+            if (number, samples_seen) == (0, 300):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        def trial_ended(self, trial: TrialRecord) -> None:
+            pass
+
+    assert threading.current_thread() is threading.main_thread()
+    study = toy_study(output, "interrupted", 2)
+    handler = signal.getsignal(signal.SIGINT)
+    result = run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[Interrupt()])
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert result.stop_reason == "interrupted"
+    left = trials_of(study)
+    assert [trial.state for trial in left] == ["FAIL", "WAITING"]
+    assert run_sweep(study, ToyData(output), trainable=toy_trial()).num_new == 2
+    trials = trials_of(study)
+    assert trials[0].state == "FAIL"
+    assert (trials[1].config, trials[1].seed) == (trials[0].config, trials[0].seed)
+    assert sum(trial.counts for trial in trials) == 2
+    assert "RUNNING" not in {trial.state for trial in trials}
+
+
+def test_a_trial_that_needs_more_than_the_machine_is_refused(output: Path) -> None:
+    study = toy_study(output, "greedy", 1, cluster={"cpus_per_trial": 64})
+    with pytest.raises(SpoofsweepError, match="a trial needs 64 CPU cores"):
+        run_sweep(study, ToyData(output), trainable=toy_trial())
+
+
+def test_an_unreachable_tracking_server_stops_before_anything_runs(output: Path) -> None:
+    study = toy_study(output, "unreachable", 1, mlflow={"tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(SpoofsweepError, match=r"MLflow tracking store must be reachable; got http://127.0.0.1:9"):
+        run_sweep(study, ToyData(output), trainable=toy_trial())
+    assert not (study.folder / "optuna.db").exists()
+
+
+def test_other_shards_are_refused(output: Path) -> None:
+    study = toy_study(output, "shards", 1)
+    run_sweep(study, ToyData(output), trainable=toy_trial())
+    with pytest.raises(SpoofsweepError, match="new name"):
+        run_sweep(study, ToyData(output, "other"), trainable=toy_trial())
+
+
+def test_rungs_equal_those_rebuilt(output: Path) -> None:
+    """Replayed from the ledger, trial by trial, every decision of a sweep with one worker comes out as it was."""
+    study = toy_study(output, "rungs", 8)
+    run_sweep(study, ToyData(output), trainable=toy_trial())
+    asha = Asha([100, 300], 3)
+    for trial in trials_of(study):
+        decisions = [asha.report(trial.number, step, value) for step, value in sorted(trial.reports.items())]
+        assert [decision.value for decision in decisions].count("stop") == (trial.state == "PRUNED")
+
+
+def test_optuna_opens_the_ledger(eventful: tuple[Study, SweepResult]) -> None:
+    study, result = eventful
+    opened = optuna.load_study(study_name=study.name, storage=study.storage_url)
+    assert result.summary.best is not None
+    assert opened.best_trial.number == result.summary.best.number
