@@ -16,10 +16,10 @@ setup: .venv/.installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	touch $@
 
-# A real sweep on the sample corpus, then ten evaluation files judged by its champion.
+# A real sweep on the sample corpus, then ten evaluation files, drawn by seed, judged by its champion.
 demo: setup
 	$(BIN)/spoofsweep sweep $(STUDY)
-	$(BIN)/spoofsweep detect --sample 10 --study $(STUDY)
+	$(BIN)/spoofsweep spot-check $(STUDY) --num-files 10 --seed 1
 
 test: check
 

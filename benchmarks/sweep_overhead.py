@@ -12,19 +12,17 @@ import argparse
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas
 import ray
+from machine import machine_facts
 from ray import tune
 
 from cluster.config import ClusterConfig
@@ -186,8 +184,8 @@ def in_fresh_process(variant: str, num_trials: int) -> dict[str, float]:
 
 
 def table(figures: dict[str, list[dict[str, float]]]) -> list[str]:
-    """Markdown rows: the median run of each variant, and how many times longer than ours it took a result."""
-    columns = ("", "wall s", "driver CPU s", "ms a trial", "results", "ms a result", "times ours a result")
+    """Markdown rows: the median run of each variant, and how many times ours it took, in all and a result."""
+    columns = ("", "wall s", "times ours", "driver CPU s", "ms a trial", "results", "ms a result", "times ours")
     rows = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     medians = {name: sorted(runs, key=lambda run: run["wall_s"])[len(runs) // 2] for name, runs in figures.items()}
     ours = 1000 * medians["ours"]["wall_s"] / medians["ours"]["num_results"]
@@ -195,6 +193,7 @@ def table(figures: dict[str, list[dict[str, float]]]) -> list[str]:
         a_trial, a_result = 1000 * run["wall_s"] / run["num_trials"], 1000 * run["wall_s"] / run["num_results"]
         figures_of_run = (
             f"{run['wall_s']:.1f}",
+            f"{run['wall_s'] / medians['ours']['wall_s']:.1f}",
             f"{run['driver_cpu_s']:.1f}",
             f"{a_trial:.0f}",
             f"{run['num_results']:.0f}",
@@ -223,15 +222,15 @@ def main() -> None:
         for name in VARIANTS:
             figures[name].append(in_fresh_process(name, arguments.trials))
             print(f"{VARIANTS[name]}: {figures[name][-1]}", flush=True)
-    versions = {name: version(name) for name in ("ray", "optuna", "mlflow", "torch", "numpy")}
-    facts = {"date": date.today().isoformat(), "cores": os.cpu_count(), "python": platform.python_version(), **versions}
+    facts = machine_facts("ray", "optuna", "mlflow")
     rows = table(figures)
     print("\n".join(rows))
     arguments.output.mkdir(parents=True, exist_ok=True)
     lines = [
         "# Sweep overhead",
         "",
-        __doc__ or "",
+        (__doc__ or "").strip(),
+        "",
         *rows,
         "",
         ", ".join(f"{key} {value}" for key, value in facts.items()),

@@ -82,5 +82,5 @@ def geometric_rungs(first: int, budget: int, reduction_factor: int) -> list[int]
 
 def compute_saved(samples_seen: Iterable[int], budget: int) -> float:
     """Share of training spared against training every one of these trials to ``budget`` samples; 0 without trials."""
-    spent = list(samples_seen)
+    spent = [min(samples, budget) for samples in samples_seen]  # the last batch may go beyond the budget
     return 1.0 - sum(spent) / (len(spent) * budget) if spent else 0.0

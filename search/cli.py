@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 import cluster.cli
 import data_prep.cli
 import deploy.cli
 import trainable.cli
 from cluster.errors import SpoofsweepError
+from cluster.uris import shown
 from search.study import SHIPPED, Study, find_study, load_study
 
 app = typer.Typer(
@@ -107,7 +109,7 @@ def ui(
     if uri.startswith("http"):
         print(f"The tracking server has its own page: {uri}")
         return
-    print(f"MLflow UI of {uri} at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow UI of {shown(uri)} at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     arguments = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
     os.execv(sys.executable, [sys.executable, *arguments])
 
@@ -157,7 +159,7 @@ def main() -> None:
     try:
         app()
     except SpoofsweepError as error:
-        Console(stderr=True, soft_wrap=True).print("[bold red]error:[/]", str(error), highlight=False, markup=True)
+        Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), str(error)), highlight=False)
         raise SystemExit(2) from error
 
 

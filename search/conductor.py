@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
-from search.ledger import Ledger, TrialRecord
+from search.ledger import INTERRUPTED, Ledger, TrialRecord
 
 T = TypeVar("T")
 OBJECTIVE = "dev_eer"
@@ -107,8 +107,9 @@ class Conductor:
             diverged = {"diverged": True} if metrics.get("diverged") else {}
             self._end(key, "COMPLETE", value, **diverged)
         elif decision is Decision.STOP:
-            reason = {} if math.isfinite(value) else {"reason": f"{OBJECTIVE} is {value}"}
-            self._end(key, "PRUNED", None, prune_rung=self._asha.rung_reached(samples_seen), **reason)
+            rung = {"prune_rung": self._asha.rung_reached(samples_seen)}
+            facts = rung if math.isfinite(value) else {"reason": f"{OBJECTIVE} is {value}"}
+            self._end(key, "PRUNED", None, **facts)
         return decision
 
     def fail(self, key: str, reason: str) -> None:
@@ -130,7 +131,8 @@ class Conductor:
         self._remaining += 1
         reason = self.stop_reason or "the sweep was interrupted"
         self._guard(lambda: self._ledger.interrupt(live.record.number, reason))
-        self._announce(replace(live.record, state="FAIL", attributes={**live.record.attributes, "reason": reason}))
+        attributes = {**live.record.attributes, "reason": reason, INTERRUPTED: True}
+        self._announce(replace(live.record, state="FAIL", attributes=attributes))
 
     def release_all(self) -> None:
         """The executor is gone: interrupt whatever still ran."""

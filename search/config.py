@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from cluster.config import ClusterConfig
 from cluster.settings import Settings
@@ -59,7 +59,7 @@ class MlflowConfig(Settings):
     """Where runs and models are recorded."""
 
     tracking_uri: str | None = None
-    """MLflow tracking server or database; none means ``mlflow.db`` (SQLite) in the output folder."""
+    """Server or database; none means ``$MLFLOW_TRACKING_URI``, else ``mlflow.db`` (SQLite) in the output folder."""
     experiment: str = "spoofsweep"
 
 
@@ -76,6 +76,12 @@ class ParameterConfig(Settings):
     """Sample the logarithm uniformly."""
     when: dict[str, Any] | None = None
     """The parameter exists only where these other parameters have these values (a list: one of them)."""
+
+    @model_validator(mode="after")
+    def _choices_or_range(self) -> "ParameterConfig":
+        if self.choices is not None and (self.log or not (self.low is self.high is self.step is None)):
+            raise ValueError("give either choices, or low and high (with log or step)")
+        return self
 
     @field_validator("choices")
     @classmethod
@@ -99,3 +105,10 @@ class StudyConfig(Settings):
     finalists: FinalistsConfig = FinalistsConfig()
     cluster: ClusterConfig = ClusterConfig()
     mlflow: MlflowConfig = MlflowConfig()
+
+    @model_validator(mode="after")
+    def _first_rung_before_the_end(self) -> "StudyConfig":
+        first, budget = self.search.first_rung_passes, self.trial.budget_passes
+        if first is not None and first >= budget:
+            raise ValueError(f"search.first_rung_passes {first:g} is not below trial.budget_passes {budget:g}")
+        return self

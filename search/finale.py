@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+import requests
+from mlflow.exceptions import MlflowException
 from rich.console import Console
 
+from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep.shards import ShardSet
+from search.driver_lock import driver_lock
 from search.finalist_runs import FinalistRuns
 from search.finalists import Finalist, Standing, run_finalists, select, standings
 from search.horizon import horizon_of
@@ -16,7 +20,7 @@ from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
 from search.sweep import num_training_utterances, open_ledger
 from search.sweep_log import sweep_log
-from search.tracking_store import check_reachable, open_client, open_experiment
+from search.tracking_store import check_reachable, open_client, open_experiment, unreachable
 
 
 def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> StudyOutcome:
@@ -34,10 +38,13 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
         SpoofsweepError: no trial was completed, a training failed, or MLflow cannot be reached.
     """
     console = console or Console()
-    with sweep_log(study.folder / "sweep.log"):
+    with driver_lock(study.folder), sweep_log(study.folder / "sweep.log"):
         check_reachable(study.tracking_uri)
         trials, parent_run_id = _read_ledger(study, shards.shard_set_id)
-        ranking, champion = _crown(study, shards, trials, parent_run_id, console)
+        try:
+            ranking, champion = _crown(study, shards, trials, parent_run_id, console)
+        except (MlflowException, requests.RequestException) as error:
+            raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, num_training_utterances(shards.index))
     summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study.tracking_uri)
@@ -50,8 +57,7 @@ def _crown(
 ) -> tuple[list[Standing], Champion]:
     config = study.config
     client = open_client(study.tracking_uri)
-    artifacts = study.output / "mlartifacts" if config.mlflow.tracking_uri is None else None
-    experiment_id = open_experiment(client, config.mlflow.experiment, artifacts)
+    experiment_id = open_experiment(client, config.mlflow.experiment, study.artifact_folder)
     runs = FinalistRuns(client, experiment_id, study.name, parent_run_id)
     run_ids: dict[str, str] = {}
 
@@ -62,12 +68,29 @@ def _crown(
     with ray_session(config.cluster):
         finalists = run_finalists(candidates, shards, study.folder / "finalists", config.cluster, console, record)
     ranking = standings(finalists)
-    return ranking, register_champion(client, study.name, shards, ranking, run_ids)
+    champion = register_champion(client, study.name, shards, ranking, run_ids)
+    for name, value in _figures(ranking).items():
+        client.log_metric(parent_run_id, name, value)
+    return ranking, champion
+
+
+def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
+    """The finalists in numbers, for the study's own run: the champion, and every configuration over its seeds."""
+    champion = ranking[0].best
+    figures = {f"champion_{split}_eer": champion.summary(split).eer for split in champion.splits}
+    for standing in ranking:
+        name = f"finalist_{standing.trial_number:05d}"
+        figures |= {f"{name}_mean_dev_eer": standing.mean, f"{name}_best_dev_eer": standing.best.dev_eer}
+        figures[f"{name}_sd_dev_eer"] = standing.spread
+    return figures
 
 
 def _read_ledger(study: Study, shard_set_id: str) -> tuple[Sequence[TrialRecord], str]:
     ledger = open_ledger(study, shard_set_id)
     try:
-        return ledger.trials(), ledger.run_id(None) or ""
+        run_id = ledger.run_id(None)
+        if run_id is None:
+            raise SpoofsweepError("MLflow must know the study before its finalists", study.name, "run the sweep again")
+        return ledger.trials(), run_id
     finally:
         ledger.close()

@@ -231,24 +231,26 @@ def _as_completed(pending: dict[Any, Candidate]) -> Any:
     """Candidates in the order in which their tasks end.
 
     Raises:
-        SpoofsweepError: one failed; the rest is cancelled.
+        SpoofsweepError: one failed. The rest is cancelled then, and when the caller stops listening.
     """
     import ray
 
-    while pending:
-        (task,), _ = ray.wait(list(pending), num_returns=1)
-        candidate = pending.pop(task)
-        try:
-            ray.get(task)
-        except ray.exceptions.RayError as error:
-            for other in pending:
-                ray.cancel(other, force=True)
-            raise SpoofsweepError(
-                f"finalist {candidate.name} must train to its end",
-                str(error).strip().splitlines()[-1],
-                "run the sweep again: finalists that finished are kept",
-            ) from error
-        yield candidate
+    try:
+        while pending:
+            (task,), _ = ray.wait(list(pending), num_returns=1)
+            candidate = pending.pop(task)
+            try:
+                ray.get(task)
+            except ray.exceptions.RayError as error:
+                raise SpoofsweepError(
+                    f"finalist {candidate.name} must train to its end",
+                    str(error).strip().splitlines()[-1],
+                    "run the sweep again: finalists that finished are kept",
+                ) from error
+            yield candidate
+    finally:
+        for task in pending:
+            ray.cancel(task, force=True)
 
 
 def _progress(console: Console) -> Progress:

@@ -1,5 +1,6 @@
 """The time axis of a study: its passes in samples seen."""
 
+import math
 from dataclasses import dataclass
 
 from search.asha import geometric_rungs
@@ -24,7 +25,7 @@ class Horizon:
 def horizon_of(config: StudyConfig, samples_per_pass: int) -> Horizon:
     """The horizon of a study whose training split has ``samples_per_pass`` utterances."""
     budget_passes, search = config.trial.budget_passes, config.search
-    budget = int(budget_passes * samples_per_pass)
+    budget = math.ceil(budget_passes * samples_per_pass)
     if search.pruning == "none":
         return Horizon(samples_per_pass, budget, ())
     first_passes = search.first_rung_passes or budget_passes * _FIRST_RUNG_SHARE

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 
 from cluster.ray_session import ray_session
 from data_prep.prepare import prepare
@@ -28,16 +29,16 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
     preview(study)
     with sweep_log(study.folder / "sweep.log"):
         check_reachable(study.tracking_uri)
-        return _run(study, console)
-
-
-def _run(study: Study, console: Console) -> StudyOutcome | None:
     with ray_session(study.config.cluster):
         shards = prepare(study.prep, study.base, study.output, console=console)
         result = run_sweep(study, shards, console=console)
         if result.stop_reason is not None:
-            console.print(f"Stopped: {result.stop_reason}. The same command goes on from here.", highlight=False)
+            console.print(
+                f"Stopped: {escape(result.stop_reason)}. The same command goes on from here.", highlight=False
+            )
             return None
+        if not result.is_tracked:
+            console.print("MLflow did not take everything; what is left waits, and the same command sends it.")
         return conclude(study, shards, console)
 
 

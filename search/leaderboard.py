@@ -59,7 +59,7 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
             Rung(
                 samples=rung,
                 passes=rung / samples_per_pass,
-                num_reached=sum(trial.samples_seen >= rung for trial in trials),
+                num_reached=sum(trial.counts and trial.samples_seen >= rung for trial in trials),
                 num_stopped=sum(trial.attributes.get("prune_rung") == rung for trial in trials),
                 rank_correlation=correlations[rung][0],
                 num_finished=correlations[rung][1],
@@ -117,7 +117,7 @@ def status_lines(summary: Summary) -> list[str]:
         spread = interval(summary.best.attributes.get("metrics", {}))
         lines.append(f"Best: trial {summary.best.number}, dev EER {percent(summary.best.value)} ({spread})")
     pruned = f"{found.get('PRUNED', 0)} of {sum(found.values())} trials"
-    lines.append(f"ASHA pruned {pruned} and saved {summary.compute_saved:.0%} of the training compute")
+    lines.append(f"Pruned: {pruned}, which saved {summary.compute_saved:.0%} of the training compute")
     return lines
 
 

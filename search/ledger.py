@@ -193,8 +193,12 @@ class Ledger:
         return sum(trial.counts for trial in self.trials())
 
     def reports(self) -> Iterator[tuple[int, int, float]]:
-        """Every ``(trial, samples_seen, value)``, to rebuild the rungs from."""
-        for trial in self.trials():
+        """Every ``(trial, samples_seen, value)``, to rebuild the rungs from.
+
+        Interrupted trials are left out: their queued twins, with the same seed and so the same values, would lose the
+        tie against them.
+        """
+        for trial in filter(lambda trial: trial.counts, self.trials()):
             for samples_seen, value in sorted(trial.reports.items()):
                 yield trial.number, samples_seen, value
 
@@ -265,6 +269,10 @@ class Ledger:
                 yield
         except optuna.exceptions.StorageInternalError as error:
             raise unreachable(self._url, error) from error
+        except optuna.exceptions.UpdateFinishedTrialError as error:
+            raise SpoofsweepError(
+                "a study must be run by one driver at a time", str(error), "stop the other sweep of this study"
+            ) from error
 
 
 _FACTS = {"shard_set_id": "shards", "defaults": "trial settings"}

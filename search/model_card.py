@@ -16,7 +16,6 @@ class Provenance:
     study_name: str
     run_id: str
     version: str
-    tracking_uri: str
 
 
 def model_card(ranking: list[Standing], provenance: Provenance) -> str:

@@ -5,8 +5,10 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 from cluster.errors import SpoofsweepError
+from cluster.uris import shown
 from data_prep.corpora import read_corpus
 from data_prep.display import counts_table, print_warnings
 from data_prep.plan import shard_set_id
@@ -86,7 +88,7 @@ def _require_gpu(study: Study) -> None:
 def _facts(found: Preview) -> Table:
     config, study, horizon = found.study.config, found.study, found.horizon
     per_pass = horizon.samples_per_pass
-    rungs = ", ".join(f"{rung / per_pass:g}" for rung in horizon.rungs) or "none"
+    rungs = ", ".join(f"{rung / per_pass:g}" for rung in horizon.rungs)
     features, search, finalists, cluster = config.features, config.search, config.finalists, config.cluster
     num_trainings = finalists.num_configs * finalists.num_seeds
     state = "ready" if found.has_shards else "to be made"
@@ -97,15 +99,15 @@ def _facts(found: Preview) -> Table:
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
         "budget": f"{config.trial.budget_passes:g} passes of {per_pass:,} utterances = {horizon.budget:,} samples",
-        "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on",
+        "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
         "each trial": f"{gpus}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
-        "ledger": study.storage_url,
-        "MLflow": study.tracking_uri,
+        "ledger": shown(study.storage_url),
+        "MLflow": shown(study.tracking_uri),
     }
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
-        table.add_row(f"[bold]{name}", value)
+        table.add_row(f"[bold]{name}", Text(value))
     return table
 
 
@@ -114,7 +116,7 @@ def _space_table(study: Study) -> Table:
     table = Table("parameter", "values", "first trial", "only when", title="Search space", title_justify="left")
     for path, parameter in study.config.space.items():
         when = ", ".join(f"{name} = {value}" for name, value in (parameter.when or {}).items())
-        table.add_row(path, _values(parameter), str(first.get(path, "drawn")), when)
+        table.add_row(path, Text(_values(parameter)), Text(str(first.get(path, "drawn"))), Text(when))
     return table
 
 
@@ -129,7 +131,7 @@ def _trial_table(study: Study) -> Table:
     table = Table("field", "value", title="Every trial, unless searched", title_justify="left")
     for path, value in _leaves(study.config.trial.model_dump()):
         if path not in study.config.space:
-            table.add_row(path, str(value))
+            table.add_row(path, Text(str(value)))
     return table
 
 

@@ -67,17 +67,19 @@ class SweepProgress:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self._running.pop(trial.number, None)
-        self._ended[trial.number] = trial
+        if trial.counts:
+            self._ended[trial.number] = trial
         if trial.value is not None and (self._best is None or trial.value < _value(self._best)):
             self._best = trial
             self._print_line()
 
     def facts(self) -> dict[str, str]:
         """What is shown, in order: name and value."""
-        states = [trial.state for trial in self._ended.values()]
-        trained = [trial.samples_seen for trial in self._ended.values() if trial.state in ("COMPLETE", "PRUNED")]
+        ended = list(self._ended.values())  # at once: the live display asks from a thread of its own
+        states = [trial.state for trial in ended]
+        trained = [trial.samples_seen for trial in ended if trial.state in ("COMPLETE", "PRUNED")]
         return {
-            "trials": f"{len(self._ended)}/{self._num_trials}",
+            "trials": f"{len(ended)}/{self._num_trials}",
             "running": str(len(self._running)),
             "complete": str(states.count("COMPLETE")),
             "pruned": str(states.count("PRUNED")),
@@ -92,7 +94,7 @@ class SweepProgress:
         num_new = len(self._ended) - self._num_before
         if num_new == 0:
             return "-"
-        spent = sum(self._samples.get(number, 0) for number in self._running) / self._budget
+        spent = sum(self._samples.get(number, 0) for number in list(self._running)) / self._budget
         num_left = max(0.0, self._num_trials - len(self._ended) - spent)
         return _duration((self._clock() - self._start_s) / (num_new + spent) * num_left)
 
@@ -101,7 +103,7 @@ class SweepProgress:
         table = Table.grid(padding=(0, 2))
         for name, value in facts.items():
             table.add_row(f"[dim]{name}", f"[bold]{value}")
-        for number, trial in sorted(self._running.items()):
+        for number, trial in sorted(list(self._running.items())):
             share = self._samples.get(trial.number, 0) / self._budget
             table.add_row(f"[dim]trial {number}", f"{share:.0%} trained")
         return table

@@ -66,7 +66,6 @@ def register_champion(
         study_name=study_name,
         run_id=run_id,
         version=version,
-        tracking_uri=client.tracking_uri,
     )
     card = model_card(ranking, provenance)
     client.log_text(run_id, card, f"{MODEL_ARTIFACT}/model_card.md")

@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
+from cluster.uris import shown
 from data_prep.atomic import atomic_write_text
 from search import figures
 from search.finalists import Standing
@@ -95,7 +96,7 @@ def champion_view(champion: Champion) -> Group:
 
 def next_commands(outcome: StudyOutcome) -> list[tuple[str, str]]:
     """What each next step is for, and its command."""
-    uri, name = outcome.tracking_uri, outcome.champion.model_name
+    uri, name = shown(outcome.tracking_uri), outcome.champion.model_name
     where = "" if uri.endswith("///results/mlflow.db") else f" --tracking-uri {uri}"
     return [
         ("compare the runs", f"mlflow ui --backend-store-uri {uri}"),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
@@ -90,20 +91,27 @@ def reproduce(
     run = read_run(reference, tracking_uri)
     folder = shards if (shards / "manifest.json").exists() else shards / run.shard_set_id
     shard_set = ShardSet.open(folder, expected_id=run.shard_set_id)
-    device = device or (run.device if run.device == "cpu" or torch.cuda.is_available() else "cpu")
+    device = _device(device, run.device)
     notes = _differences(run, device)
     console.print(f"Reproducing {run.name} ({run.run_id}), seed {run.seed}, on {device} with {run.num_threads} threads")
     for note in notes:
-        console.print(f"[yellow]note:[/] {note}")
+        console.print(f"[yellow]note:[/] {escape(note)}")
     torch.set_num_threads(run.num_threads)
     training = Training(run.config, shard_set, run.seed, device)
     reproduction = Reproduction(run, _repeat(training, run, console), notes)
     if save is not None:
         training.write_model(save)
-        console.print(f"Model saved in {save}")
+        console.print(f"Model saved in {escape(str(save))}")
     colour = "red" if reproduction.exit_status else "green"
     console.print(f"[bold {colour}]{reproduction.verdict}[/]: {MEANINGS[reproduction.verdict]}")
     return reproduction
+
+
+def _device(wanted: str | None, recorded: str) -> str:
+    has_gpu = torch.cuda.is_available()
+    if wanted not in (None, "cpu", "cuda") or (wanted == "cuda" and not has_gpu):
+        raise SpoofsweepError("the device must be cpu, or cuda on a machine with a GPU", wanted)
+    return wanted or (recorded if has_gpu else "cpu")
 
 
 def read_run(reference: str, tracking_uri: str) -> RecordedRun:

@@ -8,6 +8,7 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 
 from cluster.errors import SpoofsweepError
+from cluster.uris import shown
 
 
 def open_storage(url: str) -> RDBStorage:
@@ -41,6 +42,7 @@ def _tune_sqlite(connection: Any, record: object) -> None:
 
 def unreachable(url: str, error: Exception) -> SpoofsweepError:
     """The error to raise when the storage at ``url`` failed; passwords are not shown."""
-    shown = sqlalchemy.make_url(url).render_as_string(hide_password=True)
     cause = str(error.__cause__ or error).splitlines()[0]
-    return SpoofsweepError("the study's Optuna storage must be reachable", f"{shown} ({cause})", "check study.storage")
+    return SpoofsweepError(
+        "the study's Optuna storage must be reachable", f"{shown(url)} ({cause})", "check study.storage"
+    )

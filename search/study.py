@@ -1,5 +1,6 @@
 """Reads a study file, and says where everything of the study lies."""
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,8 +48,18 @@ class Study:
 
     @property
     def tracking_uri(self) -> str:
-        """The MLflow tracking store."""
-        return self.config.mlflow.tracking_uri or f"sqlite:///{self.output / 'mlflow.db'}"
+        """The MLflow tracking store: the study file's, else ``MLFLOW_TRACKING_URI``, else the study's own."""
+        named = self.config.mlflow.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        return named or self._own_store
+
+    @property
+    def artifact_folder(self) -> Path | None:
+        """Where artefacts go if the study keeps its own store; none if a server decides."""
+        return self.output / "mlartifacts" if self.tracking_uri == self._own_store else None
+
+    @property
+    def _own_store(self) -> str:
+        return f"sqlite:///{self.output / 'mlflow.db'}"
 
     @property
     def prep(self) -> PrepConfig:

@@ -15,6 +15,7 @@ from rich.console import Console
 from cluster.ray_session import ray_session
 from search.asha import Asha
 from search.conductor import Conductor, Listener
+from search.driver_lock import driver_lock
 from search.horizon import horizon_of
 from search.leaderboard import Summary, summarise
 from search.ledger import Ledger, TrialRecord
@@ -88,6 +89,7 @@ def run_sweep(
     start_s = time.monotonic()
     study.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(driver_lock(study.folder))
         stack.enter_context(sweep_log(study.folder / "sweep.log"))
         check_reachable(study.tracking_uri)
         ledger = open_ledger(study, shards.shard_set_id)
@@ -114,7 +116,7 @@ class _Sweep:
         self._study, self._shards, self._ledger = study, shards, ledger
         self._horizon = horizon_of(study.config, num_training_utterances(shards.index))
         places = num_places(study.config.cluster)
-        _prepare_queue(study, ledger)
+        self._abandoned = _prepare_queue(study, ledger)
         trials = ledger.trials()
         self._num_before = len([trial for trial in trials if trial.state != "WAITING"])
         asha = Asha(self._horizon.rungs, search.reduction_factor)
@@ -127,6 +129,8 @@ class _Sweep:
 
     def run(self, trainable: type[Trainable]) -> None:
         self._tracker.start()
+        for trial in self._abandoned:
+            self._tracker.trial_ended(trial)
         if self.conductor.finished:
             return
         make_config = _config_maker(self._study, self._shards, self._keeper)
@@ -134,9 +138,9 @@ class _Sweep:
 
     def end(self, start_s: float) -> SweepResult:
         """Leave ledger, models and MLflow in order, however the run ended."""
-        if not self.conductor.finished:
-            self.conductor.stop_reason = "interrupted"
         self.conductor.release_all()
+        if not self.conductor.finished:  # trials that were just released count as not done
+            self.conductor.stop_reason = "interrupted"
         horizon, reason = self._horizon, self.conductor.stop_reason
         try:
             trials = self._ledger.trials()
@@ -184,18 +188,17 @@ def num_training_utterances(index: pandas.DataFrame) -> int:
     return int(((index["split"] == "train") & (index["view"] == 0)).sum())
 
 
-def _prepare_queue(study: Study, ledger: Ledger) -> None:
-    ledger.requeue_interrupted()
+def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
+    """Queue what an earlier driver left unfinished, or the study's own configuration; returns the former."""
+    abandoned = set(ledger.requeue_interrupted())
     if study.config.search.start_from_defaults and not ledger.trials():
         ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
+    return [trial for trial in ledger.trials() if trial.number in abandoned]
 
 
 def _open_tracker(study: Study, shards: TrialData, ledger: Ledger) -> Tracker:
     client = open_client(study.tracking_uri)
-    has_own_store = study.config.mlflow.tracking_uri is None
-    experiment_id = open_experiment(
-        client, study.config.mlflow.experiment, study.output / "mlartifacts" if has_own_store else None
-    )
+    experiment_id = open_experiment(client, study.config.mlflow.experiment, study.artifact_folder)
     views = shards.index.loc[shards.index["view"] == 0, "split"].value_counts()
     rows_by_split = {str(split): int(count) for split, count in views.items()}
     tags = {

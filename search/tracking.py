@@ -21,15 +21,19 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
+from cluster.errors import SpoofsweepError
+from deploy.models import RUN_ARTIFACT
 from search.journal import Journal
-from search.ledger import Ledger, TrialRecord
+from search.ledger import INTERRUPTED, Ledger, TrialRecord
 
 _logger = logging.getLogger("spoofsweep.tracking")
 _INTERVAL_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _BATCH = 1000
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
-_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED"}
+_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"}
+"""Error codes of events that no repetition will make acceptable."""
+_PASSING_FAULTS = (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError, OSError, SpoofsweepError)
 Event = dict[str, Any]
 
 
@@ -93,7 +97,8 @@ class Tracker:
         for name in ("prune_rung", "reason"):
             if trial.attributes.get(name) is not None:
                 tags[f"spoofsweep.{name}"] = str(trial.attributes[name])
-        self._append(trial.number, "end", tags=tags, status=_STATUS[trial.state])
+        status = "KILLED" if trial.attributes.get(INTERRUPTED) else _STATUS[trial.state]
+        self._append(trial.number, "end", tags=tags, status=status)
 
     def model_kept(self, number: int, folder: Path) -> None:
         """Upload a trial's model folder to its run, under ``model_folder``."""
@@ -126,7 +131,7 @@ class Tracker:
             try:
                 self._send_some()
                 delay = _INTERVAL_S
-            except (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+            except _PASSING_FAULTS as error:
                 self._may_have_runs = True
                 _logger.warning("MLflow did not take the latest results, trying again in %.0f s: %s", delay, error)
                 delay = min(2 * delay, _LONGEST_DELAY_S)
@@ -169,9 +174,17 @@ class Tracker:
         for event in events:
             # By the time a server is back, a better trial may have taken a model's place.
             if event["kind"] == "model" and Path(event["folder"]).is_dir():
-                self._client.log_artifacts(run_id, event["folder"], "model_folder")
+                self._upload(run_id, event["folder"])
         for event in ends:
             self._client.set_terminated(run_id, event["status"], event["time_ms"])
+
+    def _upload(self, run_id: str, folder: str) -> None:
+        try:
+            self._client.log_artifacts(run_id, folder, RUN_ARTIFACT)
+        except MlflowException:
+            raise
+        except Exception as error:
+            raise OSError(f"the artefact store did not take {folder}: {error}") from error
 
     def _run(self, trial: int, events: list[Event]) -> str:
         if trial not in self._run_ids:
@@ -184,24 +197,24 @@ class Tracker:
         )
         tags = {**self._tags, **start["tags"], "spoofsweep.study": self._study, MLFLOW_PARENT_RUN_ID: self._parent()}
         run_id = self._find(f"tags.`spoofsweep.kind` = 'trial' and tags.`spoofsweep.trial_number` = '{trial}'")
-        return run_id or self._create(trial, f"trial-{trial:05d}", start["time_ms"], tags)
+        return self._adopt(trial, run_id or self._create(f"trial-{trial:05d}", start["time_ms"], tags))
 
     def _parent(self) -> str:
         if self._parent_id is None:
             known = self._ledger.run_id(None) or self._find("tags.`spoofsweep.kind` = 'study'")
             if known is None or not self._reopen(known):
                 tags = {**self._tags, "spoofsweep.study": self._study, "spoofsweep.kind": "study"}
-                known = self._create(None, self._study, int(self._clock() * 1000), tags)
-            self._parent_id = known
+                known = self._create(self._study, int(self._clock() * 1000), tags)
+            self._parent_id = self._adopt(None, known)
         return self._parent_id
 
     def _reopen(self, run_id: str) -> bool:
         try:
             self._client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise
-            return False  # the study moved to another tracking store
+            return False  # the run was deleted, or the study moved to another tracking store
         return True
 
     def _find(self, condition: str) -> str | None:
@@ -211,12 +224,15 @@ class Tracker:
         runs = self._client.search_runs([self._experiment_id], query, max_results=1)
         return runs[0].info.run_id if runs else None
 
-    def _create(self, trial: int | None, name: str, time_ms: int, tags: Mapping[str, str]) -> str:
-        run = self._client.create_run(self._experiment_id, time_ms, dict(tags), name)
+    def _create(self, name: str, time_ms: int, tags: Mapping[str, str]) -> str:
+        return self._client.create_run(self._experiment_id, time_ms, dict(tags), name).info.run_id
+
+    def _adopt(self, trial: int | None, run_id: str) -> str:
+        """Complete a run that was just made, or found after its maker's answer was lost; harmless to repeat."""
         context = InputTag(MLFLOW_DATASET_CONTEXT, "training")
-        self._client.log_inputs(run.info.run_id, [DatasetInput(self._dataset, [context])])
-        self._ledger.set_run_id(trial, run.info.run_id)
-        return run.info.run_id
+        self._client.log_inputs(run_id, [DatasetInput(self._dataset, [context])])
+        self._ledger.set_run_id(trial, run_id)
+        return run_id
 
 
 def dataset_of(shard_set_id: str, folder: Path, rows_by_split: Mapping[str, int]) -> Dataset:

@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from cluster.errors import SpoofsweepError
+from cluster.uris import shown
 
 _TIMEOUT_S = 5.0
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -36,7 +37,7 @@ def check_reachable(tracking_uri: str) -> None:
         if scheme not in ("http", "https"):
             open_client(tracking_uri).search_experiments(max_results=1)
     except (OSError, requests.RequestException, MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
-        raise _unreachable(tracking_uri, error) from error
+        raise unreachable(tracking_uri, error) from error
 
 
 def open_client(tracking_uri: str) -> MlflowClient:
@@ -58,7 +59,7 @@ def open_experiment(client: MlflowClient, name: str, artifact_folder: Path | Non
         if experiment is None:
             return client.create_experiment(name, artifact_location=location)
     except (MlflowException, requests.RequestException) as error:
-        raise _unreachable(client.tracking_uri, error) from error
+        raise unreachable(client.tracking_uri, error) from error
     if experiment.lifecycle_stage != "active":
         raise SpoofsweepError(
             "the MLflow experiment must be active", f"'{name}', deleted", "restore it, or change mlflow.experiment"
@@ -70,11 +71,10 @@ def _sqlite_path(tracking_uri: str) -> Path:
     return Path(sqlalchemy.make_url(tracking_uri).database or "mlflow.db")
 
 
-def _unreachable(tracking_uri: str, error: Exception) -> SpoofsweepError:
-    parts = urlsplit(tracking_uri)
-    shown = tracking_uri.replace(f":{parts.password}@", ":***@") if parts.password else tracking_uri
+def unreachable(tracking_uri: str, error: Exception) -> SpoofsweepError:
+    """The error to raise when the store at ``tracking_uri`` failed; passwords are not shown."""
     return SpoofsweepError(
         "the MLflow tracking store must be reachable",
-        f"{shown} ({str(error).splitlines()[0]})",
+        f"{shown(tracking_uri)} ({str(error).splitlines()[0]})",
         "start the server, or change mlflow.tracking_uri (left out, results go to a local file)",
     )

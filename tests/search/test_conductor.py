@@ -81,6 +81,7 @@ def test_nan_is_never_complete(ledger: Ledger) -> None:
     conductor.report("a", 900, {"dev_eer": math.nan}, final=True)
     (trial,) = ledger.trials()
     assert (trial.state, trial.attributes["reason"]) == ("PRUNED", "dev_eer is nan")
+    assert "prune_rung" not in trial.attributes
 
 
 def test_a_stopped_trial_s_late_report_changes_nothing(ledger: Ledger) -> None:
@@ -113,6 +114,18 @@ def test_released_before_its_end_is_interrupted_and_comes_again(ledger: Ledger) 
     assert again is not None
     assert (again.params, again.seed) == (first.params, first.seed)
     assert [trial.state for trial in ledger.trials()] == ["FAIL", "RUNNING"]
+
+
+def test_an_interrupted_trial_does_not_compete_with_its_own_twin(ledger: Ledger) -> None:
+    first = conduct(ledger, 1)
+    first.next_trial("a")
+    first.report("a", 100, {"dev_eer": 0.3}, final=False)
+    first.release_all()
+    asha = Asha([100], 3)
+    asha.replay(ledger.reports())
+    again = Conductor(ledger, asha, 1)
+    again.next_trial("b")
+    assert again.report("b", 100, {"dev_eer": 0.3}, final=False) is Decision.CONTINUE
 
 
 def test_failures_beyond_the_budget_stop_the_sweep(ledger: Ledger) -> None:

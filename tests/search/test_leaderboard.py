@@ -46,7 +46,7 @@ def test_summary_counts_rungs_and_compute():
     assert summary.num_by_state == {"COMPLETE": 3, "PRUNED": 2, "FAIL": 1, "RUNNING": 1}
     assert summary.best is TRIALS[3]
     first, second = summary.rungs
-    assert (first.passes, first.num_reached, first.num_stopped, first.num_finished) == (1.0, 7, 1, 3)
+    assert (first.passes, first.num_reached, first.num_stopped, first.num_finished) == (1.0, 6, 1, 3)
     assert (second.num_reached, second.num_stopped) == (4, 0)
     assert first.rank_correlation == pytest.approx(0.5)
     assert summary.compute_saved == pytest.approx(1 - (300 + 100 + 300 + 200 + 300) / 1500)
@@ -56,7 +56,7 @@ def test_an_empty_study_has_a_status():
     summary = summarise([], [100], 300, 100)
     assert status_lines(summary) == [
         "Trials: none yet",
-        "ASHA pruned 0 of 0 trials and saved 0% of the training compute",
+        "Pruned: 0 of 0 trials, which saved 0% of the training compute",
     ]
 
 
@@ -84,6 +84,6 @@ def test_table_ranks_finished_trials_only_and_shortens_runs():
 
 def test_rung_table_shows_correlation_where_it_is_defined():
     lines = printed(rung_table(summarise(TRIALS, [100, 250], 300, 100))).splitlines()
-    assert lines[1].split() == ["1", "1", "7", "1", "0.50", "(3", "trials)"]
+    assert lines[1].split() == ["1", "1", "6", "1", "0.50", "(3", "trials)"]
     only_one = summarise(TRIALS[:1], [100], 300, 100)
     assert printed(rung_table(only_one)).splitlines()[1].split()[-1] == "-"

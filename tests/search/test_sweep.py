@@ -13,6 +13,7 @@ from toys import ToyData, toy_study, toy_trial
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha
+from search.driver_lock import driver_lock
 from search.ledger import TrialRecord
 from search.study import Study
 from search.sweep import SweepResult, open_ledger, run_sweep
@@ -215,8 +216,36 @@ def test_ctrl_c_leaves_everything_in_order_and_the_next_sweep_goes_on(output: Pa
     trials = trials_of(study)
     assert trials[0].state == "FAIL"
     assert (trials[1].config, trials[1].seed) == (trials[0].config, trials[0].seed)
+    assert trials[1].state == "COMPLETE"
     assert sum(trial.counts for trial in trials) == 2
     assert "RUNNING" not in {trial.state for trial in trials}
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_last_trial_is_no_end(output: Path) -> None:
+    """Slow: starts actors of its own."""
+
+    class Interrupt:
+        def trial_started(self, trial: TrialRecord) -> None:
+            pass
+
+        def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def trial_ended(self, trial: TrialRecord) -> None:
+            pass
+
+    study = toy_study(output, "last", 1)
+    result = run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[Interrupt()])
+    assert result.stop_reason == "interrupted"
+    assert [trial.state for trial in trials_of(study)] == ["FAIL", "WAITING"]
+
+
+def test_a_second_driver_is_refused(output: Path) -> None:
+    study = toy_study(output, "busy", 1)
+    with driver_lock(study.folder), pytest.raises(SpoofsweepError, match=r"one driver at a time; got .*busy"):
+        run_sweep(study, ToyData(output), trainable=toy_trial())
+    assert not (study.folder / "optuna.db").exists()
 
 
 def test_a_trial_that_needs_more_than_the_machine_is_refused(output: Path) -> None:

@@ -153,6 +153,19 @@ def test_lost_answers_double_nothing(store: Store, ledger: Ledger, monkeypatch: 
     assert tracker.close()
     assert set(store.runs()) == {"study", "trial-00000"}
     assert store.history("trial-00000") == [(100, 0.5), (200, 0.25), (300, 0.5 / 3)]
+    runs = store.runs()
+    assert (ledger.run_id(None), ledger.run_id(0)) == (runs["study"].info.run_id, runs["trial-00000"].info.run_id)
+    assert all(len(run.inputs.dataset_inputs) == 1 for run in runs.values())
+
+
+def test_a_deleted_study_run_is_made_again(store: Store, ledger: Ledger) -> None:
+    for _ in range(2):
+        tracker = store.tracker()
+        tracker.start()
+        run_trial(tracker, ledger)
+        assert tracker.close()
+        store.client.delete_run(ledger.run_id(None))
+    assert "trial-00001" in store.runs()
 
 
 def test_a_deleted_run_does_not_hold_up_the_others(store: Store, ledger: Ledger) -> None:
