@@ -62,6 +62,8 @@ def corpus(
     config = parse_settings(CorpusConfig, values, "corpus")
     report = validate(read_corpus(config, Path.cwd()), config)
     console.print(display.counts_table(report.counts))
+    for note in report.notes:
+        console.print(note, highlight=False)
     display.print_warnings(console, report.warnings)
     report.check()
     console.print("no errors")

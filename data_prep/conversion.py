@@ -6,7 +6,6 @@ notices damage where ffmpeg passes over it. Array names carry shapes: T samples,
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -17,8 +16,8 @@ import soxr
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_bytes
+from data_prep.audio_files import AUDIO_SUFFIXES, audio_files_below
 from data_prep.conversion_ledger import Ledger, LedgerEntry
-from data_prep.corpora.protocol import AUDIO_SUFFIXES
 from data_prep.decoding import DecodeError, Wave, decode_or_refuse, mix_down, promised_length, read_channels
 from data_prep.ffmpeg import load_pydub
 
@@ -40,8 +39,7 @@ def find_audio(source: Path) -> list[Path]:
         return [source]
     if not source.is_dir():
         raise SpoofsweepError("the folder to convert must exist", source)
-    found = [Path(parent, name) for parent, _, names in os.walk(source, followlinks=True) for name in names]
-    audio = sorted(path for path in found if path.suffix.lower() in AUDIO_SUFFIXES)
+    audio = audio_files_below(source)
     if not audio:
         raise SpoofsweepError(
             "the folder to convert must hold audio", f"{source} without any of {', '.join(AUDIO_SUFFIXES)}"

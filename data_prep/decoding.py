@@ -43,6 +43,10 @@ class DecodeError(Exception):
         super().__init__(reason)
 
 
+class UnknownFormatError(DecodeError):
+    """libsndfile cannot read the file; conversion, which has ffmpeg, perhaps can."""
+
+
 @dataclass(frozen=True)
 class Audio:
     """A decoded utterance."""
@@ -109,7 +113,7 @@ def read_channels(path: Path, max_duration_s: float | None = None) -> tuple[Wave
             wave_CT = np.concatenate(_read_blocks(file, limit), axis=1)
     except soundfile.LibsndfileError as error:
         cause = error.error_string.strip().removeprefix("Error : ").rstrip(".")
-        raise DecodeError(f"not readable as audio: {cause}") from error
+        raise UnknownFormatError(f"not readable as audio: {cause}") from error
     if overstated:
         raise DecodeError(f"truncated: {overstated[2]} of {overstated[1]} bytes of samples")
     if wave_CT.shape[1] < limit:

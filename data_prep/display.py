@@ -16,12 +16,13 @@ _REASONS_SHOWN = 5
 
 
 class _AudioRate(ProgressColumn):
-    """Hours of audio done in a second of time, from the task's fields ``audio_s`` and elapsed time."""
+    """Hours of audio done in a second of time, from the task's field ``audio_s``; empty where that is 0."""
 
     def render(self, task: Task) -> Text:
-        elapsed = task.elapsed or 0.0
-        rate = task.fields["audio_s"] / 3600 / elapsed if elapsed else 0.0
-        return Text(f"{rate:.2f} h audio/s", style="progress.data.speed")
+        audio_s = task.fields["audio_s"]
+        if not audio_s or not task.elapsed:
+            return Text()
+        return Text(f"{audio_s / 3600 / task.elapsed:.2f} h audio/s", style="progress.data.speed")
 
 
 def prep_progress(console: Console, visible: bool) -> Progress:
@@ -77,12 +78,12 @@ def print_rejected(console: Console, shards: ShardSet) -> None:
         console.print("  ...")
 
 
-def print_summary(console: Console, shards: ShardSet, seconds: float) -> None:
-    """What a preparation made, and how fast."""
-    hours = sum(summary.hours for summary in shards.manifest.splits.values())
+def print_summary(console: Console, shards: ShardSet, built_s: float, seconds: float) -> None:
+    """What a preparation made, and how fast: ``built_s`` seconds of audio in ``seconds``, earlier runs left out."""
     console.print(shard_table(shards))
     print_rejected(console, shards)
     console.print(f"Shards in {shards.folder}", highlight=False)
     console.print(
-        f"{hours:.2f} h of audio in {seconds:.1f} s: {hours * 3600 / seconds:,.0f}x real time", highlight=False
+        f"{built_s / 3600:.2f} h of audio, all views, in {seconds:.1f} s: {built_s / seconds:,.0f}x real time",
+        highlight=False,
     )

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
+from data_prep.audio_files import audio_files_below
 from data_prep.config import AugmentationConfig
 from data_prep.corpora import expand_path
-from data_prep.corpora.protocol import AUDIO_SUFFIXES
 
 
 def list_noises(config: AugmentationConfig, base: Path) -> tuple[Path, ...]:
@@ -19,9 +19,7 @@ def list_noises(config: AugmentationConfig, base: Path) -> tuple[Path, ...]:
     if config.noise.folder is None or config.num_views == 0 or config.noise.probability == 0.0:
         return ()
     folder = expand_path(config.noise.folder, base)
-    # os.walk with followlinks, since rglob of Python 3.11 passes over linked folders
-    found = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
-    noises = tuple(sorted(path for path in found if path.suffix.lower() in AUDIO_SUFFIXES))
+    noises = tuple(audio_files_below(folder))
     if not noises:
         raise SpoofsweepError("the noise folder must hold audio files", folder, "correct augmentation.noise.folder")
     return noises

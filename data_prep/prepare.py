@@ -66,14 +66,14 @@ def prepare(
     )
     plans = plan_shards(report.usable, config.utterances_per_shard)
     with ray_session(cluster or ClusterConfig()):
-        _build(plans, recipe, console, visible)
+        built_s = _build(plans, recipe, console, visible)
     shard_set = _merge(plans, recipe, corpus, report)
-    display.print_summary(console, shard_set, time.monotonic() - started)
+    display.print_summary(console, shard_set, built_s, time.monotonic() - started)
     return shard_set
 
 
-def _build(plans: Sequence[ShardPlan], recipe: Recipe, console: Console, visible: bool) -> None:
-    """Make all shards that are not there yet."""
+def _build(plans: Sequence[ShardPlan], recipe: Recipe, console: Console, visible: bool) -> float:
+    """Make all shards that are not there yet; returns the seconds of audio in them, all views together."""
     with display.prep_progress(console, visible) as bar:
         total = sum(len(plan.utterances) for plan in plans)
         task = bar.add_task("preparing", total=total, audio_s=0.0)
@@ -88,6 +88,7 @@ def _build(plans: Sequence[ShardPlan], recipe: Recipe, console: Console, visible
             part = _part(recipe.folder, plan)
             audio_s += part.audio_s
             bar.update(task, advance=len(plan.utterances), audio_s=audio_s)
+    return audio_s
 
 
 def _finished(plans: Sequence[ShardPlan], recipe: Recipe) -> Iterator[ShardPlan]:
@@ -98,9 +99,10 @@ def _finished(plans: Sequence[ShardPlan], recipe: Recipe) -> Iterator[ShardPlan]
     shared = ray.put(recipe)
     waiting = iter(plans)
     running: dict[ray.ObjectRef, ShardPlan] = {}
-    limit = _TASKS_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))
     try:
         while True:
+            # Asked anew each time: an autoscaled cluster grows while it works.
+            limit = _TASKS_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))
             while len(running) < limit and (plan := next(waiting, None)) is not None:
                 running[remote.remote(plan, shared)] = plan
             if not running:

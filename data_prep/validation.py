@@ -37,6 +37,8 @@ class CorpusReport:
     warnings: tuple[str, ...]
     counts: Counts
     """Of the usable utterances."""
+    notes: tuple[str, ...]
+    """What is good to know and no cause for doubt: how many attacks training does not see."""
 
     def check(self) -> None:
         """Raise SpoofsweepError if there are errors."""
@@ -65,7 +67,9 @@ def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
     seen = _attacks(present, "dev")
     if seen and seen <= _attacks(present, "train"):
         warnings.append(f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks")
-    return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present))
+    return CorpusReport(
+        tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), _unseen_attacks(present)
+    )
 
 
 def count(utterances: Iterable[Utterance]) -> Counts:
@@ -139,6 +143,16 @@ def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
 
 def _attacks(utterances: Iterable[Utterance], split: str) -> set[str]:
     return {u.attack for u in utterances if u.split == split and u.attack != NO_ATTACK}
+
+
+def _unseen_attacks(utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    trained = _attacks(utterances, "train")
+    tested = {split: _attacks(utterances, split) for split in ("dev", "eval")}
+    return tuple(
+        f"{split}: {len(attacks - trained)} of {len(attacks)} attacks are not in train"
+        for split, attacks in tested.items()
+        if attacks
+    )
 
 
 def _names(names: Iterable[str]) -> str:

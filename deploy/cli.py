@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.progress import track
 
 from cluster.errors import SpoofsweepError
-
-AUDIO_SUFFIXES = frozenset({".flac", ".wav", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au"})
-"""What a directory is searched for: the formats that libsndfile decodes."""
+from data_prep.atomic import atomic_write_text
+from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 
 app = typer.Typer()
 
@@ -41,15 +40,18 @@ def detect(
     from deploy.verdicts import Verdict, print_table, to_csv, to_json
 
     files = find_audio(paths)
+    target = None if csv is None or str(csv) == "-" else csv
+    if target:
+        make_folder_of(target)
     detector = Detector.load(resolve(model, tracking_uri, study), threshold)
     errors = Console(stderr=True)
     bar = track(files, "scoring", console=errors, transient=True, disable=not errors.is_terminal or len(files) == 1)
     verdicts = [Verdict.of(detector, path) for path in bar]
-    if csv and str(csv) != "-":
-        csv.write_text(to_csv(verdicts))
+    if target:
+        atomic_write_text(target, to_csv(verdicts))
     if json:
         print(to_json(verdicts, windows))
-    elif csv and str(csv) == "-":
+    elif csv and not target:
         print(to_csv(verdicts), end="")
     else:
         print_table(verdicts, windows, Console())
@@ -58,7 +60,7 @@ def detect(
 
 
 def find_audio(paths: list[Path]) -> list[Path]:
-    """The given files, and the audio files anywhere below the given folders, in order and once each.
+    """The given files, and those below the given folders that need no conversion, in order and once each.
 
     Raises:
         SpoofsweepError: a path does not exist, or there is no audio at all.
@@ -67,8 +69,25 @@ def find_audio(paths: list[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise SpoofsweepError("every path must exist", path)
-        below = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-        files += below if path.is_dir() else [path]
+        files += audio_files_below(path, DECODABLE_SUFFIXES) if path.is_dir() else [path]
     if not files:
         raise SpoofsweepError("there must be audio to score", f"none below {', '.join(map(str, paths))}")
     return list(dict.fromkeys(files))
+
+
+def make_folder_of(file: Path) -> None:
+    """Make the folder that ``file`` goes to, before the work rather than after it.
+
+    Raises:
+        SpoofsweepError: it cannot be made, or ``file`` is itself a folder.
+    """
+    if file.is_dir():
+        raise SpoofsweepError("--csv must name a file", f"{file}, a folder", "add the file's name")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SpoofsweepError(
+            "the folder of the CSV file must exist, or be one that can be made",
+            f"{file.parent} ({error.strerror})",
+            "give another path as --csv",
+        ) from error

@@ -55,12 +55,12 @@ class Detector:
     def __init__(self, record: ModelRecord, model: nn.Module, threshold: float | None = None) -> None:
         """
         Raises:
-            SpoofsweepError: there is no threshold, because the model was never validated.
+            SpoofsweepError: there is no threshold, because the model was never validated, or diverged.
         """
         chosen = record.threshold if threshold is None else threshold
         if chosen is None:
             raise SpoofsweepError(
-                "a detector needs a threshold", "a model that was never validated", "give a threshold"
+                "a detector needs a threshold", "a model that was never validated, or diverged", "give a threshold"
             )
         self.record = record
         self.threshold = chosen

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.errors import SpoofsweepError
+from trainable.atomic_folder import readable_folder
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +36,7 @@ def resolve(reference: str, tracking_uri: str, model_name: str | None = None) ->
     name, _, study = reference.partition("@")
     if name == CHAMPION:
         return _champion_folder(tracking_uri, study or model_name)
-    folder = Path(reference).expanduser()
+    folder = readable_folder(Path(reference).expanduser())
     if folder.is_dir():
         return _model_folder(folder)
     if not re.fullmatch(r"[0-9a-f]{6,32}", reference):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from deploy.models import NO_PROGRESS_BARS, PYFUNC_ARTIFACT
+from trainable.atomic_folder import readable_folder
 from trainable.checkpoint import ModelRecord, read_record
 
 ROOMS = ("cluster", "data_prep", "trainable", "deploy")
@@ -22,6 +23,7 @@ REQUIREMENTS = (
     "mlflow",
     "numpy",
     "pandas",
+    "pyarrow",
     "pydantic",
     "safetensors",
     "soundfile",
@@ -29,7 +31,7 @@ REQUIREMENTS = (
     "torch",
     "torchaudio",
 )
-"""All that the travelling code imports, pinned to the versions it was trained with."""
+"""All that the travelling code imports to load a model and to score, pinned to the versions installed here."""
 
 
 def log_model(folder: Path, run_id: str, tracking_uri: str, name: str = "model") -> Any:
@@ -96,7 +98,8 @@ def _model_parts(folder: Path) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as staging:
         # MLflow names the copy after the folder; the training state beside the weights stays behind.
         detector = Path(staging) / PYFUNC_ARTIFACT
-        shutil.copytree(folder, detector, ignore=lambda _, names: [n for n in names if not n.startswith("model.")])
+        source = readable_folder(folder)
+        shutil.copytree(source, detector, ignore=lambda _, names: [n for n in names if not n.startswith("model.")])
         yield {
             "python_model": str(Path(__file__).with_name("pyfunc_model.py")),
             "artifacts": {PYFUNC_ARTIFACT: str(detector)},

@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cluster.errors import SpoofsweepError
-from data_prep.decoding import DecodeError
+from data_prep.audio_files import AUDIO_SUFFIXES
+from data_prep.decoding import DecodeError, UnknownFormatError
 from deploy.detector import BONAFIDE, Detection, Detector, verdict_label
 
 COLUMNS = ("file", "label", "score", "threshold", "seconds", "error")
@@ -32,7 +33,10 @@ class Verdict:
         """Score ``path``; a file that cannot be scored is a verdict too, so that the others go on."""
         try:
             return cls(path, detector.score_file(path))
-        except (DecodeError, SpoofsweepError) as error:
+        except UnknownFormatError as error:
+            convertible = path.suffix.lower() in AUDIO_SUFFIXES
+            return cls(path, None, f"{error}; run `spoofsweep convert` first" if convertible else str(error))
+        except (DecodeError, SpoofsweepError, OSError) as error:
             return cls(path, None, str(error))
 
     def row(self) -> dict[str, Any]:

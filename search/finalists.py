@@ -3,7 +3,7 @@
 import hashlib
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.config import FinalistsConfig
 from search.ledger import TrialRecord
-from trainable.atomic_folder import replace_folder
+from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
 from trainable.config import TrialConfig
 from trainable.scores import ScoreSummary, ScoreTable, summarise
@@ -53,6 +53,7 @@ class Finalist:
     candidate: Candidate
     folder: Path
     record: ModelRecord
+    _summaries: dict[str, ScoreSummary] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def dev_eer(self) -> float:
@@ -74,8 +75,11 @@ class Finalist:
 
     def summary(self, split: str) -> ScoreSummary:
         """EER of a split with its interval, and by attack."""
-        validation = self.record.trial.validation
-        return summarise(self.scores(split), validation.num_resamples, validation.confidence)
+        if split not in self._summaries:  # its bootstrap takes seconds on a large split
+            validation = self.record.trial.validation
+            summary = summarise(self.scores(split), validation.num_resamples, validation.confidence)
+            self._summaries[split] = summary
+        return self._summaries[split]
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def train_finalist(
 
 def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Finalist | None:
     """The finished training of a candidate, if it is there and of this configuration, seed, data and code."""
-    path = folder / candidate.name
+    path = readable_folder(folder / candidate.name)
     if not (path / "model.json").exists():
         return None
     record = read_record(path)

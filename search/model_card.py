@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
-from trainable.scores import ScoreSummary
+from trainable.metrics import Interval
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,18 @@ def error_rate_table(finalist: Finalist) -> str:
     rows = [f"| split | EER | {confidence:.0%} interval | bona fide | spoofed |", "|---|---|---|---|---|"]
     for split in finalist.splits:
         s = finalist.summary(split)
-        rows.append(f"| {split} | {percent(s.eer)} | {span(s)} | {s.num_bonafide} | {s.num_spoof} |")
+        rows.append(f"| {split} | {percent(s.eer)} | {span(s.interval)} | {s.num_bonafide} | {s.num_spoof} |")
     return "\n".join(rows)
 
 
 def attack_section(finalist: Finalist) -> list[str]:
-    """EER by attack, a Markdown table a split."""
+    """EER by attack with its interval, a Markdown table a split."""
     tables = []
     for split in finalist.splits:
-        by_attack = finalist.summary(split).by_attack
-        rows = [f"| {name} | {percent(eer)} |" for name, eer in sorted(by_attack.items(), key=lambda item: -item[1])]
-        tables.append("\n".join([f"| {split} attack | EER |", "|---|---|", *rows]))
+        summary = finalist.summary(split)
+        worst_first = sorted(summary.by_attack.items(), key=lambda item: -item[1])
+        rows = [f"| {name} | {percent(eer)} | {span(summary.attack_intervals[name])} |" for name, eer in worst_first]
+        tables.append("\n".join([f"| {split} attack | EER | interval |", "|---|---|---|", *rows]))
     return tables
 
 
@@ -80,6 +81,6 @@ def chain_table(finalist: Finalist, provenance: Provenance) -> str:
     )
 
 
-def span(summary: ScoreSummary) -> str:
-    """The bootstrap interval in percent."""
-    return f"{100 * summary.interval.low:.2f} to {100 * summary.interval.high:.2f}%"
+def span(interval: Interval) -> str:
+    """A bootstrap interval in percent."""
+    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}%"

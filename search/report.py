@@ -89,7 +89,7 @@ def champion_view(champion: Champion) -> Group:
     for split in finalist.splits:
         s = finalist.summary(split)
         attacks = ", ".join(f"{escape(name)} {eer:.1%}" for name, eer in sorted(s.by_attack.items()))
-        table.add_row(split, percent(s.eer), span(s), str(s.num_bonafide), str(s.num_spoof), attacks)
+        table.add_row(split, percent(s.eer), span(s.interval), str(s.num_bonafide), str(s.num_spoof), attacks)
     who = f"trial {candidate.trial_number}, seed {candidate.seed_index}, run {champion.run_id}"
     return Group(f"{champion.model_name}, version {champion.version}: {who}", table)
 

@@ -53,7 +53,7 @@ class ModelRecord(Settings):
     dev_eer_low: float | None = None
     dev_eer_high: float | None = None
     threshold: float | None = None
-    """Score at the validation EER: above it is bona fide."""
+    """Score at the validation EER: above it is bona fide; none before the first report, and for a diverged model."""
     history: tuple[Report, ...] = ()
 
 
@@ -65,8 +65,8 @@ class TrainingRecord(Settings):
     steps_since_report: int
     elapsed_s: float
     """Seconds since the report before."""
-    scaler: dict[str, float]
-    """State of the fp16 loss scaler; empty without one."""
+    scaler: dict[str, int | float]
+    """State of the fp16 loss scaler, whose counts must stay whole numbers; empty without one."""
 
 
 def write_model(folder: Path, record: ModelRecord, model: nn.Module) -> None:
@@ -136,6 +136,8 @@ def _read_json(path: Path, model: type[SettingsT]) -> SettingsT:
         raise SpoofsweepError(f"a checkpoint folder holds {path.name}", f"none in {path.parent}") from error
     except ValueError as error:
         raise SpoofsweepError(f"{path.name} must be JSON", f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise SpoofsweepError(f"{path.name} must hold a JSON object", f"{path}: {type(values).__name__}")
     found = values.get("format_version", FORMAT_VERSION)
     if found != FORMAT_VERSION:
         remedy = "use the version of spoofsweep that wrote it"

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from trainable.metrics import Interval
 from trainable.scores import ScoreSummary, ScoreTable, summarise
 
 app = typer.Typer()
@@ -24,22 +25,26 @@ def score(
     """EER of a score file, with its interval and by attack."""
     summary = summarise(ScoreTable.read(scores), resamples, confidence)
     if as_json:
-        typer.echo(json.dumps({**asdict(summary), "interval": summary.interval._asdict()}))
+        intervals = {name: interval._asdict() for name, interval in summary.attack_intervals.items()}
+        values = {**asdict(summary), "interval": summary.interval._asdict(), "attack_intervals": intervals}
+        typer.echo(json.dumps(values))
     else:
         _print(summary, confidence)
 
 
 def _print(summary: ScoreSummary, confidence: float) -> None:
     console = Console()
-    low, high, deviation = summary.interval
-    table = Table("spoofs", "EER %")
-    table.add_row("all", f"{100 * summary.eer:.2f}", style="bold")
+    table = Table("spoofs", "EER %", f"{confidence:.0%} interval")
+    table.add_row("all", f"{100 * summary.eer:.2f}", _span(summary.interval), style="bold")
     for attack, eer in summary.by_attack.items():
-        table.add_row(attack, f"{100 * eer:.2f}")
+        table.add_row(attack, f"{100 * eer:.2f}", _span(summary.attack_intervals[attack]))
     console.print(f"{summary.num_bonafide} bona fide, {summary.num_spoof} spoofed utterances", table)
     console.print(
-        f"{confidence:.0%} interval {100 * low:.2f} to {100 * high:.2f}, standard deviation {100 * deviation:.2f}; "
-        f"threshold {summary.threshold:.6g}"
+        f"standard deviation {100 * summary.interval.standard_deviation:.2f}; threshold {summary.threshold:.6g}"
     )
     for warning in summary.warnings:
         console.print(f"warning: {warning}", style="yellow")
+
+
+def _span(interval: Interval) -> str:
+    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"

@@ -1,5 +1,7 @@
-"""Arithmetic of the forward pass: which one a device should use, and the context that turns it on."""
+"""Arithmetic of the forward pass: which one a device should use, and the contexts that turn it on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -35,3 +37,15 @@ def cpu_has_bf16() -> bool:
 def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """Context of a forward pass in ``precision``."""
     return torch.autocast(device.type, dtype=_DTYPES.get(precision, torch.bfloat16), enabled=precision in _DTYPES)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Context of scoring: float32 on a GPU without its TF32 short cut, and deterministic; nothing changes on a CPU."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -33,9 +33,9 @@ class TrialActor(tune.Trainable):
         self._training = Training(trial, self._shards, config["seed"], self._device)
 
     def step(self) -> dict[str, Any]:
-        """Train to the next report."""
+        """Train to the next report; a finished trial leaves its model, unless it diverged."""
         report = next(self._training)
-        if report.final and self._output is not None:
+        if report.final and not report.diverged and self._output is not None:
             self._training.write_model(self._output)
         return {**report.metrics, "samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
 

@@ -44,7 +44,14 @@ class ScoreTable:
         return self.score[self.label == "spoof"]
 
     def write(self, path: Path) -> None:
-        """Write as a score file; reading it gives the same numbers back."""
+        """Write as a score file; reading it gives the same numbers back.
+
+        Raises:
+            SpoofsweepError: an utterance or an attack has white space in its name, which separates the columns.
+        """
+        for name in {*self.utterance_id, *self.attack}:
+            if str(name).split() != [name]:
+                raise SpoofsweepError("names in a score file are without white space", repr(str(name)), "rename it")
         rows = zip(self.utterance_id, self.attack, self.label, self.score, strict=True)
         atomic_write_text(
             path, "".join(f"{name} {attack} {label} {float(score)!r}\n" for name, attack, label, score in rows)
@@ -77,23 +84,34 @@ class ScoreSummary:
     threshold: float
     interval: Interval
     by_attack: dict[str, float]
+    """EER of each attack's spoofs against all bona fide scores."""
+    attack_intervals: dict[str, Interval]
+    """Intervals of ``by_attack``, with as many resamples and the same confidence as ``interval``."""
     warnings: list[str]
 
 
 def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0.95) -> ScoreSummary:
-    """EER with its bootstrap interval, EER by attack, and what makes the scores doubtful.
+    """EER, all in all and by attack, with bootstrap intervals, and what makes the scores doubtful.
 
     Raises:
         SpoofsweepError: a class is missing, or a score is not finite.
     """
     eer, threshold = equal_error_rate(table.bonafide, table.spoof)
+    by_attack = eer_by_attack(table.score, table.label, table.attack)
+    is_spoof = table.label == "spoof"
     return ScoreSummary(
         num_bonafide=len(table.bonafide),
         num_spoof=len(table.spoof),
         eer=eer,
         threshold=threshold,
         interval=eer_interval(table.bonafide, table.spoof, num_resamples, confidence),
-        by_attack=eer_by_attack(table.score, table.label, table.attack),
+        by_attack=by_attack,
+        attack_intervals={
+            name: eer_interval(
+                table.bonafide, table.score[is_spoof & (table.attack == name)], num_resamples, confidence
+            )
+            for name in by_attack
+        },
         warnings=score_warnings(table.bonafide, table.spoof),
     )
 

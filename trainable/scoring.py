@@ -1,6 +1,7 @@
 """Scores of utterances of any length, window by window; validation and detection share this code.
 
-Scores are computed in float32 whatever the training precision: a detector on another device gives the same ones.
+Scores are computed in float32 whatever the training precision, so a detector on another device gives the same ones but
+for rounding.
 
 Legend: B windows in a batch, T frames, F feature bins, C classes, W windows.
 """
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from data_prep.config import FeaturesConfig
 from trainable.config import ValidationConfig
 from trainable.feature_store import FeatureStore
+from trainable.precision import full_precision
 
 
 class WindowScore(NamedTuple):
@@ -53,19 +55,18 @@ def score_features(
     feat_TF: Tensor,
     validation: ValidationConfig,
     features: FeaturesConfig,
-    device: torch.device | str = "cpu",
 ) -> list[WindowScore]:
     """Score every window of one utterance; its score is the mean over windows (`validation.coverage` says which).
 
     Args:
-        model: in eval mode, on ``device``.
+        model: on the CPU.
         feat_TF: features, at least one frame.
     """
     num_frames = feat_TF.shape[0]
     window_frames = frames_in(validation.window_s, features)
     starts = window_starts(num_frames, window_frames, validation.coverage)
     index_WT = (torch.tensor(starts)[:, None] + torch.arange(window_frames)) % num_frames
-    batches = (feat_TF[part_BT].to(device, torch.float32) for part_BT in index_WT.split(validation.batch_size))
+    batches = (feat_TF[part_BT].float() for part_BT in index_WT.split(validation.batch_size))
     score_W = score_batches(model, batches)
     ends = [min(start + window_frames, num_frames) for start in starts]
     return [WindowScore(start, end, float(score)) for start, end, score in zip(starts, ends, score_W, strict=True)]
@@ -94,7 +95,7 @@ def score_batches(model: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.flo
     """Scores ``[W]`` of batches of windows; the model is left in the mode it was in."""
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
+    with full_precision(), torch.inference_mode():
         # One transfer at the end, so that a GPU is never waited for in between.
         score_W = torch.cat([logit_difference(model, feat_BTF) for feat_BTF in batches])
     model.train(was_training)

@@ -18,7 +18,7 @@ from trainable import checkpoint
 from trainable.atomic_folder import replace_folder
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
-from trainable.feature_store import FeatureStore
+from trainable.feature_store import FeatureStore, to_device
 from trainable.losses import WeightedCrossEntropy
 from trainable.metrics import eer_interval, equal_error_rate
 from trainable.models import build_model
@@ -81,16 +81,17 @@ class Training(Iterator[Report]):
         return report
 
     def step(self) -> None:
-        """One optimiser step on the next batch; nothing waits for the device."""
+        """One optimiser step on the next batch, by deterministic algorithms; only the fp16 scaler waits for a GPU."""
         torch.manual_seed(self._step_seed())
         self._set_learning_rate()
         feat_BTF, label_B = self._next_batch()
         self.model.train()
-        with autocast(self.precision, self.device):
-            logits_BC = self.model(feat_BTF)
-        loss = self._loss(logits_BC.float(), label_B)
-        self._loss_sum += loss.detach()
-        self._norm_sum += self._update(loss)
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True):
+            with autocast(self.precision, self.device):
+                logits_BC = self.model(feat_BTF)
+            loss = self._loss(logits_BC.float(), label_B)
+            self._loss_sum += loss.detach()
+            self._norm_sum += self._update(loss)
         self._steps_since_report += 1
         self.samples_seen += self.config.batch.size
 
@@ -104,6 +105,7 @@ class Training(Iterator[Report]):
     def record(self) -> ModelRecord:
         """What ``model.json`` says about the model as it stands."""
         last = self.history[-1].metrics if self.history else {}
+        diverged = bool(self.history) and self.history[-1].diverged
         return ModelRecord(
             trial=self.config,
             seed=self.seed,
@@ -119,7 +121,7 @@ class Training(Iterator[Report]):
             dev_eer=last.get("dev_eer"),
             dev_eer_low=last.get("dev_eer_low"),
             dev_eer_high=last.get("dev_eer_high"),
-            threshold=last.get("dev_threshold"),
+            threshold=None if diverged else last.get("dev_threshold"),
             history=tuple(self.history),
         )
 
@@ -145,7 +147,7 @@ class Training(Iterator[Report]):
         """A trial as `save` left it.
 
         Raises:
-            SpoofsweepError: the folder holds no training state, or one of other shards.
+            SpoofsweepError: the folder holds no training state, or one of other shards or another precision.
         """
         record = checkpoint.read_record(folder)
         if record.shard_set_id != shards.shard_set_id:
@@ -202,7 +204,7 @@ class Training(Iterator[Report]):
         if is_active(self.config.spec_augment):
             hop_s = self.features.hop_samples / self.features.sample_rate
             feat_BTF = spec_augment(feat_BTF, self.config.spec_augment, hop_s)
-        return feat_BTF, torch.from_numpy(self._train.label_U[draw.utterance]).to(self.device)
+        return feat_BTF, to_device(self._train.label_U[draw.utterance], self.device)
 
     def _update(self, loss: Tensor) -> Tensor:
         """Step the optimiser; returns the gradient norm before clipping (0 where the fp16 scaler skips the step)."""
@@ -233,6 +235,9 @@ class Training(Iterator[Report]):
         return sums | self._optimizer.state_tensors()
 
     def _restore(self, folder: Path, record: ModelRecord) -> None:
+        if record.precision != self.precision:
+            found = f"a checkpoint in {record.precision}, and {self.precision} on this device"
+            raise SpoofsweepError("a trial resumes in the precision it began with", found, "resume on a like device")
         state, tensors = checkpoint.read_training(folder)
         checkpoint.load_weights(folder, self.model)
         self._optimizer.restore(tensors)

@@ -1,12 +1,14 @@
 """Any corpus described by one CSV file with a header line.
 
 Columns: ``path`` (relative to the manifest, or absolute), ``label`` (bonafide, spoof), ``split`` (train, dev, eval);
-optional ``utterance_id`` (default: the path without its suffix), ``speaker`` and ``attack``. Further columns become
-channel facts.
+optional ``utterance_id`` (default: the path without its suffix, with ``_`` for white space), ``speaker`` and
+``attack``. Further columns become channel facts.
 """
 
 import csv
 import io
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
@@ -22,29 +24,40 @@ def read(manifest: Path) -> Corpus:
     """Parse the CSV file ``manifest``; blank lines, CRLF ends and a byte-order mark are tolerated.
 
     Raises:
-        SpoofsweepError: it is missing, lacks a required column, or holds malformed lines.
+        SpoofsweepError: it is missing, lacks a required column, or holds malformed lines or quotes.
     """
     if manifest.is_dir():
         raise SpoofsweepError(
             "corpus.root must name the CSV file itself", manifest, "add the file's name to corpus.root"
         )
     rows = csv.DictReader(io.StringIO(read_text(manifest), newline=""), restkey="", strict=True)
-    missing = [column for column in _REQUIRED if column not in (rows.fieldnames or [])]
+    faults = Faults()
+    utterances = []
+    begun = 1
+    try:
+        _check_header(manifest, rows.fieldnames or [])
+        begun = rows.line_num + 1
+        for row in rows:
+            try:
+                utterances.append(_utterance(row, manifest.parent))
+            except LineError as error:
+                faults.add(manifest, rows.line_num, ",".join(str(value) for value in row.values()), str(error))
+            begun = rows.line_num + 1
+    except csv.Error as error:
+        found = f"{manifest}: {error}, in what begins at line {begun}"
+        raise SpoofsweepError("a manifest must be well-formed CSV", found, "close every quotation mark") from error
+    faults.check()
+    return Corpus("csv", manifest.parent, tuple(utterances), (manifest,))
+
+
+def _check_header(manifest: Path, columns: Sequence[str]) -> None:
+    missing = [column for column in _REQUIRED if column not in columns]
     if missing:
         raise SpoofsweepError(
             f"{manifest}: the header must name the columns {', '.join(_REQUIRED)}",
-            f"{', '.join(rows.fieldnames or ['nothing'])}",
+            f"{', '.join(columns) or 'nothing'}",
             f"add {', '.join(missing)}",
         )
-    faults = Faults()
-    utterances = []
-    for row in rows:
-        try:
-            utterances.append(_utterance(row, manifest.parent))
-        except LineError as error:
-            faults.add(manifest, rows.line_num, ",".join(str(value) for value in row.values()), str(error))
-    faults.check()
-    return Corpus("csv", manifest.parent, tuple(utterances), (manifest,))
 
 
 def _utterance(row: dict[str, str | None], folder: Path) -> Utterance:
@@ -55,9 +68,13 @@ def _utterance(row: dict[str, str | None], folder: Path) -> Utterance:
         raise LineError("the path must not be empty")
     if values["split"] not in SPLITS:
         raise LineError(f"the split must be one of {', '.join(SPLITS)}, found {values['split']!r}")
+    for column in ("utterance_id", "attack"):
+        # Score files separate their columns by white space.
+        if re.search(r"\s", values.get(column, "")):
+            raise LineError(f"give an {column} without white space, found {values[column]!r}")
     attack = values.get("attack") or (NO_ATTACK if values["label"] == "bonafide" else UNKNOWN_ATTACK)
     return Utterance(
-        utterance_id=values.get("utterance_id") or str(Path(values["path"]).with_suffix("")),
+        utterance_id=values.get("utterance_id") or re.sub(r"\s", "_", str(Path(values["path"]).with_suffix(""))),
         path=folder / values["path"],
         split=values["split"],
         speaker=values.get("speaker") or UNKNOWN_SPEAKER,

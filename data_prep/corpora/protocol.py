@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from cluster.errors import SpoofsweepError
+from data_prep.audio_files import AUDIO_SUFFIXES
 from data_prep.utterance import LABELS, NO_ATTACK, Label
 
-# FLAC first: where a corpus holds an utterance twice, the lossless file is meant.
-AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aiff", ".aif")
 _MAX_SHOWN = 10
 T = TypeVar("T")
 
@@ -88,7 +87,7 @@ def parse_label(key: str, attack: str) -> Label:
 
 
 class AudioFolder:
-    """The audio files of one folder by utterance id; listed once, which spares a stat a file on a network disk."""
+    """The audio files of one folder by utterance id; listed once, not tried suffix by suffix for each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -25,6 +25,7 @@ def test_corpus_report(la_root: Path) -> None:
     code, printed = invoke("corpus", la_root)
     assert code == 0
     assert "no errors" in printed
+    assert "dev: 0 of 2 attacks are not in train" in printed
     assert "warning: every attack of dev is in train" in printed
 
 

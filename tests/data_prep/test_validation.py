@@ -125,3 +125,10 @@ def test_all_errors_come_together(tmp_path: Path) -> None:
     assert "2 of 2 files of train are missing" in str(caught.value)
     assert "2 of 2 files of eval are missing" in str(caught.value)
     assert "split dev is empty" in str(caught.value)
+
+
+def test_unseen_attacks_are_counted_without_a_warning(la_root: Path) -> None:
+    dev = corpus_of(la_root).utterances[9]
+    report = check(la_root, {dev.utterance_id: replace(dev, attack="A19")})
+    assert f"dev: 1 of {len({a for s, _, a in report.counts if s == 'dev' and a != '-'})} attacks" in report.notes[0]
+    assert report.warnings == ()

@@ -34,7 +34,10 @@ def test_verdicts_meet_the_recorded_equal_error_rate(detector, trained):
     verdicts = np.array([detector.score_file(trained.path(name)).label for name in table.utterance_id])
     miss = np.mean(verdicts[table.label == "bonafide"] != BONAFIDE)
     false_alarm = np.mean(verdicts[table.label == "spoof"] == BONAFIDE)
-    assert (miss + false_alarm) / 2 == pytest.approx(equal_error_rate(table.bonafide, table.spoof)[0], abs=0.02)
+    # The threshold is the score of one utterance, which rounding may put on either side of it.
+    one_utterance = 0.5 / min(len(table.bonafide), len(table.spoof))
+    eer, _ = equal_error_rate(table.bonafide, table.spoof)
+    assert (miss + false_alarm) / 2 == pytest.approx(eer, abs=one_utterance + 1e-9)
     assert trained.dev_eer == equal_error_rate(table.bonafide, table.spoof)[0]
 
 
@@ -83,7 +86,7 @@ def test_a_file_that_is_no_audio_is_refused(detector, tmp_path):
 def test_a_model_without_threshold_needs_one(trained):
     record, model = read_model(trained.folder)
     record = record.model_copy(update={"threshold": None})
-    with pytest.raises(SpoofsweepError, match="threshold"):
+    with pytest.raises(SpoofsweepError, match="never validated, or diverged"):
         Detector(record, model)
     assert Detector(record, model, threshold=0.25).threshold == 0.25
 

@@ -85,3 +85,10 @@ def test_server_that_does_not_answer():
         uri = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(SpoofsweepError, match="must be reachable"):
             resolve("champion", uri)
+
+
+def test_a_folder_killed_in_mid_replacement_is_read_from_where_it_was_set_aside(tmp_path):
+    aside = tmp_path / ".trained.previous"
+    aside.mkdir()
+    (aside / "model.json").touch()
+    assert resolve(str(tmp_path / "trained"), "sqlite:////nowhere/mlflow.db") == aside

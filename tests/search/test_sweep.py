@@ -127,7 +127,12 @@ def test_only_the_best_models_stay_and_are_uploaded(eventful: tuple[Study, Sweep
 
 def test_a_sweep_leaves_no_litter(eventful: tuple[Study, SweepResult]) -> None:
     study, _ = eventful
-    assert {path.name.split("-")[0] for path in study.folder.iterdir()} == {"optuna.db", "sweep.log", "trials"}
+    assert {path.name.split("-")[0] for path in study.folder.iterdir()} == {
+        "driver.lock",
+        "optuna.db",
+        "sweep.log",
+        "trials",
+    }
     assert "trial 0 crashed" in (study.folder / "sweep.log").read_text()
 
 

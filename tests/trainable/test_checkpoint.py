@@ -5,7 +5,7 @@ import torch
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import FeaturesConfig
-from trainable.checkpoint import read_model, read_record
+from trainable.checkpoint import TrainingRecord, read_model, read_record, read_training, write_training_files
 from trainable.signature import code_version, trial_signature
 from trainable.training import Training
 
@@ -48,7 +48,9 @@ def test_files_are_json_and_safetensors_only(training, tmp_path):
     json.loads((tmp_path / "checkpoint" / "training.json").read_text())
 
 
-@pytest.mark.parametrize("content", [None, "not json", '{"format_version": 99}', '{"format_version": 1, "trail": {}}'])
+@pytest.mark.parametrize(
+    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 1, "trail": {}}', "[1]"]
+)
 def test_other_folders_are_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "model.json").write_text(content)
@@ -65,3 +67,16 @@ def test_signatures_follow_configuration_seed_and_shards(toy_trial):
     }
     assert len(signatures) == 8
     assert trial_signature(toy_trial(), 1, "a") == trial_signature(toy_trial(), 1, "a")
+
+
+def test_the_state_of_a_loss_scaler_survives(tmp_path):
+    """A growth interval that came back as a float is refused by the next update."""
+    scaler = torch.amp.GradScaler("cpu", enabled=True)
+    state = TrainingRecord(
+        samples_seen=8, finished=False, steps_since_report=1, elapsed_s=0.5, scaler=scaler.state_dict()
+    )
+    write_training_files(tmp_path, state, {"loss_sum": torch.zeros(())})
+    read, _ = read_training(tmp_path)
+    assert {name: (type(value), value) for name, value in read.scaler.items()} == {
+        name: (type(value), value) for name, value in scaler.state_dict().items()
+    }

@@ -73,3 +73,13 @@ def test_a_split_without_one_class_is_refused(toy_shards):
         FeatureStore(one_class, "train", CPU)
     with pytest.raises(SpoofsweepError, match="split 'test'"):
         FeatureStore(toy_shards, "test", CPU)
+
+
+def test_a_resident_split_gives_the_same_batches(toy_shards):
+    """The move that a GPU gets, made on the CPU."""
+    mapped, resident = (FeatureStore(toy_shards, "train", CPU) for _ in range(2))
+    resident._move_to_device()
+    (frames,) = resident._blocks.values()
+    assert (frames.dtype, len(frames)) == (torch.float16, mapped.num_frames_V.sum())
+    views, starts = np.arange(120), np.arange(120) % 20
+    assert torch.equal(resident.gather(views, starts, 33), mapped.gather(views, starts, 33))

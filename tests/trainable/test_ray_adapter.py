@@ -101,3 +101,10 @@ def test_a_bad_trial_is_named(make_config):
     config["trial"]["loss"]["bonafide_weight"] = 0.0
     with pytest.raises(SpoofsweepError, match=r"trial 7: 'loss\.bonafide_weight'"):
         TrialActor(config=config)
+
+
+def test_a_diverged_trial_leaves_no_model(make_config, tmp_path):
+    actor = TrialActor(config=make_config(output=tmp_path / "00007"))
+    with torch.no_grad():
+        actor._training.model.classifier.bias.fill_(float("nan"))
+    assert (actor.step()["done"], (tmp_path / "00007").exists()) == (True, False)

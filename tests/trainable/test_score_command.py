@@ -1,4 +1,6 @@
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,6 +9,7 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from trainable.cli import app
+from trainable.metrics import eer_interval
 from trainable.scores import ScoreTable, summarise
 
 
@@ -60,7 +63,23 @@ def test_the_command_prints_what_the_summary_says(table, tmp_path):
     assert printed["eer"] == summary.eer
     assert printed["by_attack"] == summary.by_attack
     assert printed["interval"]["high"] == summary.interval.high
+    assert printed["attack_intervals"]["A02"] == summary.attack_intervals["A02"]._asdict()
     shown = CliRunner().invoke(app, [str(tmp_path / "scores.txt")]).stdout
     assert f"{100 * summary.eer:.2f}" in shown
-    assert "A02" in shown
+    low, high, _ = summary.attack_intervals["A02"]
+    assert re.search(rf"A02 .*{100 * low:.2f} to {100 * high:.2f}", shown)
     assert "20 bona fide, 40 spoofed" in shown
+
+
+def test_intervals_of_attacks_are_against_all_bona_fide(table):
+    summary = summarise(table, num_resamples=50, confidence=0.9)
+    assert list(summary.attack_intervals) == ["A01", "A02"]
+    assert summary.attack_intervals["A02"] == eer_interval(table.score[:20], table.score[40:], 50, 0.9)
+
+
+@pytest.mark.parametrize("change", [{"utterance_id": ["my file"]}, {"attack": np.array(["deep fake"])}])
+def test_names_with_white_space_are_not_written(tmp_path, change):
+    one = ScoreTable(["u0"], np.array(["A01"]), np.array(["spoof"]), np.array([0.5]))
+    with pytest.raises(SpoofsweepError, match="white space"):
+        replace(one, **change).write(tmp_path / "scores.txt")
+    assert not (tmp_path / "scores.txt").exists()

@@ -6,7 +6,7 @@ from data_prep.config import FeaturesConfig
 from trainable.config import ModelConfig, ValidationConfig
 from trainable.feature_store import FeatureStore
 from trainable.models import build_model
-from trainable.scoring import frames_in, score_features, score_store, window_starts
+from trainable.scoring import frames_in, score_batches, score_features, score_store, window_starts
 
 FEATURES = FeaturesConfig(kind="logmel", num_filters=12)
 
@@ -77,3 +77,22 @@ def test_scoring_leaves_the_model_in_its_mode(model, toy_shards):
     assert model.training
     model.eval()
     assert all(torch.equal(value, statistics[name]) for name, value in model.named_buffers())
+
+
+def test_scores_are_in_full_precision():
+    """Whatever the process is set to; the flags matter on a GPU alone."""
+
+    class Probe(torch.nn.Module):
+        def forward(self, feat_BTF):
+            cudnn = torch.backends.cudnn
+            self.seen = cudnn.allow_tf32, cudnn.deterministic, torch.get_float32_matmul_precision()
+            return feat_BTF[:, 0, :2]
+
+    probe = Probe()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        score_batches(probe, [torch.ones(1, 3, 4)])
+        assert probe.seen == (False, True, "highest")
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -124,6 +125,7 @@ def test_divergence_is_a_result(toy_shards, toy_trial, tmp_path, poison):
     assert (last.metrics["dev_eer"], last.metrics["dev_eer_high"], last.metrics["diverged"]) == (1.0, 1.0, 1.0)
     assert last.diverged
     assert last.final
+    assert training.record.threshold is None
     training.save(tmp_path / "checkpoint")
     resumed = Training.resume(tmp_path / "checkpoint", toy_shards)
     assert resumed.finished
@@ -151,3 +153,21 @@ def test_scores_are_in_float32_whatever_the_training_precision(toy_shards, toy_t
     table = training.score("dev")
     assert len(set(table.score)) == len(table.score) == 24
     assert training.record.precision == "bf16"
+
+
+def test_another_precision_is_refused(toy_shards, toy_trial, tmp_path):
+    Training(toy_trial(), toy_shards, seed=1).save(tmp_path)
+    record = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(record | {"precision": "fp16"}))
+    with pytest.raises(SpoofsweepError, match="a checkpoint in fp16"):
+        Training.resume(tmp_path, toy_shards)
+
+
+def test_steps_use_deterministic_algorithms(toy_shards, toy_trial):
+    training = Training(toy_trial(), toy_shards, seed=1)
+    seen = []
+    training.model.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.deterministic))
+    training.model.classifier.bias.register_hook(lambda _: seen.append(torch.backends.cudnn.deterministic))
+    training.step()
+    assert seen == [True, True]
+    assert not torch.backends.cudnn.deterministic

@@ -50,6 +50,27 @@ class TestCsv(ParserContract):
         with pytest.raises(SpoofsweepError, match=rule):
             self.read(root)
 
+    def test_white_space_in_a_path_becomes_an_underscore_in_the_id(self, root: Path) -> None:
+        with root.open("a") as file:
+            file.write("my audio/a b.wav,spoof,train,,,\n")
+        last = self.read(root).utterances[-1]
+        assert (last.utterance_id, last.path) == ("my_audio/a_b", root.parent / "my audio/a b.wav")
+
+    @pytest.mark.parametrize(("name", "attack", "rule"), [("a b", "tts", "utterance_id"), ("a", "t t", "attack")])
+    def test_white_space_in_names(self, root: Path, name: str, attack: str, rule: str) -> None:
+        root.write_text(f"path,label,split,utterance_id,attack\na.wav,spoof,train,{name},{attack}\n")
+        with pytest.raises(SpoofsweepError, match=f":2: give an {rule} without white space"):
+            self.read(root)
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [('path,label,"split\na.wav,spoof,train\n', 1), ('path,label,split\na.wav,spoof,train\n"b,spoof,dev\nc\n', 3)],
+    )
+    def test_unclosed_quotes(self, root: Path, text: str, line: int) -> None:
+        root.write_text(text)
+        with pytest.raises(SpoofsweepError, match=rf"corpus\.csv: .* at line {line}; close"):
+            self.read(root)
+
     def test_header_without_a_required_column(self, root: Path) -> None:
         root.write_text("path,label\na.wav,spoof\n")
         with pytest.raises(SpoofsweepError, match="add split"):

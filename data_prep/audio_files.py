@@ -1,0 +1,18 @@
+"""Which files are audio, by their suffix, and where they lie."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+# In the order of preference: where a corpus holds an utterance twice, its FLAC file is meant.
+AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aiff", ".aif", ".au")
+"""What conversion takes."""
+DECODABLE_SUFFIXES = tuple(suffix for suffix in AUDIO_SUFFIXES if suffix not in (".m4a", ".aac", ".wma"))
+"""Those that libsndfile decodes, without conversion."""
+
+
+def audio_files_below(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> list[Path]:
+    """Files with one of ``suffixes`` (in lower case) in ``folder`` and below, sorted; links to folders are followed."""
+    # os.walk with followlinks, since rglob of Python 3.11 passes over linked folders
+    found = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
+    return sorted(path for path in found if path.suffix.lower() in suffixes)

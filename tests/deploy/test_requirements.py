@@ -1,0 +1,33 @@
+"""What a logged model declares, held against what its code imports."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from deploy.packaging import REQUIREMENTS, ROOMS
+
+LOADED = f"""
+import json, sys
+import deploy.pyfunc_model
+modules = {{name: module for name, module in sys.modules.items() if name.split(".")[0] in {ROOMS!r}}}
+print(json.dumps([module.__file__ for module in modules.values()]))
+"""
+
+
+def imported_by(path: Path) -> set[str]:
+    """Packages that the module imports as it is loaded."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def test_all_that_loading_imports_is_declared():
+    files = json.loads(subprocess.check_output([sys.executable, "-c", LOADED], text=True))
+    imported = set().union(*(imported_by(Path(file)) for file in files))
+    assert imported - set(ROOMS) - sys.stdlib_module_names == set(REQUIREMENTS)
