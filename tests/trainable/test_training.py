@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from conftest import write_toy_shards
+from toy_shards import write_toy_shards
 
 from cluster.errors import SpoofsweepError
 from trainable.metrics import equal_error_rate
