@@ -111,7 +111,9 @@ class SweepProgress:
     def _print_line(self) -> None:
         if self._live is None:
             self._last_line_s = self._clock()
-            self._console.print(", ".join(f"{name} {value}" for name, value in self.facts().items()), highlight=False)
+            self._console.print(
+                ", ".join(f"{name} {value}" for name, value in self.facts().items()), highlight=False, soft_wrap=True
+            )
 
 
 def _value(trial: TrialRecord) -> float:

@@ -21,7 +21,7 @@ def get(app, path: str):
         "wsgi.errors": io.StringIO(),
         "wsgi.url_scheme": "http",
     }
-    return json.loads(b"".join(app(environment, lambda status, headers: None)))
+    return json.loads(b"".join(app(environment, lambda *response: None)))
 
 
 def test_optuna_dashboard_shows_the_ledger(tiny_study: Study, tiny_outcome: StudyOutcome) -> None:
