@@ -91,7 +91,7 @@ def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limi
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("rank", "trial", "state", "dev EER", "interval", "passes"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-    table.add_column("parameters", overflow="fold")
+    table.add_column("parameters", no_wrap=True, overflow="ellipsis")  # a line a trial, however narrow the terminal
     table.add_column("run", no_wrap=True, style="dim")
     paths = varying(trials)
     for rank, trial in enumerate(ranked(trials)[:limit], 1):
