@@ -14,7 +14,7 @@ from trainable.scores import ScoreTable
 
 
 def gmm_score_tables(shards: ShardSet, num_components: int, seed: int = 1) -> dict[str, ScoreTable]:
-    """Scores of dev and eval; diagonal covariances, k-means++ start, up to 30 iterations."""
+    """Scores of dev and eval; diagonal covariances, start from random frames, up to 20 iterations."""
     models = {}
     for label in ("bonafide", "spoof"):
         frames_FN = np.concatenate(_utterances(shards, "train", label))

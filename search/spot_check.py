@@ -1,6 +1,7 @@
 """Lets a model judge evaluation files drawn by seed, with the truth beside its verdicts."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -32,7 +33,7 @@ def spot_check(study: Study, model_folder: Path, num_files: int, seed: int, cons
     """Print verdicts beside the truth, and how many are right."""
     detector = Detector.load(model_folder)
     drawn = draw_utterances(study, num_files, seed)
-    verdicts = [Verdict.of(detector, utterance.path) for utterance in drawn]
+    verdicts = [replace(Verdict.of(detector, u.path), path=Path(u.path.name)) for u in drawn]
     truth = [u.label if u.label == "bonafide" else f"{u.label} ({u.attack})" for u in drawn]
     print_table(verdicts, windows=False, console=console, truth=truth)
     right = sum(v.detection is not None and v.detection.label == u.label for v, u in zip(verdicts, drawn, strict=True))
