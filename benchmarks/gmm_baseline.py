@@ -21,8 +21,8 @@ def gmm_score_tables(shards: ShardSet, num_components: int, seed: int = 1) -> di
         model = GaussianMixture(
             num_components,
             covariance_type="diag",
-            init_params="k-means++",
-            max_iter=30,
+            init_params="random_from_data",
+            max_iter=20,
             reg_covar=1e-4,
             random_state=seed,
         )
