@@ -194,25 +194,31 @@ def test_two_trials_at_a_time(output: Path) -> None:
     assert (counter.most, counter.running) == (2, 0)
 
 
+class CtrlC:
+    """A listener that presses Ctrl-C at a report of the first trial."""
+
+    def __init__(self, samples_seen: int) -> None:
+        self._samples_seen = samples_seen
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        pass
+
+    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+        if (number, samples_seen) == (0, self._samples_seen):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        pass
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_everything_in_order_and_the_next_sweep_goes_on(output: Path) -> None:
     """Slow: two sweeps, and each starts its own actors."""
 
-    class Interrupt:
-        def trial_started(self, trial: TrialRecord) -> None:
-            pass
-
-        def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-            if (number, samples_seen) == (0, 300):
-                os.kill(os.getpid(), signal.SIGINT)
-
-        def trial_ended(self, trial: TrialRecord) -> None:
-            pass
-
     assert threading.current_thread() is threading.main_thread()
     study = toy_study(output, "interrupted", 2)
     handler = signal.getsignal(signal.SIGINT)
-    result = run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[Interrupt()])
+    result = run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[CtrlC(300)])
     assert signal.getsignal(signal.SIGINT) is handler
     assert result.stop_reason == "interrupted"
     left = trials_of(study)
@@ -230,18 +236,8 @@ def test_ctrl_c_leaves_everything_in_order_and_the_next_sweep_goes_on(output: Pa
 def test_ctrl_c_in_the_last_trial_is_no_end(output: Path) -> None:
     """Slow: starts actors of its own."""
 
-    class Interrupt:
-        def trial_started(self, trial: TrialRecord) -> None:
-            pass
-
-        def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
-
-        def trial_ended(self, trial: TrialRecord) -> None:
-            pass
-
     study = toy_study(output, "last", 1)
-    result = run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[Interrupt()])
+    result = run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[CtrlC(100)])
     assert result.stop_reason == "interrupted"
     assert [trial.state for trial in trials_of(study)] == ["FAIL", "WAITING"]
 
