@@ -141,7 +141,7 @@ def run_ours(num_trials: int, folder: Path) -> None:
     config = StudyConfig.model_validate(
         {
             "study": {"name": "toy", "output": str(folder)},
-            "corpus": {"layout": "csv", "root": str(folder)},
+            "corpus": {"layout": "manifest", "root": str(folder)},
             "trial": {"budget_passes": NUM_REPORTS},
             "space": SPACE,
             "search": {"num_trials": num_trials, "first_rung_passes": 1.0, "reduction_factor": 3},

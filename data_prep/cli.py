@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 app = typer.Typer(no_args_is_help=True)
+corpus = typer.Typer(no_args_is_help=True, help="What corpora can be read, and what one holds.")
+app.add_typer(corpus, name="corpus")
 # The commands import what they need: torch alone takes seconds, and `--help` must not.
 
 
@@ -43,33 +46,6 @@ def convert(
 
 
 @app.command()
-def corpus(
-    root: Annotated[str, typer.Argument(help="Folder of the corpus, or CSV manifest.")],
-    layout: Annotated[
-        str, typer.Option(help="asvspoof2019-la, asvspoof2019-pa, asvspoof5 or csv.")
-    ] = "asvspoof2019-la",
-    allow_shared_speakers: Annotated[bool, typer.Option(help="Accept speakers that stand in several splits.")] = False,
-) -> None:
-    """Check a corpus: counts, duplicates, missing files, splits, speakers and attacks."""
-    from cluster.settings import parse_settings
-    from data_prep import display
-    from data_prep.config import CorpusConfig
-    from data_prep.corpora import read_corpus
-    from data_prep.validation import validate
-
-    console = Console()
-    values = {"layout": layout, "root": root, "allow_shared_speakers": allow_shared_speakers}
-    config = parse_settings(CorpusConfig, values, "corpus")
-    report = validate(read_corpus(config, Path.cwd()), config)
-    console.print(display.counts_table(report.counts))
-    for note in report.notes:
-        console.print(note, highlight=False)
-    display.print_warnings(console, report.warnings)
-    report.check()
-    console.print("no errors")
-
-
-@app.command()
 def shards(folder: Annotated[Path, typer.Argument(help="Folder of a shard set.")]) -> None:
     """Show what a shard set holds."""
     from data_prep import display
@@ -83,3 +59,45 @@ def shards(folder: Annotated[Path, typer.Argument(help="Folder of a shard set.")
     console.print(f"augmentation: {manifest.augmentation!r}, seed {manifest.seed}", highlight=False)
     console.print(f"corpus: {manifest.layout} {manifest.corpus_identity[:16]}", highlight=False)
     display.print_rejected(console, shard_set)
+
+
+@corpus.command("list")
+def list_layouts() -> None:
+    """Show the corpora that can be read, how they lie on disk, and what the complete ones hold."""
+    from data_prep import display
+    from data_prep.corpora import LAYOUTS
+
+    Console().print(display.layouts_table(LAYOUTS.values()))
+
+
+@corpus.command()
+def inspect(
+    root: Annotated[str, typer.Argument(help="Folder of the corpus, or manifest.")],
+    layout: Annotated[str | None, typer.Option(help="See `corpus list`; by default it is recognised.")] = None,
+    subset: Annotated[str | None, typer.Option(help="Part of a corpus that has several.")] = None,
+) -> None:
+    """Show what a corpus holds, and what is wrong with it; exit status 1 if there are errors."""
+    from cluster.settings import parse_settings
+    from data_prep import display
+    from data_prep.config import CorpusConfig
+    from data_prep.corpora import expand_path, read_corpus
+    from data_prep.corpora.recognition import recognise
+    from data_prep.validation import class_faults, examine
+
+    console = Console()
+    name = layout or recognise(expand_path(root, Path.cwd())).name
+    values = {"layout": name, "root": root, "subset": subset}
+    found = read_corpus(parse_settings(CorpusConfig, values, "corpus"), Path.cwd())
+    report = examine(found)
+    console.print(f"{name} in {found.root}", highlight=False, soft_wrap=True)
+    console.print(display.counts_table(report.counts))
+    for line in (display.speakers_line(report.usable), *report.notes):
+        console.print(line, highlight=False)
+    if faults := class_faults(report.usable):
+        console.print(f"alone it cannot carry a study: {'; '.join(faults)}", highlight=False)
+    display.print_warnings(console, report.warnings)
+    for error in report.errors:
+        console.print(f"[red]error:[/] {escape(error)}", highlight=False)
+    if report.errors:
+        raise typer.Exit(1)
+    console.print("no errors")

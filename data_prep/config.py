@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from cluster.settings import Settings
+from data_prep.utterance import Split
 
 
 def _ordered(span: tuple[float, float]) -> tuple[float, float]:
@@ -15,17 +16,72 @@ def _ordered(span: tuple[float, float]) -> tuple[float, float]:
 
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """Closed interval ``[low, high]``."""
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
-class CorpusConfig(Settings):
-    """Which corpus, and where it lies."""
+class CorpusSource(Settings):
+    """One corpus, where it lies, and which of its utterances go where."""
 
-    layout: Literal["asvspoof2019-la", "asvspoof2019-pa", "asvspoof5", "csv"]
-    """How the corpus is laid out on disk; one parser a layout."""
+    layout: Literal[
+        "asvspoof2015",
+        "asvspoof2017",
+        "asvspoof2019-la",
+        "asvspoof2019-pa",
+        "asvspoof2021-la",
+        "asvspoof2021-df",
+        "asvspoof2021-pa",
+        "asvspoof5",
+        "in-the-wild",
+        "fake-or-real",
+        "wavefake",
+        "mlaad",
+        "add2023",
+        "folders",
+        "manifest",
+    ]
+    """How the corpus is laid out on disk; one parser a layout (``spoofsweep corpus list`` describes them)."""
     root: str
-    """Folder of the corpus (for ``csv``: the manifest file).
+    """Folder of the corpus (for ``manifest``: the CSV or Parquet file).
 
     Relative paths start at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
+    """
+    subset: str | None = None
+    """Part of a corpus that has several, such as ``progress`` of ASVspoof 2021; none means the layout's default."""
+    splits: dict[Split, tuple[Split, ...]] | None = None
+    """The corpus's own splits that feed each split of the study; what is not named is left out. None: each its own."""
+    divide: dict[Split, Share] | None = None
+    """Shares of the splits into which the whole corpus is divided, its own splits disregarded; they sum to 1.
+
+    Speakers, where they are known, go to one split each; labels and attacks are spread evenly.
+    """
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> "CorpusSource":
+        if self.splits is not None and self.divide is not None:
+            raise ValueError("give either splits or divide")
+        own = [split for sources in (self.splits or {}).values() for split in sources]
+        if len(set(own)) < len(own):
+            raise ValueError("splits: each split of the corpus can feed one split of the study")
+        if self.divide is not None and abs(sum(self.divide.values()) - 1) > 1e-6:
+            raise ValueError(f"divide: the shares sum to {sum(self.divide.values()):g}, not to 1")
+        return self
+
+
+class ExtraCorpus(CorpusSource):
+    """A corpus that is added to the main one."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$")
+    """Stands in the index, and before the ids, speakers and attacks of this corpus: ``NAME/...``."""
+
+
+class CorpusConfig(CorpusSource):
+    """The corpus of a study, or the main one of several, and how its utterances are treated."""
+
+    extra: tuple[ExtraCorpus, ...] = ()
+    """Further corpora, to train, validate or evaluate on."""
+    max_utterances: dict[Split, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """Most utterances of a split, all corpora together, for quick sweeps; drawn so that the proportions of corpora,
+    classes and attacks stay, with each attack at least once if possible, and from as many speakers as possible.
     """
     convert: bool = False
     """Convert what is not FLAC (MP3, M4A, OGG, WAV...) to 16 kHz FLAC first."""
@@ -34,7 +90,21 @@ class CorpusConfig(Settings):
     max_duration_s: float = Field(default=60.0, gt=0.0)
     """Longer utterances are cut to this length."""
     allow_shared_speakers: bool = False
-    """Accept speakers that stand in several splits, which inflates validation scores."""
+    """Accept speakers that stand in several splits, which inflates validation scores; a corpus of fewer speakers than
+    splits can then be divided.
+    """
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "CorpusConfig":
+        names = [self.layout, *(extra.name for extra in self.extra)]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"extra: names must differ, and from the main corpus's layout: {', '.join(repeated)}")
+        return self
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a seed decides which utterances go where."""
+        return bool(self.max_utterances) or any(source.divide for source in (self, *self.extra))
 
 
 class FeaturesConfig(Settings):
@@ -150,4 +220,4 @@ class PrepConfig(ShardsConfig):
     features: FeaturesConfig = FeaturesConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     seed: int = Field(default=0, ge=0)
-    """Seed of the augmentation draws."""
+    """Seed of the augmentation draws, and of those that divide or thin out the corpus."""

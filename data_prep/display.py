@@ -1,6 +1,6 @@
 """What preparation shows on the terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,11 +8,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from data_prep.corpora.layout import CLASS_NAMES, Layout
 from data_prep.shards import ShardSet
-from data_prep.utterance import SPLITS
+from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Split, Tally, Utterance
 from data_prep.validation import Counts
 
 _REASONS_SHOWN = 5
+_ATTACKS_SHOWN = 8
 
 
 class _AudioRate(ProgressColumn):
@@ -46,12 +48,60 @@ def print_warnings(console: Console, warnings: Iterable[str]) -> None:
 
 
 def counts_table(counts: Counts) -> Table:
-    """Utterances by split, label and attack."""
-    table = Table("split", "label", "attack", title="Utterances")
+    """Utterances by split and class, with the attacks of each split in one line."""
+    table = Table("split", "class", title="Utterances")
     table.add_column("count", justify="right")
-    for (split, label, attack), number in counts.items():
-        table.add_row(split, label, attack, f"{number:,}")
+    table.add_column("attacks")
+    for split in SPLITS:
+        for label in LABELS:
+            attacks = {attack: n for (where, kind, attack), n in counts.items() if (where, kind) == (split, label)}
+            if attacks:
+                shown = _attacks(attacks) if label == "spoof" else "-"
+                table.add_row(split, CLASS_NAMES[label], f"{sum(attacks.values()):,}", Text(shown))
     return table
+
+
+def _attacks(counts: Mapping[str, int]) -> str:
+    """Attacks with their counts; of many, the most frequent ones and the range."""
+    if len(counts) <= _ATTACKS_SHOWN:
+        return ", ".join(f"{attack} {number:,}" for attack, number in sorted(counts.items()))
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: _ATTACKS_SHOWN // 2]
+    named = ", ".join(f"{attack} {number:,}" for attack, number in largest)
+    return f"{len(counts)} attacks of {min(counts.values()):,} to {max(counts.values()):,}: {named}..."
+
+
+def layouts_table(layouts: Iterable[Layout]) -> Table:
+    """The known layouts: where their audio lies, which parts they have, where they come from, what is published."""
+    table = Table("layout", title="Corpus layouts", show_lines=True)
+    table.add_column("corpus", overflow="fold")
+    table.add_column("published: bona fide + spoof", no_wrap=True)
+    for layout in layouts:
+        about = [layout.title, f"root must {layout.marks}", f"audio: {layout.audio}"]
+        if layout.subsets:
+            about.append(f"subset: {', '.join(layout.subsets)}; default: {layout.default_subset}")
+        if layout.source:
+            about.append(f"source: {layout.source}")
+        published = [
+            f"{'' if subset in ('', split) else f'{subset} '}{split}: {_both(counts, split)}"
+            for subset, counts in layout.published.items()
+            for split in SPLITS
+            if any((split, label) in counts for label in LABELS)
+        ]
+        table.add_row(layout.name, Text("\n".join(about)), "\n".join(published) or "-")
+    return table
+
+
+def _both(counts: Tally, split: Split) -> str:
+    return " + ".join(f"{counts.get((split, label), 0):,}" for label in LABELS)
+
+
+def speakers_line(utterances: Iterable[Utterance]) -> str:
+    """How many speakers each split has."""
+    speakers: dict[str, set[str]] = {}
+    for utterance in utterances:
+        speakers.setdefault(utterance.split, set()).add(utterance.speaker)
+    known = {split: speakers[split] - {UNKNOWN_SPEAKER} for split in SPLITS if split in speakers}
+    return "speakers: " + ", ".join(f"{split} {len(names) or 'unknown'}" for split, names in known.items())
 
 
 def shard_table(shards: ShardSet) -> Table:

@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -48,7 +48,7 @@ def prepare(
     """
     console = console or Console()
     output = output.absolute()
-    corpus = read_corpus(config.corpus, base)
+    corpus = read_corpus(config.corpus, base, config.seed)
     folder = output / "shards" / shard_set_id(config, corpus, base)
     if shards.is_complete(folder):
         return ShardSet.open(folder)
@@ -59,7 +59,7 @@ def prepare(
     visible = console.is_terminal if progress is None else progress
     recipe = Recipe(
         folder=folder,
-        corpus=replace(corpus, utterances=()),
+        corpus=corpus.without_utterances(),
         config=config,
         noises=list_noises(config.augmentation, base),
         conversions=convert_corpus(corpus, report.usable, config.corpus, output, console, visible),

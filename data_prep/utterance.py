@@ -1,8 +1,8 @@
-"""One utterance of a corpus, and the corpus as its parser found it."""
+"""One utterance of a corpus, and a corpus: as its parser found it, or chosen and combined from several."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,10 +12,13 @@ Label = Literal["bonafide", "spoof"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 LABELS: tuple[Label, ...] = get_args(Label)
 NO_ATTACK = "-"
+UNKNOWN_ATTACK = "unknown"
 UNKNOWN_SPEAKER = "-"
+Tally = Mapping[tuple[Split, Label], int]
+"""Utterances by split and class."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One line of a protocol."""
 
@@ -26,37 +29,73 @@ class Utterance:
     speaker: str
     """``-`` where the corpus does not tell."""
     attack: str
-    """Name of the spoofing attack; ``-`` for bona fide."""
+    """Name of the spoofing attack; ``-`` for bona fide, ``unknown`` where the corpus does not tell."""
     label: Label
     channel: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the protocol tells about codec, environment and the like."""
+    corpus: str = ""
+    """Name of the corpus that it came from; empty for a study's only corpus."""
+
+    @property
+    def has_known_attack(self) -> bool:
+        """Whether it is a spoof whose attack the corpus names."""
+        return self.attack != NO_ATTACK and self.attack.rpartition("/")[2] != UNKNOWN_ATTACK
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Everything a parser read; nothing is checked beyond the syntax (see ``validation``)."""
+    """A set of utterances; nothing is checked beyond the syntax (see ``validation``)."""
 
     layout: str
     root: Path
-    """The folder in which the corpus was found."""
+    """The folder in which the corpus was found; of several, the main one's."""
     utterances: tuple[Utterance, ...]
     """In protocol order, duplicates and missing files included."""
     protocol_files: tuple[Path, ...]
+    published: Tally | None = None
+    """What the complete corpus holds, where that is known; none where it is not, or where ``parts`` tells."""
+    name: str = ""
+    """``Utterance.corpus`` of its utterances."""
+    parts: tuple["Corpus", ...] = ()
+    """The corpora that this one was chosen or combined from, without their utterances; empty if it is as published."""
+    notes: tuple[str, ...] = ()
+    """What is known about the completeness of ``parts``."""
 
     @cached_property
     def identity(self) -> str:
-        """Hex SHA-256 over layout, protocol contents, utterance ids, relative paths and file sizes.
+        """Hex SHA-256 over layout, protocol contents, utterance ids, relative paths and file sizes; of a corpus with
+        parts, over the layout and protocols of each part, and of each utterance its part and split too.
 
         The place of the corpus on disk does not enter, so that a copy elsewhere is the same corpus.
         """
         digest = hashlib.sha256(self.layout.encode())
-        for protocol in self.protocol_files:
-            digest.update(b"\0" + protocol.name.encode() + b"\0" + hashlib.sha256(protocol.read_bytes()).digest())
+        for corpus in self.parts or (self,):
+            if self.parts:
+                digest.update(f"\0{corpus.name}\0{corpus.layout}".encode())
+            for protocol in corpus.protocol_files:
+                digest.update(b"\0" + protocol.name.encode() + b"\0" + hashlib.sha256(protocol.read_bytes()).digest())
         for utterance in self.utterances:
             path = utterance.path
-            relative = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
-            digest.update(f"{utterance.utterance_id}\0{relative}\0{_size(path)}\n".encode())
+            chosen = f"{utterance.corpus}\0{utterance.split}\0" if self.parts else ""
+            digest.update(f"{chosen}{utterance.utterance_id}\0{self._relative(utterance, path.name)}\0".encode())
+            digest.update(f"{_size(path)}\n".encode())
         return digest.hexdigest()
+
+    def shown_path(self, utterance: Utterance) -> str:
+        """The path of an utterance's file below the root of its corpus; the whole path if it lies elsewhere."""
+        return self._relative(utterance, str(utterance.path))
+
+    def without_utterances(self) -> "Corpus":
+        """All but the utterances, small enough to be sent around."""
+        return replace(self, utterances=())
+
+    def _relative(self, utterance: Utterance, otherwise: str) -> str:
+        text, prefix = str(utterance.path), self._prefixes[utterance.corpus]
+        return text[len(prefix) :] if text.startswith(prefix) else otherwise
+
+    @cached_property
+    def _prefixes(self) -> dict[str, str]:
+        return {corpus.name: f"{corpus.root}/" for corpus in (self, *self.parts)}
 
 
 def _size(path: Path) -> int:

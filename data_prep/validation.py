@@ -2,11 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
-from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
+from data_prep.corpora.layout import completeness, tally
+from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
 
 MISSING_SHARE_LIMIT = 0.2
 """A split that lacks a larger share of its files is an incomplete copy, not a corpus with gaps."""
@@ -38,7 +39,9 @@ class CorpusReport:
     counts: Counts
     """Of the usable utterances."""
     notes: tuple[str, ...]
-    """What is good to know and no cause for doubt: how many attacks training does not see."""
+    """What is good to know: whether the corpus is complete, what each of several holds, how many attacks training does
+    not see.
+    """
 
     def check(self) -> None:
         """Raise SpoofsweepError if there are errors."""
@@ -50,26 +53,30 @@ class CorpusReport:
 
 
 def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
-    """Check a corpus; never raises, see :meth:`CorpusReport.check`."""
+    """Check whether a corpus can carry a study; never raises, see :meth:`CorpusReport.check`."""
+    report = examine(corpus, config.allow_shared_speakers)
+    warnings = report.warnings
+    if not any(split == "eval" for split, _, _ in report.counts):
+        warnings += ("split eval is empty: finalists cannot be evaluated",)
+    return replace(report, errors=report.errors + tuple(class_faults(report.usable)), warnings=warnings)
+
+
+def examine(corpus: Corpus, allow_shared_speakers: bool = False) -> CorpusReport:
+    """Check a corpus for itself, which may lack splits and classes that it will take from another."""
     errors: list[str] = []
     warnings: list[str] = []
     distinct = _without_duplicates(corpus.utterances, errors, warnings)
     present, rejected = _without_missing(corpus, distinct, errors, warnings)
-    for fault in class_faults(present):
-        errors.append(fault)
-    if not any(utterance.split == "eval" for utterance in distinct):
-        warnings.append("split eval is empty: finalists cannot be evaluated")
     shared = _shared_speakers(present)
     if shared:
-        (warnings if config.allow_shared_speakers else errors).append(
-            shared + ("" if config.allow_shared_speakers else " (corpus.allow_shared_speakers = true accepts this)")
+        (warnings if allow_shared_speakers else errors).append(
+            shared + ("" if allow_shared_speakers else " (corpus.allow_shared_speakers = true accepts this)")
         )
     seen = _attacks(present, "dev")
     if seen and seen <= _attacks(present, "train"):
         warnings.append(f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks")
-    return CorpusReport(
-        tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), _unseen_attacks(present)
-    )
+    notes = (*_completeness(corpus, present), *_corpora(present), *_unseen_attacks(present))
+    return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), notes)
 
 
 def count(utterances: Iterable[Utterance]) -> Counts:
@@ -115,11 +122,12 @@ def _without_missing(
     corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
 ) -> tuple[list[Utterance], list[Rejection]]:
     missing = [utterance for utterance in utterances if not utterance.path.is_file()]
-    totals = Counter(utterance.split for utterance in utterances)
-    for split, number in Counter(utterance.split for utterance in missing).items():
-        examples = _names(str(utterance.path) for utterance in missing if utterance.split == split)
-        message = f"{number} of {totals[split]} files of {split} are missing ({examples})"
-        (errors if number > MISSING_SHARE_LIMIT * totals[split] else warnings).append(message)
+    totals = Counter((utterance.corpus, utterance.split) for utterance in utterances)
+    for place, number in Counter((utterance.corpus, utterance.split) for utterance in missing).items():
+        examples = _names(str(utterance.path) for utterance in missing if (utterance.corpus, utterance.split) == place)
+        where = " ".join(filter(None, place))
+        message = f"{number:,} of {totals[place]:,} files of {where} are missing ({examples})"
+        (errors if number > MISSING_SHARE_LIMIT * totals[place] else warnings).append(message)
     gone = {utterance.utterance_id for utterance in missing}
     present = [utterance for utterance in utterances if utterance.utterance_id not in gone]
     return present, [reject(corpus, utterance, "file missing") for utterance in missing]
@@ -127,9 +135,7 @@ def _without_missing(
 
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
     """The record of ``utterance`` being set aside for ``reason``."""
-    path = utterance.path
-    file = str(path.relative_to(corpus.root)) if path.is_relative_to(corpus.root) else str(path)
-    return Rejection(utterance.utterance_id, utterance.split, file, reason)
+    return Rejection(utterance.utterance_id, utterance.split, corpus.shown_path(utterance), reason)
 
 
 def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
@@ -142,7 +148,24 @@ def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
 
 
 def _attacks(utterances: Iterable[Utterance], split: str) -> set[str]:
-    return {u.attack for u in utterances if u.split == split and u.attack != NO_ATTACK}
+    """Those that have names."""
+    return {u.attack for u in utterances if u.split == split and u.has_known_attack}
+
+
+def _completeness(corpus: Corpus, present: Sequence[Utterance]) -> tuple[str, ...]:
+    return (completeness(tally(present), corpus.published),) if corpus.published else corpus.notes
+
+
+def _corpora(present: Sequence[Utterance]) -> tuple[str, ...]:
+    """What each of several corpora contributes, of which the counts tell the sum."""
+    counts = Counter((u.corpus, u.split, u.label) for u in present if u.corpus)
+    return tuple(
+        f"{split} from {corpus}: {counts[corpus, split, 'bonafide']:,} bona fide, "
+        f"{counts[corpus, split, 'spoof']:,} spoof"
+        for split in SPLITS
+        for corpus in dict.fromkeys(u.corpus for u in present)
+        if counts[corpus, split, "bonafide"] or counts[corpus, split, "spoof"]
+    )
 
 
 def _unseen_attacks(utterances: Sequence[Utterance]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def preview(study: Study) -> Preview:
     config = study.config
     notes = SearchSpace(config.space).check(config.trial)
     _require_gpu(study)
-    corpus = read_corpus(config.corpus, study.base)
+    corpus = read_corpus(config.corpus, study.base, study.prep.seed)
     report = validate(corpus, config.corpus)
     report.check()
     identity = shard_set_id(study.prep, corpus, study.base)

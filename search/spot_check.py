@@ -20,7 +20,7 @@ def draw_utterances(study: Study, num_files: int, seed: int) -> list[Utterance]:
     Raises:
         SpoofsweepError: the corpus has no evaluation split.
     """
-    corpus = read_corpus(study.config.corpus, study.base)
+    corpus = read_corpus(study.config.corpus, study.base, study.prep.seed)
     found = sorted((u for u in corpus.utterances if u.split == "eval"), key=lambda u: u.utterance_id)
     if not found:
         raise SpoofsweepError(

@@ -69,8 +69,8 @@ class Study:
             corpus=config.corpus,
             features=config.features,
             augmentation=config.augmentation,
-            # Without augmented views nothing is drawn: studies that differ only in their seed then share shards.
-            seed=config.study.seed if config.augmentation.num_views else 0,
+            # Where nothing is drawn, studies that differ only in their seed share shards.
+            seed=config.study.seed if config.augmentation.num_views or config.corpus.is_drawn else 0,
             utterances_per_shard=config.shards.utterances_per_shard,
         )
 

@@ -1,32 +1,69 @@
 """Corpus parsers: one file a layout, and the registry that finds them."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
-from data_prep.config import CorpusConfig
-from data_prep.corpora import asvspoof5, asvspoof2019, csv_manifest
+from data_prep.config import CorpusConfig, CorpusSource
+from data_prep.corpora import (
+    add2023,
+    asvspoof5,
+    asvspoof2015,
+    asvspoof2017,
+    asvspoof2019,
+    asvspoof2021,
+    fake_or_real,
+    folders,
+    in_the_wild,
+    manifest,
+    mlaad,
+    wavefake,
+)
+from data_prep.corpora.combination import combine
+from data_prep.corpora.layout import Layout
+from data_prep.corpora.selection import divide, limit, map_splits
 from data_prep.utterance import Corpus
 
-PARSERS: dict[str, Callable[[Path], Corpus]] = {
-    "asvspoof2019-la": asvspoof2019.read_la,
-    "asvspoof2019-pa": asvspoof2019.read_pa,
-    "asvspoof5": asvspoof5.read,
-    "csv": csv_manifest.read,
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout
+    for layout in (
+        asvspoof2015.LAYOUT,
+        asvspoof2017.LAYOUT,
+        asvspoof2019.LA,
+        asvspoof2019.PA,
+        asvspoof2021.LA,
+        asvspoof2021.DF,
+        asvspoof2021.PA,
+        asvspoof5.LAYOUT,
+        in_the_wild.LAYOUT,
+        fake_or_real.LAYOUT,
+        wavefake.LAYOUT,
+        mlaad.LAYOUT,
+        add2023.LAYOUT,
+        folders.LAYOUT,
+        manifest.LAYOUT,
+    )
 }
 
 
-def read_corpus(config: CorpusConfig, base: Path) -> Corpus:
-    """Parse the corpus that ``config`` names; a relative root starts at ``base``.
+def read_corpus(config: CorpusConfig, base: Path, seed: int = 0) -> Corpus:
+    """The utterances that ``config`` asks for; relative roots start at ``base``.
+
+    Args:
+        seed: decides how corpora are divided and thinned out (``PrepConfig.seed`` of the study).
 
     Raises:
-        SpoofsweepError: the root or a protocol is missing, or protocol lines are malformed (all are named together).
+        SpoofsweepError: a root or a protocol is missing, protocol lines are malformed (all are named together), or a
+            corpus cannot be divided as asked.
     """
-    root = expand_path(config.root, base)
-    if not root.exists():
-        raise SpoofsweepError("the corpus root must exist", root, "correct corpus.root in the study file")
-    return PARSERS[config.layout](root)
+    corpus = _read_source(config, base, seed, "corpus", config.allow_shared_speakers)
+    if config.extra:
+        extras = {
+            extra.name: _read_source(extra, base, seed, f"corpus.extra {extra.name}", config.allow_shared_speakers)
+            for extra in config.extra
+        }
+        corpus = combine(corpus, extras)
+    return limit(corpus, config.max_utterances, seed)
 
 
 def expand_path(text: str, base: Path) -> Path:
@@ -39,3 +76,15 @@ def expand_path(text: str, base: Path) -> Path:
     if "$" in expanded:
         raise SpoofsweepError("every variable in a path must be set", text, "export the variable or write the path out")
     return Path(os.path.abspath(base / expanded))
+
+
+def _read_source(source: CorpusSource, base: Path, seed: int, where: str, allow_shared: bool) -> Corpus:
+    root = expand_path(source.root, base)
+    if not root.exists():
+        raise SpoofsweepError("the corpus root must exist", root, f"correct root of [{where}] in the study file")
+    corpus = LAYOUTS[source.layout].read(root, source.subset)
+    if source.splits is not None:
+        return map_splits(corpus, source.splits)
+    if source.divide is not None:
+        return divide(corpus, source.divide, seed, where, allow_shared)
+    return corpus

@@ -7,27 +7,25 @@ Audio: ``ASVspoof2019_LA_train/flac/FILE.flac``.
 
 from pathlib import Path
 
-from data_prep.corpora.protocol import AudioFolder, Faults, find_root, parse_label, parse_lines, require_fields
-from data_prep.utterance import SPLITS, Corpus, Split, Utterance
+from data_prep.corpora.audio_folder import AudioFolder
+from data_prep.corpora.layout import Layout, both
+from data_prep.corpora.protocol import Columns, Faults, check_attack, parse_key, parse_lines
+from data_prep.utterance import SPLITS, Corpus, Split, Tally, Utterance
 
 _LISTS: dict[Split, str] = {"train": "train.trn", "dev": "dev.trl", "eval": "eval.trl"}
+_COLUMNS = Columns("speaker file environment attack key")
+
+# Counted in the published protocols; Wang et al. 2020, table 4 for LA.
+_PUBLISHED: dict[str, Tally] = {
+    "LA": both((2_580, 22_800), (2_548, 22_296), (7_355, 63_882)),
+    "PA": both((5_400, 48_600), (5_400, 24_300), (18_090, 116_640)),
+}
 
 
-def read_la(root: Path) -> Corpus:
-    """Parse an LA tree; ``root`` is the folder with ``ASVspoof2019_LA_cm_protocols``, or one level off."""
-    return _read("LA", root)
-
-
-def read_pa(root: Path) -> Corpus:
-    """Parse a PA tree; ``root`` is the folder with ``ASVspoof2019_PA_cm_protocols``, or one level off."""
-    return _read("PA", root)
-
-
-def _read(access: str, root: Path) -> Corpus:
+def _parse(access: str, root: Path) -> Corpus:
     """A missing eval list leaves that split empty; train and dev must be there."""
-    protocols = f"ASVspoof2019_{access}_cm_protocols"
-    root = find_root(root, lambda folder: (folder / protocols).is_dir(), f"the folder {protocols}")
-    files = {split: root / protocols / f"ASVspoof2019.{access}.cm.{_LISTS[split]}.txt" for split in SPLITS}
+    folder = root / _protocols(access)
+    files = {split: folder / f"ASVspoof2019.{access}.cm.{_LISTS[split]}.txt" for split in SPLITS}
     if not files["eval"].exists():
         del files["eval"]
     faults = Faults()
@@ -36,11 +34,35 @@ def _read(access: str, root: Path) -> Corpus:
         audio = AudioFolder(root / f"ASVspoof2019_{access}_{split}" / "flac")
         utterances += parse_lines(path, lambda fields, s=split, a=audio: _utterance(fields, s, a), faults)  # type: ignore[misc]
     faults.check()
-    return Corpus(f"asvspoof2019-{access.lower()}", root, tuple(utterances), tuple(files.values()))
+    name = f"asvspoof2019-{access.lower()}"
+    return Corpus(name, root, tuple(utterances), tuple(files.values()), _PUBLISHED[access])
 
 
 def _utterance(fields: list[str], split: Split, audio: AudioFolder) -> Utterance:
-    require_fields(fields, "speaker file environment attack key")
+    _COLUMNS.check(fields)
     speaker, name, environment, attack, key = fields
+    label = parse_key(key)
+    check_attack(attack, label)
     channel = {} if environment == "-" else {"environment": environment}
-    return Utterance(name, audio.path(name), split, speaker, attack, parse_label(key, attack), channel)
+    return Utterance(name, audio.path(name), split, speaker, attack, label, channel)
+
+
+def _protocols(access: str) -> str:
+    return f"ASVspoof2019_{access}_cm_protocols"
+
+
+def _layout(access: str, title: str) -> Layout:
+    return Layout(
+        name=f"asvspoof2019-{access.lower()}",
+        title=f"ASVspoof 2019 {title}",
+        marks=f"hold the folder {_protocols(access)}",
+        audio=f"ASVspoof2019_{access}_{{train,dev,eval}}/flac/*.flac",
+        source="doi.org/10.7488/ds/2555, ODC-By",
+        holds=lambda root: (root / _protocols(access)).is_dir(),
+        parse=lambda root, subset: _parse(access, root),
+        published={"": _PUBLISHED[access]},
+    )
+
+
+LA = _layout("LA", "logical access (synthesis and conversion)")
+PA = _layout("PA", "physical access (replay)")

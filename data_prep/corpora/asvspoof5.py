@@ -1,31 +1,30 @@
 """ASVspoof 5, track 1.
 
 Protocol lines, without header and separated by spaces despite the suffix ``.tsv``:
-``SPEAKER FILE GENDER CODEC CODEC_QUALITY CODEC_SEED ATTACK_TAG ATTACK_LABEL KEY -`` (Wang et al. 2024, "ASVspoof 5").
-Bona fide lines carry the attack label ``bonafide``. Audio: ``flac_T``, ``flac_D``, ``flac_E_eval``.
+``SPEAKER FILE GENDER CODEC CODEC_QUALITY CODEC_SEED ATTACK_TAG ATTACK_LABEL KEY -`` (Wang et al. 2024, "ASVspoof 5";
+README of the database). Bona fide lines carry the attack label ``bonafide``. The codec seed names the utterance that
+was encoded, another one on each line, and is left out. Audio: ``flac_T``, ``flac_D``, ``flac_E_eval``.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
-from data_prep.corpora.protocol import (
-    AudioFolder,
-    Faults,
-    LineError,
-    find_root,
-    parse_label,
-    parse_lines,
-    require_fields,
-)
+from data_prep.corpora.audio_folder import AudioFolder
+from data_prep.corpora.layout import Layout, both
+from data_prep.corpora.protocol import Columns, Faults, LineError, check_attack, parse_key, parse_lines
 from data_prep.utterance import NO_ATTACK, SPLITS, Corpus, Split, Utterance
 
+_NAME = "asvspoof5"
 _LISTS: dict[Split, str] = {"train": "train", "dev": "dev.track_1", "eval": "eval.track_1"}
 _AUDIO: dict[Split, str] = {"train": "flac_T", "dev": "flac_D", "eval": "flac_E_eval"}
-_COLUMNS = "speaker file gender codec codec_quality codec_seed attack_tag attack_label key -"
+_COLUMNS = Columns("speaker file gender codec codec_quality codec_seed attack_tag attack_label key -")
+
+# Wang et al. 2024, "ASVspoof 5: design, collection and validation of resources...", statistics of track 1.
+_PUBLISHED = both((18_797, 163_560), (31_334, 109_616), (138_688, 542_086))
 
 
-def read(root: Path) -> Corpus:
-    """Parse the tree in ``root``, or one level off; without its eval list, that split stays empty."""
-    root = find_root(root, lambda folder: (folder / "ASVspoof5.train.tsv").is_file(), "the file ASVspoof5.train.tsv")
+def _parse(root: Path, subset: str | None) -> Corpus:
+    """Without its eval list, that split stays empty."""
     files = {split: root / f"ASVspoof5.{_LISTS[split]}.tsv" for split in SPLITS}
     if not files["eval"].exists():
         del files["eval"]
@@ -34,18 +33,38 @@ def read(root: Path) -> Corpus:
     faults = Faults()
     utterances: list[Utterance] = []
     for split, path in files.items():
-        audio = AudioFolder(audio_root / _AUDIO[split])
-        utterances += parse_lines(path, lambda fields, s=split, a=audio: _utterance(fields, s, a), faults)  # type: ignore[misc]
+        utterances += parse_lines(path, _line_parser(split, AudioFolder(audio_root / _AUDIO[split])), faults)
     faults.check()
-    return Corpus("asvspoof5", audio_root, tuple(utterances), tuple(files.values()))
+    return Corpus(_NAME, audio_root, tuple(utterances), tuple(files.values()), _PUBLISHED)
 
 
-def _utterance(fields: list[str], split: Split, audio: AudioFolder) -> Utterance:
-    require_fields(fields, _COLUMNS)
-    speaker, name, gender, codec, quality, seed, tag, attack, key, _ = fields
-    if (attack == "bonafide") != (key == "bonafide"):
-        raise LineError(f"attack label {attack!r} does not fit key {key!r}")
-    attack = NO_ATTACK if attack == "bonafide" else attack
-    facts = {"gender": gender, "codec": codec, "codec_quality": quality, "codec_seed": seed, "attack_tag": tag}
-    channel = {fact: value for fact, value in facts.items() if value != "-"}
-    return Utterance(name, audio.path(name), split, speaker, attack, parse_label(key, attack), channel)
+def _line_parser(split: Split, audio: AudioFolder) -> Callable[[list[str]], Utterance]:
+    shared: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def parse(fields: list[str]) -> Utterance:
+        _COLUMNS.check(fields)
+        speaker, name, gender, codec, quality, _, tag, attack, key, _ = fields
+        label = parse_key(key)
+        if (attack == "bonafide") != (label == "bonafide"):
+            raise LineError(f"attack label {attack!r} does not fit key {key!r}")
+        attack = NO_ATTACK if label == "bonafide" else attack
+        check_attack(attack, label)
+        values = (gender, codec, quality, tag)
+        if values not in shared:  # a million lines have a few hundred combinations of facts among them
+            facts = zip(("gender", "codec", "codec_quality", "attack_tag"), values, strict=True)
+            shared[values] = {fact: value for fact, value in facts if value != "-"}
+        return Utterance(name, audio.path(name), split, speaker, attack, label, shared[values])
+
+    return parse
+
+
+LAYOUT = Layout(
+    name=_NAME,
+    title="ASVspoof 5, track 1 (crowdsourced speech, 32 attacks)",
+    marks="hold the file ASVspoof5.train.tsv",
+    audio="flac_T, flac_D, flac_E_eval: *.flac",
+    source="doi.org/10.5281/zenodo.14498691, ODC-By",
+    holds=lambda root: (root / "ASVspoof5.train.tsv").is_file(),
+    parse=_parse,
+    published={"": _PUBLISHED},
+)

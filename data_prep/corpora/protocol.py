@@ -1,17 +1,26 @@
-"""What all parsers share: reading protocol lines, collecting their faults, finding audio files and the corpus root."""
+"""What parsers share: reading protocol lines, collecting their faults, labels and names."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from cluster.errors import SpoofsweepError
-from data_prep.audio_files import AUDIO_SUFFIXES
-from data_prep.utterance import LABELS, NO_ATTACK, Label
+from data_prep.utterance import NO_ATTACK, Label
 
 _MAX_SHOWN = 10
 T = TypeVar("T")
+LABEL_WORDS: dict[str, Label] = {
+    "bonafide": "bonafide",
+    "bona-fide": "bonafide",
+    "genuine": "bonafide",
+    "human": "bonafide",
+    "real": "bonafide",
+    "spoof": "spoof",
+    "fake": "spoof",
+}
+"""What the corpora call the two classes."""
 
 
 class LineError(ValueError):
@@ -48,10 +57,11 @@ def parse_lines(path: Path, parse: Callable[[list[str]], T], faults: Faults) -> 
     Fields are separated by any white space (spaces, tabs); CRLF ends, a byte-order mark and blank lines are tolerated.
     """
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
+        fields = line.split()
+        if not fields:
             continue
         try:
-            yield parse(line.split())
+            yield parse(fields)
         except LineError as error:
             faults.add(path, number, line, str(error))
 
@@ -70,67 +80,35 @@ def read_text(path: Path) -> str:
         raise SpoofsweepError("a protocol must be UTF-8 text", f"{path} ({error})", "save it as UTF-8") from error
 
 
-def require_fields(fields: list[str], names: str) -> None:
-    """Raise LineError unless there are as many ``fields`` as ``names`` (one string, separated by spaces)."""
-    expected = len(names.split())
-    if len(fields) != expected:
-        raise LineError(f"{expected} fields expected ({names}), found {len(fields)}")
+class Columns:
+    """The columns of a protocol: how many fields a line must have."""
+
+    def __init__(self, names: str) -> None:
+        self.names = names
+        """Separated by spaces."""
+        self._number = len(names.split())
+
+    def check(self, fields: list[str]) -> None:
+        """Raise LineError unless a line has one field for each column."""
+        if len(fields) != self._number:
+            raise LineError(f"{self._number} fields expected ({self.names}), found {len(fields)}")
 
 
-def parse_label(key: str, attack: str) -> Label:
-    """``key`` as a label, consistent with ``attack``; LineError otherwise."""
-    if key not in LABELS:
-        raise LineError(f"the key must be 'bonafide' or 'spoof', found {key!r}")
-    if (key == "bonafide") != (attack == NO_ATTACK):
-        raise LineError(f"attack {attack!r} does not fit key {key!r} ('-' stands for bona fide, and only for it)")
-    return key
+def parse_key(key: str, bonafide: str = "bonafide", spoof: str = "spoof") -> Label:
+    """The label for which ``key`` stands in a corpus that writes ``bonafide`` and ``spoof`` so; LineError otherwise."""
+    if key == bonafide:
+        return "bonafide"
+    if key == spoof:
+        return "spoof"
+    raise LineError(f"the key must be {bonafide!r} or {spoof!r}, found {key!r}")
 
 
-class AudioFolder:
-    """The audio files of one folder by utterance id; listed once, not tried suffix by suffix for each."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._names: dict[str, str] = {}
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        ranks = {suffix: rank for rank, suffix in enumerate(AUDIO_SUFFIXES)}
-        best: dict[str, int] = {}
-        for name in names:
-            stem, suffix = os.path.splitext(name)
-            rank = ranks.get(suffix.lower())
-            if rank is not None and rank < best.get(stem, len(ranks)):
-                self._names[stem], best[stem] = name, rank
-
-    def path(self, utterance_id: str) -> Path:
-        """Path of the utterance under ``.flac`` or else another suffix; where it is missing, what it should be."""
-        return self.folder / self._names.get(utterance_id, f"{utterance_id}.flac")
+def check_attack(attack: str, label: Label) -> None:
+    """Raise LineError unless an attack stands for spoofs, and ``-`` for bona fide."""
+    if (label == "bonafide") != (attack == NO_ATTACK):
+        raise LineError(f"attack {attack!r} does not fit key {label!r} ('-' stands for bona fide, and only for it)")
 
 
-def find_root(root: Path, holds: Callable[[Path], bool], expected: str) -> Path:
-    """``root`` itself, or the folder one level below or above it, whichever ``holds`` the corpus.
-
-    Raises:
-        SpoofsweepError: none or several of them do; ``expected`` says what was looked for.
-    """
-    if holds(root):
-        return root
-    below = [child for child in _folders(root) if holds(child)]
-    if len(below) == 1:
-        return below[0]
-    if len(below) > 1:
-        names = ", ".join(str(child) for child in below)
-        raise SpoofsweepError(
-            "corpus.root must hold one corpus", f"several: {names}", "give one of them as corpus.root"
-        )
-    if holds(root.parent):
-        return root.parent
-    present = ", ".join(sorted(os.listdir(root))[:8]) if root.is_dir() else "a file"
-    raise SpoofsweepError(
-        f"corpus.root must hold {expected}",
-        f"{root} (with: {present or 'nothing'})",
-        "correct corpus.root or corpus.layout",
-    )
-
-
-def _folders(root: Path) -> Iterable[Path]:
-    return sorted(child for child in root.iterdir() if child.is_dir()) if root.is_dir() else []
+def without_blanks(text: str) -> str:
+    """``text`` with ``_`` for white space, which separates the columns of score files."""
+    return re.sub(r"\s", "_", text)

@@ -17,6 +17,7 @@ FRAMES = torch.arange(4000, dtype=torch.float32).reshape(-1, 4).half()
 def row(utterance_id: str, view: int = 0, label: str = "bonafide", offset: int = 0) -> Row:
     return {
         "utterance_id": utterance_id,
+        "corpus": "",
         "view": view,
         "split": "train",
         "speaker": "s",
@@ -43,7 +44,7 @@ def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
     manifest = Manifest(
         format_version=shards.FORMAT_VERSION,
         shard_set_id="0123456789abcdef",
-        layout="csv",
+        layout="manifest",
         corpus_identity="f" * 64,
         convert=False,
         min_duration_s=0.1,
@@ -125,7 +126,7 @@ def test_format_of_another_version(tmp_path: Path) -> None:
     write(tmp_path)
     values = json.loads((tmp_path / shards.MANIFEST).read_text()) | {"format_version": 99}
     (tmp_path / shards.MANIFEST).write_text(json.dumps(values))
-    with pytest.raises(SpoofsweepError, match="must be of format 1; got 99"):
+    with pytest.raises(SpoofsweepError, match="must be of format 2; got 99"):
         ShardSet.open(tmp_path)
 
 

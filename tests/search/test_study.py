@@ -6,7 +6,7 @@ from cluster.errors import SpoofsweepError
 from search.space import SearchSpace
 from search.study import SHIPPED, find_study, load_study
 
-MINIMAL = '[study]\nname = "mini"\n[corpus]\nlayout = "csv"\nroot = "manifest.csv"\n'
+MINIMAL = '[study]\nname = "mini"\n[corpus]\nlayout = "manifest"\nroot = "manifest.csv"\n'
 
 
 def write(folder: Path, text: str) -> Path:

@@ -23,7 +23,7 @@ def toy_study(output: Path, name: str, num_trials: int, **sections: dict[str, An
     """Nine passes; rungs at one and three passes."""
     values: dict[str, Any] = {
         "study": {"name": name, "output": str(output), "seed": 7},
-        "corpus": {"layout": "csv", "root": str(output)},
+        "corpus": {"layout": "manifest", "root": str(output)},
         "trial": {"budget_passes": 9},
         "space": {
             "optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},

@@ -51,6 +51,7 @@ def _frames(label: str, view: int, rng: np.random.Generator) -> np.ndarray:
 def _row(name: str, split: str, label: str, view: int, shard: int, offset: int, num_frames: int, i: int) -> dict:
     return {
         "utterance_id": name,
+        "corpus": "",
         "view": view,
         "split": split,
         "speaker": split,
@@ -70,7 +71,7 @@ def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> sha
     return shard_format.Manifest(
         format_version=shard_format.FORMAT_VERSION,
         shard_set_id=shard_set_id,
-        layout="csv",
+        layout="manifest",
         corpus_identity="toy",
         convert=False,
         min_duration_s=0.1,

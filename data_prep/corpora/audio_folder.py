@@ -1,0 +1,56 @@
+"""Audio files of a corpus: of some folders by utterance id, or all that lie below a folder."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from data_prep.audio_files import AUDIO_SUFFIXES
+
+_RANKS = {suffix: rank for rank, suffix in enumerate(AUDIO_SUFFIXES)}
+
+
+class AudioFolder:
+    """The audio files of one or several folders by utterance id; each is listed once, not asked for every utterance."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._folder = folders[0]
+        self._found: dict[str, tuple[int, str, Path]] = {}
+        for folder in folders:
+            for file in folder.iterdir() if folder.is_dir() else ():
+                name = file.name
+                stem, suffix = split_name(name)
+                rank = _RANKS.get(suffix)
+                if rank is not None and (stem not in self._found or (rank, name) < self._found[stem][:2]):
+                    self._found[stem] = rank, name, file
+
+    def path(self, utterance_id: str) -> Path:
+        """Path of the utterance under ``.flac`` or else another suffix; where it is missing, what it should be."""
+        found = self._found.get(utterance_id)
+        return found[2] if found else self._folder / f"{utterance_id}.flac"
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """A file's name without its suffix, and the suffix in lower case."""
+    stem, dot, suffix = name.rpartition(".")
+    return (stem, f".{suffix.lower()}") if stem else (name, "")
+
+
+def audio_below(folder: Path) -> Iterator[Path]:
+    """Audio files in ``folder`` and below, in order of their names."""
+    for path in sorted(folder.iterdir()):
+        if split_name(path.name)[1] in _RANKS:
+            yield path
+        elif path.is_dir():
+            yield from audio_below(path)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in ``folder``, sorted; none if it is a file or missing."""
+    if not folder.is_dir():
+        return []
+    # Audio files are passed over by their names, since asking about each of a million takes long.
+    return sorted(child for child in folder.iterdir() if split_name(child.name)[1] not in _RANKS and child.is_dir())
+
+
+def existing(folders: Iterable[Path]) -> list[Path]:
+    """Those of ``folders`` that exist."""
+    return [folder for folder in folders if folder.is_dir()]

@@ -1,0 +1,51 @@
+"""Several corpora as one: train on one, validate or evaluate on others, or take bona fide speech from elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from data_prep.corpora.layout import completeness, tally
+from data_prep.utterance import NO_ATTACK, UNKNOWN_SPEAKER, Corpus, Utterance
+
+
+def combine(main: Corpus, extras: Mapping[str, Corpus]) -> Corpus:
+    """The utterances of all corpora; ids, speakers and attacks of the extra ones begin with ``NAME/``.
+
+    In the index, ``Utterance.corpus`` is that name, and the layout of the main corpus for its own utterances.
+    """
+    corpora = {main.layout: main} | dict(extras)
+    utterances = [_named(utterance, main.layout, "") for utterance in main.utterances]
+    for name, corpus in extras.items():
+        utterances += [_named(utterance, name, f"{name}/") for utterance in corpus.utterances]
+    return Corpus(
+        layout="+".join(corpus.layout for corpus in corpora.values()),
+        root=main.root,
+        utterances=tuple(utterances),
+        protocol_files=(),
+        parts=tuple(_part(corpus, name) for name, corpus in corpora.items()),
+        notes=tuple(f"{name}: {note}" for name, corpus in corpora.items() for note in _notes(corpus)),
+    )
+
+
+def _named(utterance: Utterance, name: str, prefix: str) -> Utterance:
+    return Utterance(
+        utterance_id=prefix + utterance.utterance_id,
+        path=utterance.path,
+        split=utterance.split,
+        speaker=utterance.speaker if utterance.speaker == UNKNOWN_SPEAKER else prefix + utterance.speaker,
+        attack=utterance.attack if utterance.attack == NO_ATTACK else prefix + utterance.attack,
+        label=utterance.label,
+        channel=utterance.channel,
+        corpus=name,
+    )
+
+
+def _part(corpus: Corpus, name: str) -> Corpus:
+    """``corpus`` as it was published."""
+    (published,) = corpus.parts or (corpus.without_utterances(),)
+    return replace(published, name=name)
+
+
+def _notes(corpus: Corpus) -> tuple[str, ...]:
+    if corpus.parts or corpus.published is None:
+        return corpus.notes
+    return (completeness(tally(corpus.utterances), corpus.published),)

@@ -1,0 +1,125 @@
+"""A corpus layout: how a corpus lies on disk, how it is recognised and read, and what the complete corpus holds."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.errors import SpoofsweepError
+from data_prep.corpora.audio_folder import subfolders
+from data_prep.utterance import LABELS, SPLITS, Corpus, Label, Split, Tally, Utterance
+
+_MIN_SHARE = 0.1
+"""Something smaller than this share of a published corpus is another corpus in its layout, not a copy with gaps."""
+CLASS_NAMES: dict[Label, str] = {"bonafide": "bona fide", "spoof": "spoof"}
+"""The classes in prose."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which a corpus lies on disk."""
+
+    name: str
+    title: str
+    marks: str
+    """What tells the layout: completes the sentence "the root must ..."."""
+    audio: str
+    """Where the audio files lie."""
+    source: str
+    """Where the corpus comes from, and its licence if known."""
+    holds: Callable[[Path], bool]
+    """Whether a folder is the root of such a corpus."""
+    parse: Callable[[Path, str | None], Corpus]
+    """Reads the corpus at a root that ``holds``; the subset is one of ``subsets`` or none."""
+    subsets: tuple[str, ...] = ()
+    """Parts of the corpus that can be read; empty if there is just the whole."""
+    default_subset: str = ""
+    """What is read if no subset is named, in words."""
+    published: Mapping[str, Tally] = field(default_factory=dict, hash=False)
+    """Counts of the complete corpus by subset ("" if there is just the whole), as far as they are known."""
+    is_generic: bool = False
+    """Whether it describes any corpus, so that a layout of a particular one is preferred where both are found."""
+
+    def read(self, root: Path, subset: str | None = None) -> Corpus:
+        """Parse the corpus in ``root``, or one level off.
+
+        Raises:
+            SpoofsweepError: nothing or several are found there, the subset is unknown, or protocol lines are malformed
+                (all are named together).
+        """
+        if subset is not None and subset not in self.subsets:
+            remedy = f"give one of {', '.join(self.subsets)}" if self.subsets else "leave it out"
+            raise SpoofsweepError(f"corpus.subset must name a part of the layout {self.name}", subset, remedy)
+        return self.parse(self._root(root), subset)
+
+    def found_at(self, root: Path) -> Path | None:
+        """Where a corpus of this layout lies in ``root``, or one level below; none if it does not, or several do."""
+        if self.holds(root):
+            return root
+        below = [child for child in subfolders(root) if self.holds(child)]
+        return below[0] if len(below) == 1 else None
+
+    def _root(self, root: Path) -> Path:
+        """``root`` itself, or the folder one level below or above it."""
+        if found := self.found_at(root):
+            return found
+        below = [child for child in subfolders(root) if self.holds(child)]
+        if below:
+            names = ", ".join(str(child) for child in below)
+            raise SpoofsweepError(
+                "corpus.root must hold one corpus", f"several: {names}", "give one of them as corpus.root"
+            )
+        if self.holds(root.parent):
+            return root.parent
+        present = ", ".join(sorted(child.name for child in root.iterdir())[:8]) if root.is_dir() else "a file"
+        raise SpoofsweepError(
+            f"corpus.root must {self.marks}",
+            f"{root} (with: {present or 'nothing'})",
+            "correct corpus.root or corpus.layout",
+        )
+
+
+def tally(utterances: Iterable[Utterance]) -> Tally:
+    """Utterances by split and class."""
+    return Counter((utterance.split, utterance.label) for utterance in utterances)
+
+
+def both(train: tuple[int, int], dev: tuple[int, int], evaluation: tuple[int, int]) -> Tally:
+    """Published counts from (bona fide, spoof) of each split."""
+    return {
+        (split, label): number
+        for split, numbers in zip(SPLITS, (train, dev, evaluation), strict=True)
+        for label, number in zip(LABELS, numbers, strict=True)
+        if number
+    }
+
+
+def completeness(found: Tally, published: Tally) -> str:
+    """One line that says whether ``found`` is the published corpus, and if not, what is missing or too much."""
+    total, expected = sum(found.values()), sum(published.values())
+    if dict(found) == dict(published):
+        return f"complete: matches the published counts ({expected:,} utterances)"
+    if total < _MIN_SHARE * expected:
+        splits = [split for split in SPLITS if _of_split(published, split)]
+        shown = ", ".join(
+            f"{_of_split(found, split):,} of {_of_split(published, split):,} in {split}" for split in splits
+        )
+        return f"not the published corpus: utterances {shown}"
+    differing = [text for split in SPLITS if (text := _difference(found, published, split))]
+    return f"partial: {'; '.join(differing)}"
+
+
+def _difference(found: Tally, published: Tally, split: Split) -> str:
+    if not _of_split(found, split) and _of_split(published, split):
+        return f"{split} is missing ({_of_split(published, split):,} utterances)"
+    texts = []
+    for label in LABELS:
+        more = found.get((split, label), 0) - published.get((split, label), 0)
+        if more:
+            texts.append(f"{abs(more):,} {CLASS_NAMES[label]} {'too many' if more > 0 else 'missing'}")
+    expected = f" of {_of_split(published, split):,}" if _of_split(published, split) else ""
+    return f"{split}: {', '.join(texts)}{expected}" if texts else ""
+
+
+def _of_split(counts: Tally, split: Split) -> int:
+    return sum(counts.get((split, label), 0) for label in LABELS)
