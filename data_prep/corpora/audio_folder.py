@@ -30,7 +30,7 @@ class AudioFolder:
 
 def split_name(name: str) -> tuple[str, str]:
     """A file's name without its suffix, and the suffix in lower case."""
-    stem, dot, suffix = name.rpartition(".")
+    stem, _, suffix = name.rpartition(".")
     return (stem, f".{suffix.lower()}") if stem else (name, "")
 
 

@@ -1,8 +1,8 @@
 """FakeOrReal (FoR): synthetic speech of commercial and open systems against read and recorded speech.
 
-``for-<variant>/{training,validation,testing}/{real,fake}/``, MP3 and WAV files mixed, some of them unreadable (Reimao and
-Tzerpos 2019, "FoR: a dataset for synthetic speech detection"). The variants are ``original``, ``norm`` (normalised in
-rate, level and class balance), ``2sec`` and ``rerec``; they hold the same speech, so one of them is read. Neither
+``for-VARIANT/{training,validation,testing}/{real,fake}/``, MP3 and WAV files mixed, some of them unreadable (Reimao
+and Tzerpos 2019, "FoR: a dataset for synthetic speech detection"). The variants are ``original``, ``norm`` (normalised
+in rate, level and class balance), ``2sec`` and ``rerec``; they hold the same speech, so one of them is read. Neither
 speakers nor attacks are told.
 """
 

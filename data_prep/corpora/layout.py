@@ -100,11 +100,12 @@ def completeness(found: Tally, published: Tally) -> str:
     if dict(found) == dict(published):
         return f"complete: matches the published counts ({expected:,} utterances)"
     if total < _MIN_SHARE * expected:
-        splits = [split for split in SPLITS if _of_split(published, split)]
-        shown = ", ".join(
-            f"{_of_split(found, split):,} of {_of_split(published, split):,} in {split}" for split in splits
-        )
-        return f"not the published corpus: utterances {shown}"
+        parts = [
+            f"{split} has {_of_split(found, split):,} of {_of_split(published, split):,}"
+            for split in SPLITS
+            if _of_split(published, split)
+        ]
+        return f"not the published corpus: {', '.join(parts)} utterances"
     differing = [text for split in SPLITS if (text := _difference(found, published, split))]
     return f"partial: {'; '.join(differing)}"
 

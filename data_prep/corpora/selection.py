@@ -31,8 +31,8 @@ def divide(corpus: Corpus, shares: Mapping[Split, float], seed: int, where: str,
     """The corpus divided into splits of these shares, its own splits disregarded.
 
     A known speaker goes to one split as a whole; speakers are assigned one by one, the largest first, to the split
-    that lacks most of the speaker's classes and attacks. Utterances of unknown speakers are divided one by one, in
-    each attack and in bona fide speech by the shares.
+    where they bring classes and attacks closest to their shares. Utterances of unknown speakers are divided one by
+    one, in each attack and in bona fide speech by the shares.
 
     Args:
         where: the corpus's place in the settings; corpora at different places are drawn independently.
@@ -114,11 +114,13 @@ def _divide_speakers(
         counts[speakers[utterance.speaker], columns[_stratum(utterance)]] += 1
     part = counts / np.maximum(counts.sum(axis=0), 1.0)  # of each stratum, so that a rare attack weighs as a frequent
     order = sorted(rng.permutation(len(speakers)).tolist(), key=lambda i: -counts[i].sum())
-    lacking = np.outer(list(shares.values()), np.ones(len(columns)))
+    share = np.array(list(shares.values()))[:, None]
+    lacking = np.repeat(share, len(columns), axis=1)
     split_of = np.zeros(len(speakers), dtype=int)
     unused = set(range(len(shares)))
     for position, speaker in enumerate(order):
-        needs = lacking @ part[speaker]
+        # By how much the sum of squared deviations, over shares as in a chi-squared statistic, would shrink.
+        needs = ((2 * lacking - part[speaker]) * part[speaker] / share).sum(axis=1)
         # The last speakers go to splits that have none.
         allowed = sorted(unused) if len(order) - position <= len(unused) else range(len(shares))
         split_of[speaker] = best = max(allowed, key=lambda i: needs[i])

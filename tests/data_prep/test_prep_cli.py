@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from miniature import speech
+from miniature import speech, train_file
 from test_shards import write
+from trees import TREES, write_audio
 from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from data_prep.cli import app
+from data_prep.corpora import LAYOUTS
 
 runner = CliRunner(env={"COLUMNS": "200"})
 
@@ -21,17 +23,50 @@ def invoke(*arguments: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_corpus_report(la_root: Path) -> None:
-    code, printed = invoke("corpus", la_root)
+def test_inspect_recognises_the_layout(la_root: Path) -> None:
+    code, printed = invoke("corpus", "inspect", la_root)
     assert code == 0
+    assert f"asvspoof2019-la in {la_root}" in printed
     assert "no errors" in printed
+    assert "speakers: train 1, dev 1, eval 1" in printed
+    assert "not the published corpus: train has 6 of 25,380, dev has 6 of 24,844, eval has 6 of 71,237" in printed
     assert "dev: 0 of 2 attacks are not in train" in printed
     assert "warning: every attack of dev is in train" in printed
 
 
-def test_corpus_with_an_unknown_layout(la_root: Path) -> None:
+def test_inspect_exits_with_one_for_errors(la_root: Path) -> None:
+    for number in range(3):
+        train_file(la_root, number).unlink()
+    code, printed = invoke("corpus", "inspect", la_root)
+    assert code == 1
+    assert "error: 3 of 6 files of train are missing" in printed
+
+
+def test_inspect_a_corpus_for_evaluation_alone(tmp_path: Path) -> None:
+    code, printed = invoke("corpus", "inspect", TREES["asvspoof2021-df"](tmp_path), "--subset", "hidden")
+    assert code == 0
+    assert "alone it cannot carry a study: split train is empty; split dev is empty" in printed
+
+
+def test_inspect_with_an_unknown_layout(la_root: Path) -> None:
     with pytest.raises(SpoofsweepError, match="asvspoof2019-la"):
-        invoke("corpus", la_root, "--layout", "asvspoof")
+        invoke("corpus", "inspect", la_root, "--layout", "asvspoof")
+
+
+def test_inspect_stays_readable_with_many_attacks(tmp_path: Path) -> None:
+    for number in range(40):
+        write_audio(tmp_path / "spoof" / f"system{number:02d}" / "a.wav")
+    write_audio(tmp_path / "spoof" / "system07" / "b.wav")
+    write_audio(tmp_path / "real" / "a.wav")
+    _, printed = invoke("corpus", "inspect", tmp_path)
+    assert "40 attacks of 1 to 2: system07 2, system00 1, system01 1, system02 1..." in printed
+
+
+def test_list_names_every_layout() -> None:
+    code, printed = invoke("corpus", "list")
+    assert code == 0
+    assert all(name in printed for name in LAYOUTS)
+    assert "train: 2,580 + 22,800" in printed
 
 
 def test_convert_reports_failures_and_exits_with_one(tmp_path: Path) -> None:

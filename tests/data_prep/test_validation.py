@@ -9,7 +9,7 @@ from miniature import make_la, train_file
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
 from data_prep.corpora import read_corpus
-from data_prep.utterance import Corpus, Utterance
+from data_prep.utterance import LABELS, SPLITS, Corpus, Utterance
 from data_prep.validation import CorpusReport, validate
 
 
@@ -130,5 +130,29 @@ def test_all_errors_come_together(tmp_path: Path) -> None:
 def test_unseen_attacks_are_counted_without_a_warning(la_root: Path) -> None:
     dev = corpus_of(la_root).utterances[9]
     report = check(la_root, {dev.utterance_id: replace(dev, attack="A19")})
-    assert f"dev: 1 of {len({a for s, _, a in report.counts if s == 'dev' and a != '-'})} attacks" in report.notes[0]
+    assert f"dev: 1 of {len({a for s, _, a in report.counts if s == 'dev' and a != '-'})} attacks" in report.notes[1]
     assert report.warnings == ()
+
+
+def test_complete_corpus_is_confirmed_from_the_files_that_are_there(la_root: Path) -> None:
+    published = replace(corpus_of(la_root), published={(s, k): 3 for s in SPLITS for k in LABELS})
+    assert validate(published, config(la_root)).notes[0] == "complete: matches the published counts (18 utterances)"
+    train_file(la_root).unlink()
+    assert validate(published, config(la_root)).notes[0] == "partial: train: 1 bona fide missing of 6"
+
+
+@pytest.mark.parametrize("label", ["bonafide", "spoof"])
+def test_classes_may_outnumber_each_other(la_root: Path, label: str) -> None:
+    others = [u for u in corpus_of(la_root).utterances if u.label != label]
+    dropped = {u.utterance_id: None for u in others if not u.utterance_id.endswith(("0", "5"))}
+    warnings = check(la_root, dict(dropped)).warnings
+    assert all("attack of dev" in warning for warning in warnings)
+
+
+def test_attacks_without_a_name_say_nothing_about_unseen_attacks(la_root: Path) -> None:
+    change: dict[str, Utterance | None] = {
+        u.utterance_id: replace(u, attack="unknown") for u in corpus_of(la_root).utterances if u.label == "spoof"
+    }
+    report = check(la_root, change)
+    assert report.warnings == ()
+    assert not any("attacks" in note for note in report.notes)

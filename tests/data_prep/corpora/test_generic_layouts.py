@@ -1,29 +1,18 @@
-"""Corpora described by a CSV file."""
+"""Corpora described by a table, or by folders for classes."""
 
 from pathlib import Path
 
 import pytest
-import soundfile
-from miniature import speech
-from parser_contract import ParserContract
+from parser_contract import ParserContract, ProtocolContract
+from trees import parquet_manifest, write_audio
 
 from cluster.errors import SpoofsweepError
 
 
-class TestCsv(ParserContract):
-    layout = "csv"
+class TestCsv(ProtocolContract):
+    layout = "manifest"
     malformed = "audio/x.flac,genuine,train,,,"
     rule = "'genuine'"
-
-    def make(self, folder: Path) -> Path:
-        (folder / "audio").mkdir(parents=True)
-        lines = ["path,label,split,speaker,attack,codec"]
-        for split in ("train", "dev", "eval"):
-            for i, (label, attack) in enumerate([("bonafide", "-"), ("bonafide", ""), ("spoof", "tts"), ("spoof", "")]):
-                lines.append(f"audio/{split}{i}.wav,{label},{split},{split}-speaker,{attack},opus")
-                soundfile.write(folder / "audio" / f"{split}{i}.wav", speech(0.05), 16000)
-        (folder / "corpus.csv").write_text("\n".join(lines) + "\n")
-        return folder / "corpus.csv"
 
     def protocol(self, root: Path) -> Path:
         return root
@@ -45,14 +34,12 @@ class TestCsv(ParserContract):
         ],
     )
     def test_rules(self, root: Path, line: str, rule: str) -> None:
-        with root.open("a") as file:
-            file.write(line + "\n")
+        self.append(root, line)
         with pytest.raises(SpoofsweepError, match=rule):
             self.read(root)
 
     def test_white_space_in_a_path_becomes_an_underscore_in_the_id(self, root: Path) -> None:
-        with root.open("a") as file:
-            file.write("my audio/a b.wav,spoof,train,,,\n")
+        self.append(root, "my audio/a b.wav,spoof,train,,,")
         last = self.read(root).utterances[-1]
         assert (last.utterance_id, last.path) == ("my_audio/a_b", root.parent / "my audio/a b.wav")
 
@@ -77,5 +64,43 @@ class TestCsv(ParserContract):
             self.read(root)
 
     def test_folder_instead_of_the_file(self, root: Path) -> None:
-        with pytest.raises(SpoofsweepError, match="must name the CSV file"):
+        with pytest.raises(SpoofsweepError, match=r"must name a CSV or Parquet file itself.*with: audio, corpus\.csv"):
             self.read(root.parent)
+
+
+class TestParquet(ParserContract):
+    layout = "manifest"
+
+    def make(self, folder: Path) -> Path:
+        return parquet_manifest(folder)
+
+    def test_is_read_as_the_csv_of_the_same_rows(self, root: Path, tmp_path: Path) -> None:
+        rows = [(u.utterance_id, u.speaker, u.attack, u.channel) for u in self.read(root).utterances]
+        same = self.read(ParserContract.make(self, tmp_path / "csv")).utterances  # type: ignore[arg-type]
+        assert rows == [(u.utterance_id, u.speaker, u.attack, u.channel) for u in same]
+
+    def test_file_that_is_not_parquet(self, root: Path) -> None:
+        root.write_text("path,label,split\n")
+        with pytest.raises(SpoofsweepError, match=r"must be a Parquet or CSV file.*corpus\.parquet"):
+            self.read(root)
+
+
+class TestFolders(ParserContract):
+    layout = "folders"
+
+    def test_subfolders_of_a_spoofed_class_are_attacks(self, root: Path) -> None:
+        utterances = [u for u in self.read(root).utterances if u.split == "eval"]
+        assert [(u.utterance_id, u.attack) for u in utterances] == [
+            ("test/Genuine/a.wav", "-"),
+            ("test/Genuine/b_c.mp3", "-"),
+            ("test/fake/b.wav", "unknown"),
+            ("test/fake/tts_1/a.wav", "tts_1"),
+        ]
+
+    def test_without_splits_all_is_for_evaluation(self, tmp_path: Path) -> None:
+        write_audio(tmp_path / "corpus" / "bonafide" / "a.flac")
+        write_audio(tmp_path / "corpus" / "spoof" / "a.flac")
+        assert {(u.split, u.label) for u in self.read(tmp_path / "corpus").utterances} == {
+            ("eval", "bonafide"),
+            ("eval", "spoof"),
+        }
