@@ -1,5 +1,7 @@
 """Pitch shift and time stretch by one engine. Array names carry shapes: T samples."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import python_stretch
 
@@ -18,6 +20,18 @@ def apply_stretch(step: StretchStep, wave_T: Wave, scene: Scene, rng: np.random.
     """The wave at another pace, at its old pitch."""
     rate = float(rng.uniform(*step.rate))
     return _resynthesise(wave_T, scene.sample_rate, rng, rate=rate), {"rate": rate}
+
+
+def apply_both(
+    steps: Sequence[PitchStep | StretchStep], wave_T: Wave, scene: Scene, rng: np.random.Generator
+) -> tuple[Wave, list[Drawn]]:
+    """A pitch and a stretch, in either order, by one pass of the engine, which takes most of the time."""
+    drawn: list[Drawn] = []
+    for step in steps:
+        name, span = ("semitones", step.semitones) if isinstance(step, PitchStep) else ("rate", step.rate)
+        drawn.append({name: float(rng.uniform(*span))})
+    values = {name: float(value) for one in drawn for name, value in one.items()}
+    return _resynthesise(wave_T, scene.sample_rate, rng, **values), drawn
 
 
 def _resynthesise(

@@ -18,7 +18,8 @@ def apply_reverb(step: ReverbStep, wave_T: Wave, scene: Scene, rng: np.random.Ge
     if step.folder is not None:
         recordings = scene.folders[step.folder]
         name = recordings.names[int(rng.integers(len(recordings.names)))]
-        return reverberate(wave_T, read_whole(recordings, name, scene.sample_rate)), {"response": name}
+        response_T = read_whole(recordings, name, scene.sample_rate)
+        return reverberate(wave_T, response_T[int(np.abs(response_T).argmax()) :]), {"response": name}
     rt60_s = float(rng.uniform(*step.rt60_s))
     size_m = np.array([rng.uniform(*step.length_m), rng.uniform(*step.length_m), rng.uniform(*step.height_m)])
     source_m, microphone_m = size_m * rng.uniform(_WALL_SHARE, 1 - _WALL_SHARE, (2, 3))
@@ -30,12 +31,11 @@ def apply_reverb(step: ReverbStep, wave_T: Wave, scene: Scene, rng: np.random.Ge
         "height_m": float(size_m[2]),
         "distance_m": float(np.linalg.norm(source_m - microphone_m)),
     }
-    return reverberate(wave_T, response_T), drawn
+    return reverberate(wave_T, response_T[int(np.flatnonzero(response_T)[0]) :]), drawn
 
 
 def reverberate(wave_T: Wave, response_T: Wave) -> Wave:
-    """``wave_T`` through an impulse response, without the delay of its direct sound, at the old power and length."""
-    direct = int(np.abs(response_T).argmax())
-    heard_T = oaconvolve(wave_T, response_T[direct:])[: len(wave_T)]
+    """``wave_T`` through an impulse response that begins with the direct sound, at the old power and length."""
+    heard_T = oaconvolve(wave_T, response_T)[: len(wave_T)]
     gain = np.linalg.norm(wave_T) / np.linalg.norm(heard_T)
     return (np.float32(gain) * heard_T).astype(np.float32)

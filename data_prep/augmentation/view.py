@@ -6,7 +6,7 @@ order of work nor the number of workers changes them. Array names carry shapes: 
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from data_prep.augmentation.config import AugmentationConfig
 from data_prep.augmentation.gain import apply_gain
 from data_prep.augmentation.noise import apply_noise
 from data_prep.augmentation.rawboost import apply_rawboost, within_full_scale
-from data_prep.augmentation.resynthesis import apply_pitch, apply_stretch
+from data_prep.augmentation.resynthesis import apply_both, apply_pitch, apply_stretch
 from data_prep.augmentation.reverb import apply_reverb
 from data_prep.augmentation.scene import Drawn, Scene
 from data_prep.augmentation.silence import apply_pad, apply_trim_silence
@@ -63,13 +63,28 @@ def make_view(wave_T: Wave, scene: Scene, config: AugmentationConfig, seed: int,
     """
     rng = view_generator(seed, utterance_id, view)
     name = config.policy_of(view)
-    applied = []
-    for step in config.policies[name].steps:
-        if rng.random() < step.probability:
-            wave_T, drawn = APPLY[step.kind](step, wave_T, scene, rng)
-            wave_T = within_full_scale(wave_T)
-            applied.append({"step": step.kind, **drawn})
+    chain = [step for step in config.policies[name].steps if rng.random() < step.probability]
+    applied: list[Mapping[str, float | int | str]] = []
+    for steps in _passes(chain):
+        if len(steps) == 1:
+            wave_T, one = APPLY[steps[0].kind](steps[0], wave_T, scene, rng)
+            drawn = [one]
+        else:
+            wave_T, drawn = apply_both(steps, wave_T, scene, rng)
+        wave_T = within_full_scale(wave_T)
+        applied += [{"step": step.kind, **values} for step, values in zip(steps, drawn, strict=True)]
     return View(np.ascontiguousarray(wave_T), name, tuple(applied))
+
+
+def _passes(chain: Sequence[Any]) -> list[list[Any]]:
+    """The steps one by one, but a pitch and a stretch that follow each other together."""
+    passes: list[list[Any]] = []
+    for step in chain:
+        if passes and len(passes[-1]) == 1 and {passes[-1][0].kind, step.kind} == {"pitch", "stretch"}:
+            passes[-1].append(step)
+        else:
+            passes.append([step])
+    return passes
 
 
 def view_generator(seed: int, utterance_id: str, view: int) -> np.random.Generator:
