@@ -1,8 +1,9 @@
 """The base of every settings model, and the translation of pydantic's complaints into one readable error."""
 
 import difflib
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -36,21 +37,62 @@ def parse_settings(model: type[SettingsT], values: Mapping[str, Any], where: str
 def _describe(model: type[BaseModel], problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        names = list(_fields_at(model, problem["loc"][:-1]))
+        names = _fields_of(_annotation_at(model, problem["loc"][:-1]))
         return f"unknown key '{path}' ({nearest(str(problem['loc'][-1]), names)})"
+    if problem["type"] == "union_tag_invalid":
+        discriminator, tag = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
+        tags = _tags_of(_annotation_at(model, problem["loc"]))
+        return f"unknown value '{path}.{discriminator}' = '{tag}' ({nearest(tag, tags, 'values')})"
+    if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
+        # A rule about several keys: its message names them, the whole section would bury it.
+        return f"{path}: {problem['msg']}".removeprefix(": ")
     return f"'{path}' = {problem['input']!r}: {problem['msg']}"
 
 
-def nearest(name: str, names: list[str]) -> str:
+def nearest(name: str, names: Sequence[str], what: str = "keys") -> str:
     """A phrase that points from a misspelt ``name`` to the closest of ``names``, or lists them all."""
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else "valid keys: " + ", ".join(sorted(names))
+    return f"did you mean '{close[0]}'?" if close else f"valid {what}: " + ", ".join(sorted(names))
 
 
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    for part in path:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
-    return list(model.model_fields)
+def _annotation_at(annotation: Any, path: Sequence[int | str]) -> Any:
+    """The annotation of what stands at ``path``, as pydantic reports it, inside a value of type ``annotation``."""
+    annotation = _plain(annotation)
+    if not path:
+        return annotation
+    part, rest = path[0], path[1:]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _annotation_at(annotation.model_fields[str(part)].annotation, rest)
+    if get_origin(annotation) in (Union, UnionType):  # told apart by a tag, which pydantic puts into the path
+        member = next(member for member in get_args(annotation) if part in _tags_of(member))
+        return _annotation_at(member, rest)
+    items = [argument for argument in get_args(annotation) if argument is not Ellipsis]
+    # Of a mapping the values; of a tuple with types of its own for each place that place, else the one for all.
+    item = items[part] if isinstance(part, int) and part < len(items) else items[-1]
+    return _annotation_at(item, rest)
+
+
+def _plain(annotation: Any) -> Any:
+    """``annotation`` without ``Annotated``, and without the ``None`` of an optional value."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return _plain(members[0]) if len(members) == 1 else annotation
+    return annotation
+
+
+def _fields_of(annotation: Any) -> list[str]:
+    return list(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+
+
+def _tags_of(annotation: Any) -> list[str]:
+    """Constant fields of a model, or of all models of a union: what tells them apart."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [tag for member in get_args(annotation) for tag in _tags_of(_plain(member))]
+    return [
+        str(value)
+        for name in _fields_of(annotation)
+        if get_origin(field := annotation.model_fields[name].annotation) is Literal and len(get_args(field)) == 1
+        for value in get_args(field)
+    ]

@@ -1,21 +1,13 @@
-"""Settings of the corpus, the augmented views and the features."""
+"""Settings of the corpus and the features, and all that decides a shard set."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from cluster.settings import Settings
+from data_prep.augmentation.config import AugmentationConfig
 from data_prep.utterance import Split
 
-
-def _ordered(span: tuple[float, float]) -> tuple[float, float]:
-    if span[0] > span[1]:
-        raise ValueError("the first number of a range must not exceed the second")
-    return span
-
-
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
-"""Closed interval ``[low, high]``."""
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
@@ -157,53 +149,6 @@ class FeaturesConfig(Settings):
     def num_bins(self) -> int:
         """Feature dimension of one frame."""
         return self.num_coefficients * (1 + self.deltas) if self.kind == "lfcc" else self.num_filters
-
-
-class NoiseConfig(Settings):
-    """Additive noise at a sampled signal-to-noise ratio."""
-
-    probability: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Chance that a view gets it; 0 is off."""
-    snr_db: Range = (5.0, 25.0)
-    """Signal-to-noise ratio, drawn uniformly."""
-    colours: tuple[Literal["white", "pink", "brown", "blue", "violet"], ...] = ("white", "pink", "brown")
-    """Spectral slopes of generated noise, drawn uniformly: 0, -3, -6, +3, +6 dB an octave."""
-    folder: str | None = None
-    """Folder of recorded noise (such as MUSAN's ``noise``), searched for audio; half of the noises come from it."""
-
-
-class PitchConfig(Settings):
-    """Pitch shift at constant duration."""
-
-    probability: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Chance that a view gets it; 0 is off."""
-    semitones: Range = (-2.0, 2.0)
-    """Shift, drawn uniformly."""
-
-
-class StretchConfig(Settings):
-    """Time stretch at constant pitch."""
-
-    probability: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Chance that a view gets it; 0 is off."""
-    rate: Range = (0.9, 1.1)
-    """Speed factor, drawn uniformly; above 1 is faster and shorter."""
-
-    @model_validator(mode="after")
-    def _positive(self) -> "StretchConfig":
-        if self.rate[0] <= 0:
-            raise ValueError("a stretch rate must be above 0")
-        return self
-
-
-class AugmentationConfig(Settings):
-    """Augmented views of the training utterances; view 0 is always the clean one."""
-
-    num_views: int = Field(default=0, ge=0, le=32)
-    """Augmented views of each training utterance."""
-    noise: NoiseConfig = NoiseConfig()
-    pitch: PitchConfig = PitchConfig()
-    stretch: StretchConfig = StretchConfig()
 
 
 class ShardsConfig(Settings):

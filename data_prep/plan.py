@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.augmentation.recordings import Folders, list_recordings, with_content_identity
 from data_prep.config import PrepConfig
-from data_prep.noise_folder import list_noises, with_content_identity
 from data_prep.shards import FORMAT_VERSION
 from data_prep.utterance import SPLITS, Corpus, Utterance
 
@@ -42,7 +42,8 @@ class Recipe:
     corpus: Corpus
     """Without its utterances, which travel with the plan."""
     config: PrepConfig
-    noises: tuple[Path, ...]
+    recordings: Folders
+    """Recorded noise and impulse responses."""
     conversions: Conversions
 
 
@@ -61,17 +62,17 @@ def shard_set_id(config: PrepConfig, corpus: Corpus, base: Path = Path()) -> str
     """16 hex digits over all that decides the bytes: corpus, decoding, features, augmentation, seed, shards, format.
 
     Args:
-        base: where a relative noise folder starts.
+        base: where relative folders of recordings start.
     """
+    augmentation = with_content_identity(config.augmentation, list_recordings(config.augmentation, base))
     facts = {
         "format_version": FORMAT_VERSION,
         "corpus": corpus.identity,
         "decoding": config.corpus.model_dump(mode="json", include={"convert", "min_duration_s", "max_duration_s"}),
         "features": config.features.model_dump(mode="json"),
-        "augmentation": with_content_identity(config.augmentation, list_noises(config.augmentation, base)).model_dump(
-            mode="json"
-        ),
+        "augmentation": augmentation.model_dump(mode="json"),
         "seed": config.seed,
         "utterances_per_shard": config.utterances_per_shard,
     }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    # Keys in the order written: that of the policies numbers the views.
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -12,10 +12,10 @@ from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep import display, shards
+from data_prep.augmentation.recordings import list_recordings, with_content_identity
 from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus
-from data_prep.noise_folder import list_noises, with_content_identity
 from data_prep.plan import Recipe, ShardPlan, plan_shards, shard_set_id
 from data_prep.shard_builder import PARTS, ShardPart, build_shard, read_part
 from data_prep.shards import Manifest, ShardSet
@@ -61,7 +61,7 @@ def prepare(
         folder=folder,
         corpus=corpus.without_utterances(),
         config=config,
-        noises=list_noises(config.augmentation, base),
+        recordings=list_recordings(config.augmentation, base),
         conversions=convert_corpus(corpus, report.usable, config.corpus, output, console, visible),
     )
     plans = plan_shards(report.usable, config.utterances_per_shard)
@@ -162,7 +162,7 @@ def _manifest(recipe: Recipe, corpus: Corpus, parts: Sequence[ShardPart], num_re
         min_duration_s=config.corpus.min_duration_s,
         max_duration_s=config.corpus.max_duration_s,
         features=config.features,
-        augmentation=with_content_identity(config.augmentation, recipe.noises),
+        augmentation=with_content_identity(config.augmentation, recipe.recordings),
         seed=config.seed,
         utterances_per_shard=config.utterances_per_shard,
         num_bins=config.features.num_bins,

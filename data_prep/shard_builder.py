@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from data_prep.atomic import atomic_write_text
-from data_prep.augmentation import View, make_view
+from data_prep.augmentation.config import CLEAN
+from data_prep.augmentation.scene import Scene
+from data_prep.augmentation.view import View, make_view
 from data_prep.config import PrepConfig
 from data_prep.decoding import Audio, DecodeError, read_audio
 from data_prep.features import FrontEnd
@@ -23,7 +25,6 @@ from data_prep.shards import Row, ShardInfo, shard_name, write_frames
 from data_prep.utterance import Utterance
 from data_prep.validation import Rejection, reject
 
-CLEAN = "clean"
 PARTS = "parts"
 """Folder of what finished shards contribute to the index, until all of them are there."""
 
@@ -46,7 +47,7 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> None:
     """Make the shard of ``plan`` and then its part; a pure function of its arguments and the files that they name.
 
     Raises:
-        SpoofsweepError: the disk is full, or a recorded noise is unusable.
+        SpoofsweepError: the disk is full, or a recorded noise or impulse response is unusable.
     """
     frames = [torch.zeros(0, recipe.config.features.num_bins, dtype=torch.float16)]
     rows: list[Row] = []
@@ -82,9 +83,9 @@ def _one_thread() -> Iterator[None]:
 
 
 def minimum_duration_s(config: PrepConfig) -> float:
-    """The shortest utterance kept: the configured bound, and enough for one window after the fastest stretch."""
+    """The shortest utterance kept: the configured bound, and enough for one window in the shortest view."""
     window = (config.features.window_samples + config.features.hop_samples) / config.features.sample_rate
-    return max(config.corpus.min_duration_s, window * max(1.0, config.augmentation.stretch.rate[1]))
+    return max(config.corpus.min_duration_s, window / config.augmentation.shortest)
 
 
 def _read(utterance: Utterance, recipe: Recipe) -> Audio:
@@ -104,14 +105,12 @@ def _read(utterance: Utterance, recipe: Recipe) -> Audio:
 
 
 def _views(utterance: Utterance, audio: Audio, recipe: Recipe) -> Iterator[tuple[int, View]]:
-    yield 0, View(audio.wave, CLEAN, {})
+    yield 0, View(audio.wave, CLEAN, ())
     if utterance.split != "train":
         return
-    config, rate = recipe.config, recipe.config.features.sample_rate
+    config, scene = recipe.config, Scene(recipe.config.features.sample_rate, recipe.recordings)
     for number in range(1, config.augmentation.num_views + 1):
-        name = utterance.utterance_id
-        view = make_view(audio.wave, rate, config.augmentation, recipe.noises, config.seed, name, number)
-        yield number, view
+        yield number, make_view(audio.wave, scene, config.augmentation, config.seed, utterance.utterance_id, number)
 
 
 def _features(front_end: FrontEnd, view: View, utterance: Utterance) -> Tensor:
@@ -119,7 +118,7 @@ def _features(front_end: FrontEnd, view: View, utterance: Utterance) -> Tensor:
         feat_FN = front_end(torch.from_numpy(view.wave)[None])[0].to(torch.float16)
     if not torch.isfinite(feat_FN).all():
         raise ArithmeticError(
-            f"utterance {utterance.utterance_id}, view {view.policy} {dict(view.drawn)}: features not finite"
+            f"utterance {utterance.utterance_id}, view {view.policy} {list(view.steps)}: features not finite"
         )
     return feat_FN
 
@@ -134,7 +133,7 @@ def _row(utterance: Utterance, number: int, view: View, audio: Audio) -> Row:
         "attack": utterance.attack,
         "label": utterance.label,
         "policy": view.policy,
-        "augmentation": json.dumps(dict(view.drawn), sort_keys=True),
+        "augmentation": json.dumps(view.steps),
         "notes": "; ".join(audio.notes),
     }
 

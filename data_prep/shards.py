@@ -42,8 +42,8 @@ INDEX_SCHEMA = pyarrow.schema(
         ("offset", pyarrow.int64()),  # first frame inside the shard
         ("num_frames", pyarrow.int64()),
         ("duration_s", pyarrow.float64()),
-        ("policy", pyarrow.string()),  # comma-joined names, "clean" for view 0
-        ("augmentation", pyarrow.string()),  # JSON of the drawn values
+        ("policy", pyarrow.string()),  # its name in the study, "clean" for view 0
+        ("augmentation", pyarrow.string()),  # JSON list of the steps applied, with the drawn values
         ("notes", pyarrow.string()),  # what decoding did, "; "-joined
     ]
 )
@@ -86,7 +86,7 @@ class Manifest(Settings):
     max_duration_s: float
     features: FeaturesConfig
     augmentation: AugmentationConfig
-    """A noise folder stands as the hash of its content."""
+    """A folder of recordings stands as the hash of its content."""
     seed: int
     utterances_per_shard: int
     num_bins: int
@@ -196,7 +196,9 @@ def write_rejected(folder: Path, rejected: Iterable[Mapping[str, str]]) -> None:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Declare the shard set complete."""
     values = manifest.model_dump(mode="json")
-    atomic_write_text(folder / MANIFEST, json.dumps(values, sort_keys=True, indent=2) + "\n")
+    atomic_write_text(
+        folder / MANIFEST, json.dumps(values, indent=2) + "\n"
+    )  # keys as declared: policies have an order
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, SplitSummary]:

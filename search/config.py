@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cluster.config import ClusterConfig
-from cluster.settings import Settings
+from cluster.settings import Settings, nearest
 from data_prep.config import AugmentationConfig, CorpusConfig, FeaturesConfig, ShardsConfig
 from trainable.config import TrialConfig
 
@@ -111,4 +111,21 @@ class StudyConfig(Settings):
         first, budget = self.search.first_rung_passes, self.trial.budget_passes
         if first is not None and first >= budget:
             raise ValueError(f"search.first_rung_passes {first:g} is not below trial.budget_passes {budget:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _policies_are_defined(self) -> "StudyConfig":
+        places = {"trial.batch.policies": self.trial.batch.policies or ()}
+        if "batch.policies" in self.space:
+            choices = self.space["batch.policies"].choices or ()
+            named = [name for choice in choices if isinstance(choice, list | tuple) for name in choice]
+            places["space 'batch.policies'"] = tuple(named)
+        defined = list(self.augmentation.policies)
+        for place, names in places.items():
+            for name in names:
+                if name not in defined:
+                    raise ValueError(
+                        f"{place} names '{name}', which [augmentation.policies] does not define "
+                        f"({nearest(str(name), defined, 'policies')})"
+                    )
         return self

@@ -92,7 +92,8 @@ def _facts(found: Preview) -> Table:
     features, search, finalists, cluster = config.features, config.search, config.finalists, config.cluster
     num_trainings = finalists.num_configs * finalists.num_seeds
     state = "ready" if found.has_shards else "to be made"
-    views = f"{config.augmentation.num_views} augmented views"
+    policies = config.augmentation.policies.items()
+    views = ", ".join(f"{policy.views} x {name}" for name, policy in policies) or "no augmented views"
     gpus = f"{cluster.gpus_per_trial:g} GPU, " if cluster.gpus_per_trial else ""
     facts = {
         "study": f"{study.name} ({study.path})",

@@ -73,6 +73,9 @@ class BatchConfig(Settings):
     """Draw as many bona fide as spoofed utterances, repeating the rarer class."""
     augmented_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """Chance that an utterance is drawn as one of its augmented views; 0 trains on clean speech only."""
+    policies: tuple[str, ...] | None = None
+    """Augmentation policies whose views are drawn, by the names in the study; none means all, an empty list no view
+    but the clean one."""
 
 
 class SpecAugmentConfig(Settings):

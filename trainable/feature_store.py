@@ -38,6 +38,7 @@ class FeatureStore:
         first_view_U, num_views_U: where an utterance's views lie in the view arrays; its first is view 0, the clean
         one.
         num_frames_V: length of each view.
+        policy_V: name of the augmentation policy that made each view.
 
     Raises:
         SpoofsweepError: the split lacks one of the classes, or an utterance has no clean view.
@@ -50,6 +51,7 @@ class FeatureStore:
             index = index[index["view"] == 0]
         index = index.sort_values(["utterance_id", "view"], kind="stable", ignore_index=True)
         self._read_utterances(index, split)
+        self.policy_V: NDArray[np.str_] = index["policy"].to_numpy(np.str_)
         self.num_frames_V: IntArray = index["num_frames"].to_numpy(np.int64)
         self._block_V: IntArray = index["shard"].to_numpy(np.int64)
         self._offset_V: IntArray = index["offset"].to_numpy(np.int64)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.errors import SpoofsweepError
+from cluster.settings import nearest
 from trainable.config import BatchConfig
 from trainable.feature_store import FeatureStore
 
@@ -37,11 +39,15 @@ class PassPlan:
         config: size, balance and share of augmented views.
         crop_frames: length of a crop, in frames.
         seed: the trial's seed.
+
+    Raises:
+        SpoofsweepError: the store has no views of a policy that is asked for.
     """
 
     def __init__(self, store: FeatureStore, config: BatchConfig, crop_frames: int, seed: int) -> None:
         self._store, self._config, self._crop_frames, self._seed = store, config, crop_frames, seed
         self.num_samples = len(store.label_U)
+        self._index_augmented(config.policies)
         # A batch touches two neighbouring passes at most, unless it is larger than a pass.
         self._draw_pass = lru_cache(maxsize=2)(self.draw_pass)
 
@@ -63,11 +69,30 @@ class PassPlan:
         """Pass ``number`` of the stream; arrays ``[N]``."""
         rng = np.random.Generator(np.random.Philox(key=[self._seed, number]))
         utterance_N = self._balanced_order(rng) if self._config.balanced else rng.permutation(self.num_samples)
-        num_augmented_N = self._store.num_views_U[utterance_N] - 1
+        num_augmented_N = self._num_augmented_U[utterance_N]
         augmented_N = (rng.random(self.num_samples) < self._config.augmented_share) & (num_augmented_N > 0)
-        which_N = 1 + (rng.random(self.num_samples) * num_augmented_N).astype(np.int64)
-        view_N = self._store.first_view_U[utterance_N] + np.where(augmented_N, which_N, 0)
+        which_N = (rng.random(self.num_samples) * num_augmented_N).astype(np.int64)
+        chosen_N = self._augmented[self._first_augmented_U[utterance_N] + which_N]
+        view_N = np.where(augmented_N, chosen_N, self._store.first_view_U[utterance_N])
         return Draw(utterance_N, view_N, self._crop_starts(view_N, rng))
+
+    def _index_augmented(self, policies: tuple[str, ...] | None) -> None:
+        """Which of the store's views may be drawn beside the clean ones, utterance by utterance."""
+        store = self._store
+        allowed_V = np.ones(len(store.policy_V), dtype=bool)
+        allowed_V[store.first_view_U] = False
+        if policies is not None:
+            there = sorted(set(store.policy_V[allowed_V].tolist()))
+            for name in policies:
+                if name not in there:
+                    found = f"'{name}' ({nearest(name, there, 'policies')})"
+                    raise SpoofsweepError("batch.policies must name augmentation policies of the shards", found)
+            allowed_V &= np.isin(store.policy_V, policies)
+        owner_V = np.repeat(np.arange(self.num_samples), store.num_views_U)
+        self._num_augmented_U: IntArray = np.bincount(owner_V[allowed_V], minlength=self.num_samples)
+        self._first_augmented_U = np.cumsum(self._num_augmented_U) - self._num_augmented_U
+        # One entry more, so that utterances without such views have something to point at.
+        self._augmented = np.append(np.flatnonzero(allowed_V), 0)
 
     def _crop_starts(self, view_N: IntArray, rng: np.random.Generator) -> IntArray:
         """Uniform over the places where the crop fits; anywhere, wrapping round, in a view shorter than the crop."""

@@ -5,14 +5,23 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from data_prep.config import AugmentationConfig, CorpusConfig, NoiseConfig, PitchConfig, PrepConfig, StretchConfig
+from data_prep.config import AugmentationConfig, CorpusConfig, PrepConfig
 
-AUGMENTATION = AugmentationConfig(
-    num_views=2,
-    noise=NoiseConfig(probability=0.8),
-    pitch=PitchConfig(probability=0.5),
-    stretch=StretchConfig(probability=0.5),
+AUGMENTATION = AugmentationConfig.model_validate(
+    {
+        "policies": {
+            "classic": {
+                "steps": [
+                    {"kind": "pitch", "probability": 0.5},
+                    {"kind": "stretch", "probability": 0.5},
+                    {"kind": "noise", "probability": 0.8},
+                ]
+            },
+            "rawboost": {"steps": [{"kind": "rawboost"}]},
+        }
+    }
 )
+"""Two views, one a policy."""
 
 
 def speech(seconds: float = 1.0, sample_rate: int = 16000, seed: int = 0) -> np.ndarray:

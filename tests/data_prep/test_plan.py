@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from miniature import make_la, prep_config, speech
+from miniature import AUGMENTATION, make_la, prep_config, speech
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import PrepConfig
@@ -53,7 +53,8 @@ def test_identity_does_not_depend_on_places(la_root: Path, tmp_path: Path) -> No
         {"seed": 4},
         {"utterances_per_shard": 5},
         {"features": {"num_coefficients": 19}},
-        {"augmentation": {"num_views": 2}},
+        {"augmentation": {"policies": {"classic": {"steps": [{"kind": "noise"}]}}}},
+        {"augmentation": {"policies": dict(reversed(AUGMENTATION.policies.items()))}},
         {"min_duration_s": 0.2},
         {"convert": True},
     ],
@@ -69,7 +70,7 @@ def test_accepting_shared_speakers_changes_no_byte(la_root: Path) -> None:
 def test_identity_follows_recorded_noise_from_the_base(la_root: Path, tmp_path: Path) -> None:
     (tmp_path / "noise").mkdir()
     soundfile.write(tmp_path / "noise" / "a.wav", speech(), 16000)
-    augmentation = {"num_views": 1, "noise": {"probability": 1.0, "folder": "noise"}}
+    augmentation = {"policies": {"noisy": {"steps": [{"kind": "noise", "folder": "noise"}]}}}
     config = prep_config(la_root, augmentation=augmentation)
     before = identity(config, tmp_path)
     soundfile.write(tmp_path / "noise" / "a.wav", speech(2.0), 16000)

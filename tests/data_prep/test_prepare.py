@@ -63,8 +63,9 @@ def test_views_of_the_training_split_alone(prepared: tuple[ShardSet, str]) -> No
     assert (index[index.view == 0].policy == "clean").all()
     augmented = index[index.view > 0]
     assert set(augmented.view) == {1, 2}
-    assert "clean" not in set(augmented.policy)
-    assert all(isinstance(json.loads(values), dict) for values in augmented.augmentation)
+    assert dict(zip(augmented.view, augmented.policy, strict=True)) == {1: "classic", 2: "rawboost"}
+    kinds = {step["step"] for steps in augmented.augmentation for step in json.loads(steps)}
+    assert kinds == {"noise", "pitch", "stretch", "rawboost"}
 
 
 def test_index_points_at_the_frames(prepared: tuple[ShardSet, str], root: Path, config: PrepConfig) -> None:
@@ -98,7 +99,7 @@ def test_second_call_opens_what_is_there(prepared: tuple[ShardSet, str], config:
 
 def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
     corpus = read_corpus(config.corpus, Path())
-    recipe = Recipe(tmp_path, corpus, config, (), Conversions({}, {}))
+    recipe = Recipe(tmp_path, corpus, config, {}, Conversions({}, {}))
     for plan in reversed(plan_shards(corpus.utterances, config.utterances_per_shard)):
         build_shard(plan, recipe)
     for name, data in contents(tmp_path).items():
@@ -145,7 +146,7 @@ def test_damaged_shard_of_an_unfinished_run_is_made_again(
     corpus = read_corpus(config.corpus, Path())
     plans = plan_shards(corpus.utterances, config.utterances_per_shard)
     for plan in plans[:2]:
-        build_shard(plan, Recipe(folder, corpus, config, (), Conversions({}, {})))
+        build_shard(plan, Recipe(folder, corpus, config, {}, Conversions({}, {})))
     (folder / "shard-00000.safetensors").write_bytes(b"cut")
     untouched = (folder / "shard-00001.safetensors").stat().st_mtime_ns
     run(config, tmp_path)
@@ -235,7 +236,7 @@ def test_full_disk_is_one_clear_error_and_leaves_no_partial_shard(tmp_path: Path
 
 
 def test_shortest_utterance_survives_the_fastest_stretch(la_root: Path) -> None:
-    augmentation = {"num_views": 1, "stretch": {"probability": 1.0, "rate": [8.0, 8.0]}}
+    augmentation = {"policies": {"fast": {"steps": [{"kind": "stretch", "rate": [8.0, 8.0]}]}}}
     fast = prep_config(la_root, min_duration_s=0.01, augmentation=augmentation)
     assert minimum_duration_s(fast) == pytest.approx(8 * 0.03)
     assert minimum_duration_s(prep_config(la_root)) == 0.1

@@ -28,7 +28,7 @@ def row(utterance_id: str, view: int = 0, label: str = "bonafide", offset: int =
         "num_frames": 100,
         "duration_s": 1.0,
         "policy": "clean",
-        "augmentation": "{}",
+        "augmentation": "[]",
         "notes": "",
     }
 
@@ -50,7 +50,7 @@ def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
         min_duration_s=0.1,
         max_duration_s=60.0,
         features=features or FeaturesConfig(),
-        augmentation=AugmentationConfig(num_views=1),
+        augmentation=AugmentationConfig(),
         seed=0,
         utterances_per_shard=256,
         num_bins=4,

@@ -72,7 +72,41 @@ def test_missing_file_names_the_shipped_studies(tmp_path: Path) -> None:
 def test_augmentation_seed_is_the_studys_only_where_something_is_drawn(tmp_path: Path) -> None:
     seeded = MINIMAL.replace("[corpus]", "seed = 9\n[corpus]")
     assert load_study(write(tmp_path, seeded)).prep.seed == 0
-    assert load_study(write(tmp_path, seeded + "[augmentation]\nnum_views = 1\n")).prep.seed == 9
+    assert (
+        load_study(write(tmp_path, seeded + '[augmentation.policies.noisy]\nsteps = [{ kind = "noise" }]\n')).prep.seed
+        == 9
+    )
+
+
+POLICIES = """
+[augmentation.policies.classic]
+steps = [{ kind = "noise" }]
+[augmentation.policies.rawboost]
+steps = [{ kind = "rawboost" }]
+"""
+
+
+def test_policies_can_be_searched_and_be_off(tmp_path: Path) -> None:
+    choices = '[[], ["classic"], ["classic", "rawboost"]]'
+    study = load_study(write(tmp_path, MINIMAL + POLICIES + f"[space]\nbatch.policies = {{ choices = {choices} }}\n"))
+    space = SearchSpace(study.config.space)
+    space.check(study.config.trial)
+    drawn = {space.apply(study.config.trial, {"batch.policies": text}).batch.policies for text in ("[]", '["classic"]')}
+    assert drawn == {(), ("classic",)}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '[trial.batch]\npolicies = ["rawbost"]\n',
+        '[space]\nbatch.policies = { choices = [[], ["classic", "rawbost"]] }\n',
+    ],
+)
+def test_policy_that_is_not_defined_is_refused_with_the_nearest(tmp_path: Path, more: str) -> None:
+    expected = r"batch\.policies'? names 'rawbost'.*did you mean 'rawboost'\?"
+    with pytest.raises(SpoofsweepError, match=expected) as caught:
+        load_study(write(tmp_path, MINIMAL + POLICIES + more))
+    assert "layout" not in str(caught.value)
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)

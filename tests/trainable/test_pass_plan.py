@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from cluster.errors import SpoofsweepError
+from data_prep.shards import ShardSet
 from trainable.config import BatchConfig
 from trainable.feature_store import FeatureStore
 from trainable.pass_plan import PassPlan
@@ -49,6 +51,45 @@ def test_augmented_views_are_drawn_alike(store):
     assert np.bincount(view, minlength=3) / len(view) == pytest.approx([0.5, 0.25, 0.25], abs=0.03)
     everything = plan(store, augmented_share=1.0).draw_pass(0)
     assert (everything.view > store.first_view_U[everything.utterance]).all()
+
+
+def test_no_policies_means_all_of_them(store):
+    """Bit for bit: trials of before the choice are repeated by it."""
+    everything = plan(store).draw_pass(3)
+    named = plan(store, policies=["policy2", "policy1"]).draw_pass(3)
+    assert all(np.array_equal(one, other) for one, other in zip(everything, named, strict=True))
+
+
+def test_views_of_the_named_policies_alone_are_drawn(store):
+    passes = [plan(store, augmented_share=0.5, policies=["policy2"]).draw_pass(number) for number in range(50)]
+    view = np.concatenate([drawn.view for drawn in passes])
+    assert set(store.policy_V[view]) == {"clean", "policy2"}
+    assert np.mean(store.policy_V[view] == "clean") == pytest.approx(0.5, abs=0.05)
+    owner = np.concatenate([drawn.utterance for drawn in passes])
+    assert np.array_equal(np.searchsorted(store.first_view_U, view, side="right") - 1, owner)
+
+
+def test_an_empty_list_of_policies_is_off(store):
+    drawn = plan(store, augmented_share=1.0, policies=[]).draw_pass(0)
+    assert np.array_equal(drawn.view, store.first_view_U[drawn.utterance])
+    order = plan(store, augmented_share=1.0).draw_pass(0).utterance
+    assert np.array_equal(drawn.utterance, order)
+
+
+def test_utterances_without_such_a_view_stay_clean(toy_shards):
+    index = toy_shards.index
+    partial = ShardSet(toy_shards.folder, toy_shards.manifest)
+    partial.__dict__["index"] = index[~((index["utterance_id"] == "train-039") & (index["policy"] == "policy2"))]
+    store = FeatureStore(partial, "train", torch.device("cpu"))
+    drawn = plan(store, augmented_share=1.0, policies=["policy2"]).draw_pass(0)
+    last = store.utterances["utterance_id"][drawn.utterance] == "train-039"
+    assert store.policy_V[drawn.view][last].tolist() == ["clean"]
+    assert set(store.policy_V[drawn.view][~last]) == {"policy2"}
+
+
+def test_a_policy_that_the_shards_lack_is_named(store):
+    with pytest.raises(SpoofsweepError, match=r"'polcy1' \(did you mean 'policy1'\?\)"):
+        plan(store, policies=["polcy1"])
 
 
 def test_crops_lie_inside_long_views_and_anywhere_in_short_ones(store):

@@ -16,7 +16,7 @@ COUNTS = {"train": (12, 28), "dev": (8, 16), "eval": (6, 10)}
 
 def write_toy_shards(folder: Path, shard_set_id: str = "toy", num_views: int = 2) -> ShardSet:
     """Bona fide frames swing with a period of 4 frames, spoofed ones of 9, in noise; augmented views stand 10 higher
-    for each view.
+    for each view, each of a policy of its own.
     """
     rng = np.random.default_rng(0)
     rows, infos = [], []
@@ -61,10 +61,15 @@ def _row(name: str, split: str, label: str, view: int, shard: int, offset: int, 
         "offset": offset,
         "num_frames": num_frames,
         "duration_s": num_frames / 100,
-        "policy": "noise" if view else "clean",
-        "augmentation": "{}",
+        "policy": f"policy{view}" if view else "clean",
+        "augmentation": "[]",
         "notes": "",
     }
+
+
+def _augmentation(num_views: int) -> AugmentationConfig:
+    policies = {f"policy{view}": {"steps": [{"kind": "gain"}]} for view in range(1, 1 + num_views)}
+    return AugmentationConfig.model_validate({"policies": policies})
 
 
 def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> shard_format.Manifest:
@@ -77,7 +82,7 @@ def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> sha
         min_duration_s=0.1,
         max_duration_s=60.0,
         features=FeaturesConfig(kind="logmel", num_filters=NUM_BINS),
-        augmentation=AugmentationConfig(num_views=num_views),
+        augmentation=_augmentation(num_views),
         seed=0,
         utterances_per_shard=20,
         num_bins=NUM_BINS,
