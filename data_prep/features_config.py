@@ -151,10 +151,10 @@ class FeaturesConfig(Settings):
         return self.low_hz * 2 ** (index / self.bins_per_octave)
 
     def constant_q_length(self, index: int) -> float:
-        """Samples of a constant-Q bin's window: sampling rate over ``alpha f + gamma`` (Schörkhuber et al. 2014, sec. 2).
+        """Samples of a constant-Q bin's window: sampling rate over ``alpha f + gamma`` (Schörkhuber et al. 2014).
 
-        ``alpha`` is the relative bandwidth of neighbouring bins; gamma follows equivalent rectangular bandwidths,
-        ``24.7 + 0.108 f`` (Glasberg and Moore 1990), unless given.
+        ``alpha`` is the distance of a bin's two neighbours over their sum; gamma follows equivalent rectangular
+        bandwidths, ``24.7 + 0.108 f`` (Glasberg and Moore 1990), unless given.
         """
         ratio = 2 ** (2 / self.bins_per_octave)
         alpha = (ratio - 1) / (ratio + 1)
