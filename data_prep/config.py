@@ -9,6 +9,7 @@ from data_prep.augmentation.config import AugmentationConfig
 from data_prep.utterance import Split
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
+from data_prep.features_config import FeaturesConfig
 
 
 class CorpusSource(Settings):
@@ -99,56 +100,6 @@ class CorpusConfig(CorpusSource):
         return bool(self.max_utterances) or any(source.divide for source in (self, *self.extra))
 
 
-class FeaturesConfig(Settings):
-    """The acoustic front end; one implementation serves preparation and detection."""
-
-    kind: Literal["lfcc", "logmel"] = "lfcc"
-    """``lfcc``: linear-frequency cepstra with deltas (ASVspoof 2019 baseline); ``logmel``: log mel filter bank."""
-    sample_rate: int = Field(default=16000, ge=8000, le=48000)
-    """Hz; every utterance is resampled to it."""
-    window_ms: float = Field(default=20.0, gt=0.0, le=100.0)
-    """Analysis window length."""
-    hop_ms: float = Field(default=10.0, gt=0.0, le=50.0)
-    """Distance of successive windows."""
-    fft_size: int = Field(default=512, ge=64)
-    """Points of the discrete Fourier transform, at least the window's samples."""
-    num_filters: int = Field(default=20, ge=4)
-    """Triangular filters (20 is the LFCC baseline; 80 is usual for log-mel)."""
-    num_coefficients: int = Field(default=20, ge=4)
-    """Cepstral coefficients kept (LFCC only)."""
-    deltas: Literal[0, 1, 2] = 2
-    """Orders of time derivatives stacked below the coefficients (LFCC only)."""
-    low_hz: float = Field(default=0.0, ge=0.0)
-    """Lower edge of the filter bank."""
-    high_hz: float | None = Field(default=None, gt=0.0)
-    """Upper edge of the filter bank; none means half the sampling rate."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "FeaturesConfig":
-        if self.fft_size < self.window_samples:
-            raise ValueError(f"fft_size {self.fft_size} is below the window's {self.window_samples} samples")
-        if self.kind == "lfcc" and self.num_coefficients > self.num_filters:
-            raise ValueError(f"num_coefficients {self.num_coefficients} exceeds num_filters {self.num_filters}")
-        if (self.high_hz or self.sample_rate / 2) > self.sample_rate / 2:
-            raise ValueError(f"high_hz {self.high_hz} is above half the sampling rate")
-        if self.low_hz >= (self.high_hz or self.sample_rate / 2):
-            raise ValueError(f"low_hz {self.low_hz} is not below high_hz")
-        return self
-
-    @property
-    def window_samples(self) -> int:
-        """Samples of one analysis window."""
-        return round(self.window_ms * self.sample_rate / 1000)
-
-    @property
-    def hop_samples(self) -> int:
-        """Samples between successive windows."""
-        return round(self.hop_ms * self.sample_rate / 1000)
-
-    @property
-    def num_bins(self) -> int:
-        """Feature dimension of one frame."""
-        return self.num_coefficients * (1 + self.deltas) if self.kind == "lfcc" else self.num_filters
 
 
 class ShardsConfig(Settings):

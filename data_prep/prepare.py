@@ -16,6 +16,7 @@ from data_prep.augmentation.recordings import list_recordings, with_content_iden
 from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus
+from data_prep.global_statistics import measure_statistics
 from data_prep.plan import Recipe, ShardPlan, plan_shards, shard_set_id
 from data_prep.shard_builder import PARTS, ShardPart, build_shard, read_part
 from data_prep.shards import Manifest, ShardSet
@@ -146,6 +147,9 @@ def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: C
         )
     shards.write_index(recipe.folder, rows)
     manifest = _manifest(recipe, corpus, parts, len(rejected))
+    if manifest.features.cmvn == "global":
+        statistics = measure_statistics(ShardSet(recipe.folder, manifest))
+        manifest = manifest.model_copy(update={"statistics": statistics})
     shards.write_manifest(recipe.folder, manifest)
     shutil.rmtree(recipe.folder / PARTS)
     return ShardSet.open(recipe.folder)

@@ -98,7 +98,8 @@ class Detector:
         if sample_rate != self.sample_rate:
             wave_T = np.asarray(soxr.resample(wave_T, sample_rate, self.sample_rate, quality="HQ"), dtype=np.float32)
         if self._front_end.num_frames(len(wave_T)) == 0:
-            found = f"{1000 * duration_s:g} ms, below one analysis window of {self.record.features.window_ms:g} ms"
+            window_ms = 1000 * self.record.features.window_samples / self.sample_rate
+            found = f"{1000 * duration_s:g} ms, below one analysis window of {window_ms:g} ms"
             raise SpoofsweepError("audio must last long enough to be scored", found)
         with torch.inference_mode():
             feat_NF = self._front_end(torch.from_numpy(wave_T)[None])[0]

@@ -20,10 +20,12 @@ from data_prep.config import FeaturesConfig
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.config import TrialConfig
 from trainable.models import build_model
+from trainable.models.global_cmvn import GlobalCmvn
 from trainable.precision import Precision
 from trainable.report import Report
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Raise it whenever a folder of before would be read as something else."""
 
 
 class ModelRecord(Settings):
@@ -31,7 +33,7 @@ class ModelRecord(Settings):
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
-    format_version: Literal[1] = 1
+    format_version: Literal[2] = 2
     trial: TrialConfig
     seed: int
     features: FeaturesConfig
@@ -94,7 +96,8 @@ def read_model(folder: Path) -> tuple[ModelRecord, nn.Module]:
         SpoofsweepError: the folder is no model folder, or one of another format.
     """
     record = read_record(folder)
-    model = build_model(record.trial.model, record.num_bins)
+    global_cmvn = GlobalCmvn.unfilled(record.num_bins) if record.features.cmvn == "global" else None
+    model = build_model(record.trial.model, record.num_bins, global_cmvn)
     load_weights(folder, model)
     return record, model.eval()
 

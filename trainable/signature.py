@@ -21,6 +21,8 @@ def code_version() -> str:
     """Package version and a hash over the sources that decide a trial's numbers: this room and the front end."""
     room = Path(str(files("trainable")))
     digest = hashlib.sha256()
-    for path in [*sorted(room.rglob("*.py")), Path(str(files("data_prep"))) / "features.py"]:
+    data_prep = Path(str(files("data_prep")))
+    front_end = [data_prep / "features_config.py", *sorted((data_prep / "features").rglob("*.py"))]
+    for path in [*sorted(room.rglob("*.py")), *front_end]:
         digest.update(path.relative_to(room.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{version('spoofsweep')}+{digest.hexdigest()[:12]}"

@@ -22,6 +22,7 @@ from trainable.feature_store import FeatureStore, to_device
 from trainable.losses import WeightedCrossEntropy
 from trainable.metrics import eer_interval, equal_error_rate
 from trainable.models import build_model
+from trainable.models.global_cmvn import GlobalCmvn
 from trainable.optimizer import AdamW
 from trainable.pass_plan import PassPlan
 from trainable.precision import autocast, resolve_precision
@@ -59,8 +60,10 @@ class Training(Iterator[Report]):
         self._crop_frames = frames_in(config.batch.crop_s, self.features)
         self._plan = PassPlan(self._train, config.batch, self._crop_frames, seed)
         self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
+        statistics = shards.manifest.statistics
+        global_cmvn = GlobalCmvn.of(statistics) if statistics else None
         torch.manual_seed(seed)
-        self.model = build_model(config.model, self._train.num_bins).to(self.device)
+        self.model = build_model(config.model, self._train.num_bins, global_cmvn).to(self.device)
         self._loss = WeightedCrossEntropy(config.loss, self._plan.bonafide_share).to(self.device)
         self._optimizer = AdamW(self.model, config.optimizer)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")

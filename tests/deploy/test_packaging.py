@@ -62,7 +62,11 @@ def test_nothing_is_pickled(store):
 
 def test_only_code_and_model_travel(store):
     shipped = {path.relative_to(store.model_folder).as_posix() for path in store.model_folder.rglob("*")}
-    assert {"artifacts/detector/model.json", "code/deploy/detector.py", "code/data_prep/features.py"} <= shipped
+    assert {
+        "artifacts/detector/model.json",
+        "code/deploy/detector.py",
+        "code/data_prep/features/__init__.py",
+    } <= shipped
     assert not [name for name in shipped if "sample" in name or "ray_adapter" in name or "training.safetensors" in name]
 
 

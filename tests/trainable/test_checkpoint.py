@@ -49,7 +49,7 @@ def test_files_are_json_and_safetensors_only(training, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 1, "trail": {}}', "[1]"]
+    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 2, "trail": {}}', "[1]"]
 )
 def test_other_folders_are_refused(tmp_path, content):
     if content is not None:

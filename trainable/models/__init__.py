@@ -3,16 +3,23 @@
 A model maps ``feat_BTF`` (float32, any number of frames) to ``logits_BC`` (spoof = 0, bona fide = 1).
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from torch import nn
 
 from trainable.config import ModelConfig
 from trainable.models.cnn_gru import CnnGru
+from trainable.models.global_cmvn import GlobalCmvn
 
 MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {"cnn_gru": CnnGru}
 
 
-def build_model(config: ModelConfig, num_bins: int) -> nn.Module:
-    """The architecture that ``config.kind`` names, for features of ``num_bins`` bins, freshly initialised."""
-    return MODELS[config.kind](config, num_bins)
+def build_model(config: ModelConfig, num_bins: int, global_cmvn: GlobalCmvn | None = None) -> nn.Module:
+    """The architecture that ``config.kind`` names, for features of ``num_bins`` bins, freshly initialised.
+
+    Args:
+        global_cmvn: stands in front of the network, for features that are to be normalised globally.
+    """
+    network = MODELS[config.kind](config, num_bins)
+    return network if global_cmvn is None else nn.Sequential(OrderedDict(cmvn=global_cmvn, network=network))
