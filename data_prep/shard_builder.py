@@ -127,6 +127,7 @@ def _features(front_end: FrontEnd, view: View, utterance: Utterance) -> Tensor:
 def _row(utterance: Utterance, number: int, view: View, audio: Audio) -> Row:
     return {
         "utterance_id": utterance.utterance_id,
+        "corpus": utterance.corpus,
         "view": number,
         "split": utterance.split,
         "speaker": utterance.speaker,

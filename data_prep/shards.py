@@ -24,7 +24,7 @@ from cluster.settings import Settings, parse_settings
 from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from data_prep.config import AugmentationConfig, FeaturesConfig
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raise it whenever the same configuration would give other bytes."""
 MANIFEST, INDEX, REJECTED = "manifest.json", "index.parquet", "rejected.jsonl"
 _FRAMES = "frames"
@@ -32,6 +32,7 @@ _FRAMES = "frames"
 INDEX_SCHEMA = pyarrow.schema(
     [
         ("utterance_id", pyarrow.string()),
+        ("corpus", pyarrow.string()),  # empty for a study's only corpus
         ("view", pyarrow.int32()),  # 0 is clean
         ("split", pyarrow.string()),
         ("speaker", pyarrow.string()),

@@ -12,6 +12,7 @@ Label = Literal["bonafide", "spoof"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 LABELS: tuple[Label, ...] = get_args(Label)
 NO_ATTACK = "-"
+UNKNOWN_ATTACK = "unknown"
 UNKNOWN_SPEAKER = "-"
 
 
@@ -26,10 +27,12 @@ class Utterance:
     speaker: str
     """``-`` where the corpus does not tell."""
     attack: str
-    """Name of the spoofing attack; ``-`` for bona fide."""
+    """Name of the spoofing attack; ``-`` for bona fide, ``unknown`` where the corpus does not tell."""
     label: Label
     channel: Mapping[str, str] = field(default_factory=dict, hash=False)
     """What the protocol tells about codec, environment and the like."""
+    corpus: str = ""
+    """Name of the corpus that it came from; empty for a study's only corpus."""
 
 
 @dataclass(frozen=True)

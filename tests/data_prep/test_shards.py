@@ -17,6 +17,7 @@ FRAMES = torch.arange(4000, dtype=torch.float32).reshape(-1, 4).half()
 def row(utterance_id: str, view: int = 0, label: str = "bonafide", offset: int = 0) -> Row:
     return {
         "utterance_id": utterance_id,
+        "corpus": "",
         "view": view,
         "split": "train",
         "speaker": "s",

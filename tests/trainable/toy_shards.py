@@ -51,6 +51,7 @@ def _frames(label: str, view: int, rng: np.random.Generator) -> np.ndarray:
 def _row(name: str, split: str, label: str, view: int, shard: int, offset: int, num_frames: int, i: int) -> dict:
     return {
         "utterance_id": name,
+        "corpus": "",
         "view": view,
         "split": split,
         "speaker": split,
