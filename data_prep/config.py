@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from cluster.settings import Settings
 from data_prep.augmentation.config import AugmentationConfig
+from data_prep.features_config import FeaturesConfig
 from data_prep.utterance import Split
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
-from data_prep.features_config import FeaturesConfig
 
 
 class CorpusSource(Settings):

@@ -14,10 +14,11 @@ from torch import nn
 from cluster.errors import SpoofsweepError
 from data_prep.decoding import decode
 from data_prep.features import FrontEnd
+from data_prep.utterance import LABELS
 from trainable.checkpoint import ModelRecord, read_model
 from trainable.scoring import WindowScore, score_features
 
-BONAFIDE, SPOOF = "bonafide", "spoof"
+BONAFIDE, SPOOF = LABELS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.errors import SpoofsweepError
+from cluster.uris import masked, shown
 from trainable.atomic_folder import readable_folder
+from trainable.hold_out import fold_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,18 +58,27 @@ def open_client(tracking_uri: str) -> "MlflowClient":
     path = tracking_uri.removeprefix("sqlite:///")
     if path != tracking_uri and not Path(path).exists():
         raise _unreachable(tracking_uri, "no such file")
-    # MLflow would try a dead server for minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault(*NO_PROGRESS_BARS)
-    from mlflow import MlflowClient
+    client = new_client(tracking_uri)
     from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     try:
         client.search_experiments(max_results=1)
     except MlflowException as error:
         raise _unreachable(tracking_uri, error) from error
     return client
+
+
+def new_client(tracking_uri: str) -> "MlflowClient":
+    """A client of the tracking store and model registry, without asking whether anybody is there.
+
+    It gives up on a silent server in seconds: MLflow's own would try for minutes.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault(*NO_PROGRESS_BARS)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def find_run(reference: str, tracking_uri: str) -> Any:
@@ -85,7 +96,7 @@ def find_run(reference: str, tracking_uri: str) -> Any:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"attributes.run_id LIKE '{reference}%'", max_results=3)
     if not runs:
-        raise SpoofsweepError(f"the run must be in {tracking_uri}", reference, "see `spoofsweep leaderboard`")
+        raise SpoofsweepError(f"the run must be in {shown(tracking_uri)}", reference, "see `spoofsweep leaderboard`")
     if len(runs) > 1:
         ids = ", ".join(run.info.run_id for run in runs)
         raise SpoofsweepError("a run id must name one run", f"{reference}, which begins {ids}", "give more characters")
@@ -104,7 +115,7 @@ def champion_version(client: "MlflowClient", tracking_uri: str, model_name: str 
         if CHAMPION in model.aliases and model_name in (None, model.name)
     }
     if not champions:
-        asked = f"study {model_name} in {tracking_uri}" if model_name else tracking_uri
+        asked = f"study {model_name} in {shown(tracking_uri)}" if model_name else shown(tracking_uri)
         raise SpoofsweepError("a champion must be registered", f"none for {asked}", "run `spoofsweep sweep STUDY`")
     if len(champions) > 1:
         names = ", ".join(f"champion@{name}" for name in sorted(champions))
@@ -137,11 +148,19 @@ def _download(tracking_uri: str, **source: str) -> Path:
     try:
         return Path(download_artifacts(tracking_uri=tracking_uri, **source))
     except (MlflowException, OSError) as error:
-        raise SpoofsweepError("the model's files must be where MLflow says", f"{source} ({error})") from error
+        raise SpoofsweepError(
+            "the model's files must be where MLflow says", masked(f"{source} ({error})", tracking_uri)
+        ) from error
 
 
 def _model_folder(folder: Path) -> Path:
     if not (folder / "model.json").is_file():
+        if fold_path(folder, 0).is_dir():
+            raise SpoofsweepError(
+                "a detector is one model",
+                f"{folder}, one for each fold of a trial",
+                "choose a finalist, or one fold's folder",
+            )
         raise SpoofsweepError("a model folder must hold model.json and model.safetensors", folder)
     return folder
 
@@ -149,6 +168,6 @@ def _model_folder(folder: Path) -> Path:
 def _unreachable(tracking_uri: str, reason: object) -> SpoofsweepError:
     return SpoofsweepError(
         "the MLflow store must be reachable",
-        f"{tracking_uri} ({reason})",
+        masked(f"{tracking_uri} ({reason})", tracking_uri),
         "give --tracking-uri, or set MLFLOW_TRACKING_URI",
     )

@@ -39,13 +39,14 @@ class Asha:
         if any(low >= high for low, high in pairwise([0, *self.rungs])):
             raise ValueError(f"rungs must be positive and rising, got {self.rungs}")
         self.reduction_factor = reduction_factor
-        self._values: list[dict[int, float]] = [{} for _ in self.rungs]
+        self.recorded: dict[int, dict[int, float]] = {rung: {} for rung in self.rungs}
+        """Value of each trial at each rung."""
 
     def report(self, trial: int, samples_seen: int, value: float) -> Decision:
         """Record a report and decide; a rung that already has the trial's value keeps it, and is not judged again."""
         value = value if math.isfinite(value) else math.inf
         decision = Decision.CONTINUE
-        for rung, values in zip(self.rungs, self._values, strict=True):
+        for rung, values in self.recorded.items():
             if rung <= samples_seen and trial not in values:
                 decision = self._judge(values, value)
                 values[trial] = value
@@ -54,10 +55,6 @@ class Asha:
     def rung_reached(self, samples_seen: int) -> int | None:
         """The highest rung at or below ``samples_seen``, in samples; none before the first."""
         return max((rung for rung in self.rungs if rung <= samples_seen), default=None)
-
-    def rung_table(self) -> dict[int, dict[int, float]]:
-        """Value of each trial at each rung: ``{rung in samples: {trial: value}}``."""
-        return {rung: dict(values) for rung, values in zip(self.rungs, self._values, strict=True)}
 
     def replay(self, reports: Iterable[tuple[int, int, float]]) -> None:
         """Rebuild the rungs from ``(trial, samples_seen, value)``, each trial's in the order of its samples."""

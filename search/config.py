@@ -8,6 +8,7 @@ from cluster.config import ClusterConfig
 from cluster.settings import Settings, nearest
 from data_prep.config import AugmentationConfig, CorpusConfig, FeaturesConfig, ShardsConfig
 from trainable.config import TrialConfig
+from trainable.hold_out import HoldOutConfig
 
 
 class StudySection(Settings):
@@ -99,6 +100,7 @@ class StudyConfig(Settings):
     features: FeaturesConfig = FeaturesConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     shards: ShardsConfig = ShardsConfig()
+    validation: HoldOutConfig = HoldOutConfig()
     trial: TrialConfig = TrialConfig()
     space: dict[str, ParameterConfig] = Field(default_factory=dict)
     search: SearchConfig = SearchConfig()

@@ -9,18 +9,21 @@ from rich.console import Console
 from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep.shards import ShardSet
+from deploy.models import new_client
+from search.candidates import select
 from search.driver_lock import driver_lock
 from search.finalist_runs import FinalistRuns
-from search.finalists import Finalist, Standing, run_finalists, select, standings
+from search.finalists import Finalist, Standing, run_finalists, standings
 from search.horizon import horizon_of
 from search.leaderboard import summarise
 from search.ledger import TrialRecord
 from search.registry import Champion, register_champion
 from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
-from search.sweep import num_training_utterances, open_ledger
+from search.sweep import open_ledger
 from search.sweep_log import sweep_log
-from search.tracking_store import check_reachable, open_client, open_experiment, unreachable
+from search.tracking_store import check_reachable, open_experiment, unreachable
+from trainable.hold_out import Folds, samples_per_pass
 
 
 def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> StudyOutcome:
@@ -40,12 +43,13 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
     console = console or Console()
     with driver_lock(study.folder), sweep_log(study.folder / "sweep.log"):
         check_reachable(study.tracking_uri)
-        trials, parent_run_id = _read_ledger(study, shards.shard_set_id)
+        folds = study.folds(shards.index)
+        trials, parent_run_id = _read_ledger(study, shards.shard_set_id, folds)
         try:
-            ranking, champion = _crown(study, shards, trials, parent_run_id, console)
+            ranking, champion = _crown(study, shards, folds, trials, parent_run_id, console)
         except (MlflowException, requests.RequestException) as error:
             raise unreachable(study.tracking_uri, error) from error
-    horizon = horizon_of(study.config, num_training_utterances(shards.index))
+    horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study.tracking_uri)
     print_summary(outcome, console, write_report(outcome, study.folder / "report"))
@@ -53,10 +57,15 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
 
 
 def _crown(
-    study: Study, shards: ShardSet, trials: Sequence[TrialRecord], parent_run_id: str, console: Console
+    study: Study,
+    shards: ShardSet,
+    folds: Folds,
+    trials: Sequence[TrialRecord],
+    parent_run_id: str,
+    console: Console,
 ) -> tuple[list[Standing], Champion]:
     config = study.config
-    client = open_client(study.tracking_uri)
+    client = new_client(study.tracking_uri)
     experiment_id = open_experiment(client, config.mlflow.experiment, study.artifact_folder)
     runs = FinalistRuns(client, experiment_id, study.name, parent_run_id)
     run_ids: dict[str, str] = {}
@@ -64,7 +73,7 @@ def _crown(
     def record(finalist: Finalist) -> None:
         run_ids[finalist.candidate.name] = runs.record(finalist)
 
-    candidates = select(trials, config.finalists, config.study.seed)
+    candidates = select(trials, config.finalists, config.study.seed, folds)
     with ray_session(config.cluster):
         finalists = run_finalists(candidates, shards, study.folder / "finalists", config.cluster, console, record)
     ranking = standings(finalists)
@@ -82,11 +91,13 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
         name = f"finalist_{standing.trial_number:05d}"
         figures |= {f"{name}_mean_dev_eer": standing.mean, f"{name}_best_dev_eer": standing.best.dev_eer}
         figures[f"{name}_sd_dev_eer"] = standing.spread
+        if standing.fold_eer is not None:
+            figures[f"{name}_fold_dev_eer"] = standing.fold_eer
     return figures
 
 
-def _read_ledger(study: Study, shard_set_id: str) -> tuple[Sequence[TrialRecord], str]:
-    ledger = open_ledger(study, shard_set_id)
+def _read_ledger(study: Study, shard_set_id: str, folds: Folds) -> tuple[Sequence[TrialRecord], str]:
+    ledger = open_ledger(study, shard_set_id, folds)
     try:
         run_id = ledger.run_id(None)
         if run_id is None:

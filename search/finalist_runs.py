@@ -1,5 +1,6 @@
 """Records finalists in MLflow: one run each, below the study's."""
 
+import json
 import re
 from dataclasses import asdict
 from typing import Any
@@ -79,6 +80,7 @@ class FinalistRuns:
             "config": candidate.config.model_dump_json(),
             "signature": record.signature,
             "shard_set_id": record.shard_set_id,
+            "held_out": json.dumps([record.held_out] if record.held_out else []),
             "num_threads": record.num_threads,
             "device": record.device,
             "code_version": record.code_version,
@@ -90,11 +92,19 @@ class FinalistRuns:
 
 
 def _metrics(finalist: Finalist) -> list[tuple[int, str, float]]:
-    """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end those of eval."""
+    """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end those of eval and folds."""
     points = [(r.samples_seen, name, value) for r in finalist.record.history for name, value in r.metrics.items()]
     for split in (split for split in finalist.splits if split != "dev"):
         summary = finalist.summary(split)
         values = {"eer": summary.eer, "eer_low": summary.interval.low, "eer_high": summary.interval.high}
-        values |= {f"eer/{re.sub(r'[^A-Za-z0-9_. -]', '_', name)}": eer for name, eer in summary.by_attack.items()}
+        values |= {f"eer/{_name(name)}": eer for name, eer in summary.by_attack.items()}
+        values |= {f"eer_corpus/{_name(name)}": rate.eer for name, rate in summary.by_corpus.items()}
         points += [(finalist.record.samples_seen, f"{split}_{name}", value) for name, value in values.items()]
+    if finalist.candidate.fold_eer is not None:
+        points.append((finalist.record.samples_seen, "fold_dev_eer", finalist.candidate.fold_eer))
     return points
+
+
+def _name(name: str) -> str:
+    """An attack's or corpus's name as MLflow takes it in that of a metric."""
+    return re.sub(r"[^A-Za-z0-9_. -]", "_", name) or "_"

@@ -1,6 +1,11 @@
-"""The best configurations, trained again with several seeds; the only place where evaluation data is scored."""
+"""The best configurations, trained again with several seeds; the only place where evaluation data is scored.
 
-import hashlib
+Where attacks are held out, finalists do without them as the trials did: the dev EER that they are ranked by is about
+attacks that they have never met. Where trials were averaged over folds, finalists train on all attacks, because the
+champion is to know them all, and their dev EER flatters; so configurations keep the order of their mean over the folds.
+It is a mean over several trainings already, and the seeds tell how much the final training varies.
+"""
+
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,36 +19,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
-from search.config import FinalistsConfig
-from search.ledger import TrialRecord
+from search.candidates import Candidate
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
-from trainable.config import TrialConfig
 from trainable.scores import ScoreSummary, ScoreTable, summarise
 from trainable.signature import code_version, trial_signature
 from trainable.training import Training
 
 SCORED_SPLITS = ("dev", "eval")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A configuration to be trained again with one seed."""
-
-    rank: int
-    """Place of the configuration in the sweep, from 1."""
-    trial_number: int
-    seed_index: int
-    """From 1."""
-    seed: int
-    config: TrialConfig
-    params: dict[str, Any]
-    """What the sweep sampled of it, by dotted path."""
-
-    @property
-    def name(self) -> str:
-        """The same after the study grew and the ranks changed."""
-        return f"{self.trial_number:05d}-{self.seed_index}"
 
 
 @dataclass(frozen=True)
@@ -95,6 +78,11 @@ class Standing:
         return min(self.finalists, key=lambda finalist: finalist.dev_eer)
 
     @property
+    def fold_eer(self) -> float | None:
+        """Validation EER in the sweep, the mean over the folds; none without folds."""
+        return self.finalists[0].candidate.fold_eer
+
+    @property
     def mean(self) -> float:
         return statistics.fmean(finalist.dev_eer for finalist in self.finalists)
 
@@ -110,34 +98,6 @@ class Standing:
         return statistics.fmean(eers) if eers else None
 
 
-def select(trials: Sequence[TrialRecord], config: FinalistsConfig, study_seed: int) -> list[Candidate]:
-    """The best distinct configurations that were trained to the end, each with its seeds.
-
-    Raises:
-        SpoofsweepError: no trial came to its end without diverging.
-    """
-    finished = [trial for trial in trials if trial.state == "COMPLETE" and not trial.attributes.get("diverged", False)]
-    distinct: list[TrialRecord] = []
-    for trial in sorted(finished, key=lambda trial: (trial.value, trial.number)):
-        if all(trial.config != other.config for other in distinct):
-            distinct.append(trial)
-    if not distinct:
-        raise SpoofsweepError(
-            "a finalist must be a completed trial", "none", "raise search.num_trials, or look at the sweep's log"
-        )
-    return [
-        Candidate(rank, trial.number, index, finalist_seed(study_seed, trial.number, index), trial.config, trial.params)
-        for rank, trial in enumerate(distinct[: config.num_configs], 1)
-        for index in range(1, config.num_seeds + 1)
-    ]
-
-
-def finalist_seed(study_seed: int, trial_number: int, seed_index: int) -> int:
-    """A seed of its own for each retraining, unrelated to the trial's seed in the sweep."""
-    digest = hashlib.sha256(f"finalist {study_seed} {trial_number} {seed_index}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
 def run_finalists(
     candidates: Sequence[Candidate],
     shards: ShardSet,
@@ -151,7 +111,7 @@ def run_finalists(
     Needs a Ray connection (``cluster.ray_session``).
 
     Args:
-        candidates: from `select`.
+        candidates: from `search.candidates.select`.
         shards: the study's data.
         folder: where each finalist gets a folder of its name; on a cluster, one that all machines see.
         cluster: resources of one training.
@@ -185,7 +145,7 @@ def train_finalist(
     """Train a candidate to the end and score it; its folder appears whole or not at all. The body of a Ray task."""
     torch.set_num_threads(num_threads)
     shards = ShardSet.open(shards_folder, expected_id=shard_set_id)
-    training = Training(candidate.config, shards, candidate.seed, device)
+    training = Training(candidate.config, shards, candidate.seed, device, candidate.held_out)
     for _ in training:
         pass
     with replace_folder(folder / candidate.name) as fresh:
@@ -201,18 +161,27 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Fina
     if not (path / "model.json").exists():
         return None
     record = read_record(path)
-    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id)
+    folds = (candidate.held_out,) if candidate.held_out else ()
+    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds)
     same = record.signature == wanted and record.code_version == code_version()
     return Finalist(candidate, path, record) if same else None
 
 
 def standings(finalists: Sequence[Finalist]) -> list[Standing]:
-    """Configurations from the best mean validation EER on."""
+    """Configurations from the best mean validation EER on: over the folds, or where there were none over the seeds.
+
+    A configuration that diverged with every seed comes last.
+    """
     groups: dict[int, list[Finalist]] = {}
     for finalist in finalists:
         groups.setdefault(finalist.candidate.rank, []).append(finalist)
     found = [Standing(rank, group[0].candidate.trial_number, tuple(group)) for rank, group in groups.items()]
-    return sorted(found, key=lambda standing: (standing.mean, standing.rank))
+    return sorted(found, key=_order)
+
+
+def _order(standing: Standing) -> tuple[bool, float, int]:
+    diverged = all(finalist.record.threshold is None for finalist in standing.finalists)
+    return diverged, standing.mean if standing.fold_eer is None else standing.fold_eer, standing.rank
 
 
 def score_path(folder: Path, split: str) -> Path:

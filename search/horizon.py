@@ -15,7 +15,7 @@ class Horizon:
     """Counted in samples seen, so that trials with different batch sizes meet at the same rungs."""
 
     samples_per_pass: int
-    """Utterances of the training split."""
+    """Utterances of the training split; over folds, those of all models together."""
     budget: int
     """Samples of a full training."""
     rungs: tuple[int, ...]
@@ -23,7 +23,7 @@ class Horizon:
 
 
 def horizon_of(config: StudyConfig, samples_per_pass: int) -> Horizon:
-    """The horizon of a study whose training split has ``samples_per_pass`` utterances."""
+    """The horizon of a study whose trials see ``samples_per_pass`` utterances a pass."""
     budget_passes, search = config.trial.budget_passes, config.search
     budget = math.ceil(budget_passes * samples_per_pass)
     if search.pruning == "none":

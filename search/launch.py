@@ -15,9 +15,10 @@ from search.ledger import TrialRecord, read_trials
 from search.preview import preview
 from search.report import StudyOutcome
 from search.study import Study
-from search.sweep import num_training_utterances, run_sweep
+from search.sweep import run_sweep
 from search.sweep_log import sweep_log
 from search.tracking_store import check_reachable
+from trainable.hold_out import samples_per_pass
 
 
 def launch(study: Study, console: Console) -> StudyOutcome | None:
@@ -50,5 +51,5 @@ def read_summary(study: Study) -> tuple[Sequence[TrialRecord], Summary, Horizon]
     """
     trials, shard_set_id = read_trials(study.storage_url, study.name)
     shards = ShardSet.open(study.output / "shards" / shard_set_id, shard_set_id)
-    horizon = horizon_of(study.config, num_training_utterances(shards.index))
+    horizon = horizon_of(study.config, samples_per_pass(shards.index, study.folds(shards.index)))
     return trials, summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass), horizon

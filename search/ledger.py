@@ -15,8 +15,9 @@ from scipy.stats import spearmanr
 
 from cluster.errors import SpoofsweepError
 from search.space import SearchSpace
-from search.storage import open_storage, unreachable
+from search.storage import open_storage, sqlite_file, unreachable
 from trainable.config import TrialConfig
+from trainable.hold_out import Folds, named
 
 Signature = Callable[[TrialConfig, int], str]
 INTERRUPTED = "interrupted"
@@ -73,11 +74,12 @@ class Ledger:
         sampler: Optuna sampler.
         seed: study seed, from which trial seeds derive.
         shard_set_id: identity of the data; a study never mixes two.
+        folds: attacks held out of training, a group a model; part of the data in the same sense.
         signature: signature of a trial, from its configuration and seed.
 
     Raises:
-        SpoofsweepError: the storage cannot be opened, or holds a study of other shards, of other fixed trial settings,
-            or of a space that contradicts this one.
+        SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
+            settings, or of a space that contradicts this one.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Ledger:
         sampler: BaseSampler | None = None,
         seed: int = 0,
         shard_set_id: str = "",
+        folds: Folds = (),
         signature: Signature | None = None,
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
@@ -102,7 +105,7 @@ class Ledger:
                 storage=self.storage, study_name=study_name, direction="minimize", load_if_exists=True
             )
             self._study_id = self.storage.get_study_id_from_name(study_name)
-            self._claim({"shard_set_id": shard_set_id, "defaults": self._fixed_defaults()})
+            self._claim({"shard_set_id": shard_set_id, "held_out": named(folds), "defaults": self._fixed_defaults()})
             self._require_compatible_space()
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._copy = optuna.create_study(sampler=sampler, direction="minimize")
@@ -275,7 +278,7 @@ class Ledger:
             ) from error
 
 
-_FACTS = {"shard_set_id": "shards", "defaults": "trial settings"}
+_FACTS = {"shard_set_id": "shards", "held_out": "held-out attacks", "defaults": "trial settings"}
 
 
 def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str]:
@@ -284,6 +287,9 @@ def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], s
     Raises:
         SpoofsweepError: there is no such study, or the storage cannot be reached.
     """
+    file = sqlite_file(storage_url)
+    if file is not None and not file.exists():  # opening would make it
+        raise _not_started(study_name)
     storage = open_storage(storage_url)
     try:
         study = optuna.load_study(storage=storage, study_name=study_name)
@@ -291,12 +297,16 @@ def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], s
         trials = [_record(trial, runs.get(_run_key(trial.number))) for trial in study.get_trials()]
         return trials, str(runs["shard_set_id"])
     except KeyError as error:
-        raise SpoofsweepError("the study must have been started", study_name, "run `spoofsweep sweep STUDY`") from error
+        raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:
         raise unreachable(storage_url, error) from error
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _not_started(study_name: str) -> SpoofsweepError:
+    return SpoofsweepError("the study must have been started", study_name, "run `spoofsweep sweep STUDY`")
 
 
 def trial_seed(study_seed: int, number: int) -> int:
@@ -344,6 +354,6 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def _difference(known: Any, value: Any) -> str:
     """What changed, in words; empty if nothing did. Settings that moved into or out of the space may."""
     if not isinstance(known, dict):
-        return "" if known == value else f"{value} after {known}"
+        return "" if known == value else f"{value or 'none'} after {known or 'none'}"
     changed = [name for name in known if name in value and known[name] != value[name]]
     return ", ".join(f"{name} = {value[name]!r} after {known[name]!r}" for name in changed)

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from search.candidates import Candidate
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
+from trainable.hold_out import named
 from trainable.metrics import Interval
+from trainable.scores import corpus_label
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         f"above {champion.record.threshold:.4f} (the validation set's equal error point) speech counts as bona fide.",
         "## How good",
         error_rate_table(champion),
+        *validation_note(champion.candidate),
         f"Over {len(ranking[0].finalists)} seeds of this configuration the dev EER is {percent(ranking[0].mean)} "
         f"on average (standard deviation {percent(ranking[0].spread)}); this is the best of them.",
         *attack_section(champion),
@@ -48,7 +52,23 @@ def error_rate_table(finalist: Finalist) -> str:
     for split in finalist.splits:
         s = finalist.summary(split)
         rows.append(f"| {split} | {percent(s.eer)} | {span(s.interval)} | {s.num_bonafide} | {s.num_spoof} |")
+        for name, r in s.by_corpus.items():
+            label = f"{split}, {corpus_label(name, r)}"
+            rows.append(f"| {label} | {percent(r.eer)} | {span(r.interval)} | {r.num_bonafide} | {r.num_spoof} |")
     return "\n".join(rows)
+
+
+def validation_note(candidate: Candidate) -> list[str]:
+    """What the dev EER is about, where attacks were held out: a paragraph or none."""
+    if candidate.fold_eer is not None:
+        return [
+            f"The configuration was chosen by its mean dev EER over {len(candidate.folds)} leave-attack-out folds "
+            f"({named(candidate.folds)}): **{percent(candidate.fold_eer)}** on attacks that its models had never met. "
+            "The model itself was then trained on all attacks, and its own dev EER is about attacks that it knows."
+        ]
+    if candidate.held_out:
+        return [f"Held out of training: {named(candidate.folds)}. The dev EER is about these attacks and no others."]
+    return []
 
 
 def attack_section(finalist: Finalist) -> list[str]:
@@ -70,6 +90,7 @@ def chain_table(finalist: Finalist, provenance: Provenance) -> str:
         "shard set": record.shard_set_id,
         "code": record.code_version,
         "Optuna study, trial": f"{provenance.study_name}, {candidate.trial_number}",
+        "attacks held out": named(candidate.folds) or "none",
         "training signature": record.signature,
         "seed": candidate.seed,
         "device, arithmetic, threads": f"{record.device}, {record.precision}, {record.num_threads}",

@@ -1,8 +1,10 @@
 """What a study would do, shown before anything is computed."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -13,11 +15,22 @@ from data_prep.corpora import read_corpus
 from data_prep.display import counts_table, print_warnings
 from data_prep.plan import shard_set_id
 from data_prep.shards import is_complete
+from data_prep.utterance import LABELS
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig
 from search.horizon import Horizon, horizon_of
 from search.space import SearchSpace
 from search.study import Study
+from trainable.hold_out import hold_out, samples_per_pass
+
+
+@dataclass(frozen=True)
+class Division:
+    """What a model of a trial trains on and is validated on: utterances by class."""
+
+    held_out: tuple[str, ...]
+    num_train: Counter[str]
+    num_dev: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,8 @@ class Preview:
     shard_set_id: str
     has_shards: bool
     horizon: Horizon
+    divisions: tuple[Division, ...]
+    """One a model of a trial, where attacks are held out; else empty."""
     notes: tuple[str, ...]
 
 
@@ -45,13 +60,15 @@ def preview(study: Study) -> Preview:
     report = validate(corpus, config.corpus)
     report.check()
     identity = shard_set_id(study.prep, corpus, study.base)
-    num_training = sum(utterance.split == "train" for utterance in report.usable)
+    utterances = _frame(report)
+    folds = study.folds(utterances)
     return Preview(
         study=study,
         corpus=report,
         shard_set_id=identity,
         has_shards=is_complete(study.output / "shards" / identity),
-        horizon=horizon_of(config, num_training),
+        horizon=horizon_of(config, samples_per_pass(utterances, folds)),
+        divisions=tuple(_divide(utterances, attacks) for attacks in folds),
         notes=tuple(notes),
     )
 
@@ -64,12 +81,25 @@ def print_preview(found: Preview, console: Console) -> None:
             "",
             counts_table(found.corpus.counts),
             "",
+            *((_divisions_table(found.divisions), "") if found.divisions else ()),
             _space_table(found.study),
             "",
             _trial_table(found.study),
         )
     )
     print_warnings(console, (*found.corpus.warnings, *found.notes))
+
+
+def _frame(report: CorpusReport) -> pd.DataFrame:
+    """The corpus as the shards' index will have it, unless files are found to be broken."""
+    rows = [(u.split, u.speaker, u.attack, u.label, 0) for u in report.usable]
+    return pd.DataFrame(rows, columns=["split", "speaker", "attack", "label", "view"])
+
+
+def _divide(utterances: pd.DataFrame, attacks: tuple[str, ...]) -> Division:
+    divided = hold_out(utterances, attacks)
+    num_train, num_dev = (Counter(divided.loc[divided["split"] == split, "label"]) for split in ("train", "dev"))
+    return Division(attacks, num_train, num_dev)
 
 
 def _require_gpu(study: Study) -> None:
@@ -94,12 +124,14 @@ def _facts(found: Preview) -> Table:
     state = "ready" if found.has_shards else "to be made"
     policies = config.augmentation.policies.items()
     views = ", ".join(f"{policy.views} x {name}" for name, policy in policies) or "no augmented views"
+    models = f" of {len(found.divisions)} models" if len(found.divisions) > 1 else ""
+    trained = f"{per_pass:,} utterances{models}"
     gpus = f"{cluster.gpus_per_trial:g} GPU, " if cluster.gpus_per_trial else ""
     facts = {
         "study": f"{study.name} ({study.path})",
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
-        "budget": f"{config.trial.budget_passes:g} passes of {per_pass:,} utterances = {horizon.budget:,} samples",
+        "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
         "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
         "each trial": f"{gpus}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
@@ -109,6 +141,20 @@ def _facts(found: Preview) -> Table:
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
         table.add_row(f"[bold]{name}", Text(value))
+    return table
+
+
+def _divisions_table(divisions: tuple[Division, ...]) -> Table:
+    is_folded = len(divisions) > 1
+    title = "Leave-attack-out folds: a trial trains a model on each" if is_folded else "Held out of training"
+    table = Table("fold" if is_folded else "", "attacks", title=title, title_justify="left")
+    for name in ("train bona fide", "train spoofed", "dev bona fide", "dev spoofed"):
+        table.add_column(name, justify="right")
+    for number, d in enumerate(divisions):
+        counts = [counter[label] for counter in (d.num_train, d.num_dev) for label in LABELS]
+        table.add_row(
+            str(number) if is_folded else "", Text(", ".join(d.held_out)), *(f"{count:,}" for count in counts)
+        )
     return table
 
 

@@ -15,8 +15,9 @@ from search.finalists import Standing
 from search.horizon import Horizon
 from search.leaderboard import Summary, last_eer, leaderboard_table, percent, ranked, short, status_lines, varying
 from search.ledger import TrialRecord
-from search.model_card import attack_section, error_rate_table, span
+from search.model_card import attack_section, error_rate_table, span, validation_note
 from search.registry import Champion, score_figures
+from trainable.scores import corpus_label
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,15 @@ def print_summary(outcome: StudyOutcome, console: Console, report: Path, limit: 
 def finalists_table(ranking: Sequence[Standing]) -> Table:
     """A line a configuration, over its seeds."""
     table = Table("", "trial", box=None, header_style="bold", pad_edge=False)
-    for name in ("mean dev EER", "sd", "best", "seeds", "mean eval EER"):
+    has_folds = ranking[0].fold_eer is not None
+    fold_column = ["dev EER over folds"] if has_folds else []
+    for name in (*fold_column, "mean dev EER", "sd", "best", "seeds", "mean eval EER"):
         table.add_column(name, justify="right")
     for place, standing in enumerate(ranking):
         table.add_row(
             "[green]champion[/]" if place == 0 else "",
             str(standing.trial_number),
+            *([percent(standing.fold_eer)] if has_folds else []),
             percent(standing.mean),
             percent(standing.spread),
             percent(standing.best.dev_eer),
@@ -90,8 +94,12 @@ def champion_view(champion: Champion) -> Group:
         s = finalist.summary(split)
         attacks = ", ".join(f"{escape(name)} {eer:.1%}" for name, eer in sorted(s.by_attack.items()))
         table.add_row(split, percent(s.eer), span(s.interval), str(s.num_bonafide), str(s.num_spoof), attacks)
+        for name, r in s.by_corpus.items():
+            label = escape(corpus_label(name, r))
+            table.add_row(f"  {label}", percent(r.eer), span(r.interval), str(r.num_bonafide), str(r.num_spoof))
     who = f"trial {candidate.trial_number}, seed {candidate.seed_index}, run {champion.run_id}"
-    return Group(f"{champion.model_name}, version {champion.version}: {who}", table)
+    notes = [escape(note.replace("**", "")) for note in validation_note(candidate)]
+    return Group(f"{champion.model_name}, version {champion.version}: {who}", table, *notes)
 
 
 def next_commands(outcome: StudyOutcome) -> list[tuple[str, str]]:
@@ -113,11 +121,12 @@ def _markdown(outcome: StudyOutcome) -> str:
         "## Champion",
         f"Version {champion.version}, run `{champion.run_id}`, trial {champion.finalist.candidate.trial_number}.",
         error_rate_table(champion.finalist),
+        *validation_note(champion.finalist.candidate),
         *attack_section(champion.finalist),
         "![DET curves](det.png)",
         "![Scores](scores.png)",
         "## Finalists",
-        "Ranked by the mean dev EER over seeds; eval was scored after the training of each, and decided nothing.",
+        f"Ranked by {_criterion(outcome.ranking)}; eval was scored after the training of each, and decided nothing.",
         _finalists_rows(outcome.ranking),
         "## Search",
         "![Optimisation history](history.png)",
@@ -132,11 +141,20 @@ def _markdown(outcome: StudyOutcome) -> str:
 
 
 def _finalists_rows(ranking: Sequence[Standing]) -> str:
+    has_folds = ranking[0].fold_eer is not None
     rows = []
     for s in ranking:
-        rates = (s.mean, s.spread, s.best.dev_eer, s.mean_of("eval"))
+        rates = (*((s.fold_eer,) if has_folds else ()), s.mean, s.spread, s.best.dev_eer, s.mean_of("eval"))
         rows.append(f"| {s.trial_number} | " + " | ".join(percent(rate) for rate in rates) + " |")
-    return "\n".join(["| trial | mean dev EER | sd | best dev EER | mean eval EER |", "|---|---|---|---|---|", *rows])
+    names = ["trial", *(["dev EER over folds"] if has_folds else [])]
+    names += ["mean dev EER", "sd", "best dev EER", "mean eval EER"]
+    return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", *rows])
+
+
+def _criterion(ranking: Sequence[Standing]) -> str:
+    if ranking[0].fold_eer is None:
+        return "the mean dev EER over seeds"
+    return "the trial's mean dev EER over its folds, while the seeds were trained on all attacks"
 
 
 def _rung_rows(summary: Summary) -> str:

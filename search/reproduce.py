@@ -1,5 +1,6 @@
 """Trains a recorded run again on this machine, without Ray, and compares it report by report."""
 
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from deploy.models import find_run, open_client
 from trainable.config import TrialConfig
+from trainable.folds import FoldedTraining, begin
+from trainable.hold_out import Folds, named
 from trainable.signature import code_version
 from trainable.training import Training
 
@@ -33,6 +36,8 @@ class RecordedRun:
     config: TrialConfig
     seed: int
     shard_set_id: str
+    folds: Folds
+    """Attacks held out, a group a model."""
     device: str
     num_threads: int
     code_version: str
@@ -94,10 +99,12 @@ def reproduce(
     device = _device(device, run.device)
     notes = _differences(run, device)
     console.print(f"Reproducing {run.name} ({run.run_id}), seed {run.seed}, on {device} with {run.num_threads} threads")
+    if run.folds:
+        console.print(f"Held out of training: {escape(named(run.folds))}", highlight=False)
     for note in notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     torch.set_num_threads(run.num_threads)
-    training = Training(run.config, shard_set, run.seed, device)
+    training = begin(run.config, shard_set, run.seed, device, run.folds)
     reproduction = Reproduction(run, _repeat(training, run, console), notes)
     if save is not None:
         training.write_model(save)
@@ -140,6 +147,7 @@ def read_run(reference: str, tracking_uri: str) -> RecordedRun:
         config=TrialConfig.model_validate_json(tags["config"]),
         seed=int(tags["seed"]),
         shard_set_id=tags["shard_set_id"],
+        folds=tuple(map(tuple, json.loads(tags.get("held_out", "[]")))),
         device=tags["device"],
         num_threads=int(tags["num_threads"]),
         code_version=tags["code_version"],
@@ -154,7 +162,7 @@ def _history(client: Any, run_id: str, metric: str) -> dict[int, float]:
     return {point.step: point.value for point in points}
 
 
-def _repeat(training: Training, run: RecordedRun, console: Console) -> dict[int, float]:
+def _repeat(training: Training | FoldedTraining, run: RecordedRun, console: Console) -> dict[int, float]:
     console.print(f"{'samples seen':>14}{'recorded':>12}{'reproduced':>12}{'difference':>14}")
     reproduced: dict[int, float] = {}
     last = max(run.dev_eers)

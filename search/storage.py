@@ -17,10 +17,10 @@ def open_storage(url: str) -> RDBStorage:
     Raises:
         SpoofsweepError: it cannot be reached.
     """
-    parsed = sqlalchemy.make_url(url)
-    is_sqlite = parsed.get_backend_name() == "sqlite"
-    if is_sqlite and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite_file(url)
+    is_sqlite = sqlalchemy.make_url(url).get_backend_name() == "sqlite"
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
     connect_args = {"timeout": 60} if is_sqlite else {}
     try:
         storage = RDBStorage(url, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": not is_sqlite})
@@ -30,6 +30,12 @@ def open_storage(url: str) -> RDBStorage:
         sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()
     return storage
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file behind an SQLite URL; none of a server, or of a database in memory."""
+    parsed = sqlalchemy.make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def _tune_sqlite(connection: Any, record: object) -> None:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.config import PrepConfig
 from data_prep.corpora import expand_path
 from search.config import ParameterConfig, StudyConfig
+from trainable.hold_out import Folds, resolve_folds
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,14 @@ class Study:
             seed=config.study.seed if config.augmentation.num_views or config.corpus.is_drawn else 0,
             utterances_per_shard=config.shards.utterances_per_shard,
         )
+
+    def folds(self, utterances: pd.DataFrame) -> Folds:
+        """The attacks that each model of a trial does without; see `trainable.hold_out.resolve_folds`.
+
+        Raises:
+            SpoofsweepError: the corpus has not the attacks that ``[validation]`` asks for.
+        """
+        return resolve_folds(self.config.validation, utterances, self.config.study.seed)
 
 
 def load_study(path: Path) -> Study:

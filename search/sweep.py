@@ -1,7 +1,7 @@
 """Runs a study's trials: sampler, pruning, ledger, executor, MLflow and progress put together."""
 
+import json
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from ray.tune import Trainable
 from rich.console import Console
 
 from cluster.ray_session import ray_session
+from deploy.models import new_client
 from search.asha import Asha
 from search.conductor import Conductor, Listener
 from search.driver_lock import driver_lock
@@ -26,8 +27,9 @@ from search.space import SearchSpace
 from search.study import Study
 from search.sweep_log import sweep_log
 from search.tracking import Tracker, dataset_of
-from search.tracking_store import check_reachable, open_client, open_experiment
+from search.tracking_store import check_reachable, open_experiment
 from search.tune_run import execute, num_places
+from trainable.hold_out import Folds, samples_per_pass
 from trainable.signature import code_version, trial_signature
 
 
@@ -50,13 +52,6 @@ class SweepResult:
 
     summary: Summary
     """Of the whole study, earlier sweeps included: counts by state, best trial, rungs, compute saved."""
-    num_new: int
-    """Trials that this sweep began."""
-    samples_trained: int
-    """Training samples of all finished and pruned trials."""
-    samples_full: int
-    """What the same trials would have taken without pruning."""
-    wall_s: float
     stop_reason: str | None
     """Why it stopped before its trials were used up; none if they are."""
     is_tracked: bool
@@ -86,21 +81,21 @@ def run_sweep(
         SpoofsweepError: the tracking store, the ledger or the Ray cluster cannot be reached, a trial asks for more than
             the machine has, or the study contradicts its earlier sweeps.
     """
-    start_s = time.monotonic()
     study.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(driver_lock(study.folder))
         stack.enter_context(sweep_log(study.folder / "sweep.log"))
         check_reachable(study.tracking_uri)
-        ledger = open_ledger(study, shards.shard_set_id)
+        folds = study.folds(shards.index)
+        ledger = open_ledger(study, shards.shard_set_id, folds)
         stack.callback(ledger.close)
         stack.enter_context(ray_session(study.config.cluster))
-        sweep = _Sweep(study, shards, ledger, console, listeners)
+        sweep = _Sweep(study, shards, folds, ledger, console, listeners)
         stack.enter_context(sweep.progress)
         try:
             sweep.run(trainable or _trial_actor())
         finally:
-            result = sweep.end(start_s)
+            result = sweep.end()
         if sweep.conductor.failure is not None:
             raise sweep.conductor.failure
     return result
@@ -110,19 +105,24 @@ class _Sweep:
     """The parts of one sweep, from the queue's preparation to the last word in MLflow."""
 
     def __init__(
-        self, study: Study, shards: TrialData, ledger: Ledger, console: Console | None, listeners: Sequence[Listener]
+        self,
+        study: Study,
+        shards: TrialData,
+        folds: Folds,
+        ledger: Ledger,
+        console: Console | None,
+        listeners: Sequence[Listener],
     ) -> None:
         search = study.config.search
-        self._study, self._shards, self._ledger = study, shards, ledger
-        self._horizon = horizon_of(study.config, num_training_utterances(shards.index))
+        self._study, self._shards, self._folds, self._ledger = study, shards, folds, ledger
+        self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
         self._abandoned = _prepare_queue(study, ledger)
         trials = ledger.trials()
-        self._num_before = len([trial for trial in trials if trial.state != "WAITING"])
         asha = Asha(self._horizon.rungs, search.reduction_factor)
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
-        self._tracker = _open_tracker(study, shards, ledger)
+        self._tracker = _open_tracker(study, shards, folds, ledger)
         self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
         parts: list[Listener] = [self._keeper, self._tracker, self.progress, *listeners]
         self.conductor = Conductor(ledger, asha, search.num_trials, search.max_failures, places, parts)
@@ -133,10 +133,10 @@ class _Sweep:
             self._tracker.trial_ended(trial)
         if self.conductor.finished:
             return
-        make_config = _config_maker(self._study, self._shards, self._keeper)
+        make_config = _config_maker(self._study, self._shards, self._folds, self._keeper)
         execute(self.conductor, trainable, make_config, self._study.config.cluster, self._study.folder / "ray")
 
-    def end(self, start_s: float) -> SweepResult:
+    def end(self) -> SweepResult:
         """Leave ledger, models and MLflow in order, however the run ended."""
         self.conductor.release_all()
         if not self.conductor.finished:  # trials that were just released count as not done
@@ -151,20 +151,11 @@ class _Sweep:
         finally:
             is_tracked = self._tracker.close()
             shutil.rmtree(self._study.folder / "ray", ignore_errors=True)
-        ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
-        return SweepResult(
-            summary=summary,
-            num_new=len([trial for trial in trials if trial.state != "WAITING"]) - self._num_before,
-            samples_trained=sum(trial.samples_seen for trial in ended),
-            samples_full=len(ended) * horizon.budget,
-            wall_s=time.monotonic() - start_s,
-            stop_reason=reason,
-            is_tracked=is_tracked,
-        )
+        return SweepResult(summary, reason, is_tracked)
 
 
-def open_ledger(study: Study, shard_set_id: str) -> Ledger:
-    """The study's ledger, opened to run trials on these shards.
+def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
+    """The study's ledger, opened to run trials on these shards, with these attacks held out.
 
     Raises:
         SpoofsweepError: it cannot be reached, or contradicts the study.
@@ -179,13 +170,9 @@ def open_ledger(study: Study, shard_set_id: str) -> Ledger:
         make_sampler(config.search, config.study.seed, list(space.parameters)),
         config.study.seed,
         shard_set_id,
-        lambda trial, seed: trial_signature(trial, seed, shard_set_id),
+        folds,
+        lambda trial, seed: trial_signature(trial, seed, shard_set_id, folds),
     )
-
-
-def num_training_utterances(index: pandas.DataFrame) -> int:
-    """Utterances of the training split: the samples of one pass."""
-    return int(((index["split"] == "train") & (index["view"] == 0)).sum())
 
 
 def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
@@ -196,13 +183,14 @@ def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
     return [trial for trial in ledger.trials() if trial.number in abandoned]
 
 
-def _open_tracker(study: Study, shards: TrialData, ledger: Ledger) -> Tracker:
-    client = open_client(study.tracking_uri)
+def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger) -> Tracker:
+    client = new_client(study.tracking_uri)
     experiment_id = open_experiment(client, study.config.mlflow.experiment, study.artifact_folder)
     views = shards.index.loc[shards.index["view"] == 0, "split"].value_counts()
     rows_by_split = {str(split): int(count) for split, count in views.items()}
     tags = {
         "spoofsweep.shard_set_id": shards.shard_set_id,
+        "spoofsweep.held_out": json.dumps(folds),
         "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
         "spoofsweep.device": _device(study),
         "spoofsweep.code_version": code_version(),
@@ -211,13 +199,16 @@ def _open_tracker(study: Study, shards: TrialData, ledger: Ledger) -> Tracker:
     return Tracker(client, experiment_id, ledger, study.name, study.folder / "mlflow-journal.jsonl", tags, dataset)
 
 
-def _config_maker(study: Study, shards: TrialData, keeper: ModelKeeper) -> Callable[[TrialRecord], dict[str, Any]]:
+def _config_maker(
+    study: Study, shards: TrialData, folds: Folds, keeper: ModelKeeper
+) -> Callable[[TrialRecord], dict[str, Any]]:
     def make_config(trial: TrialRecord) -> dict[str, Any]:
         return {
             "trial": trial.attributes["config"],
             "seed": trial.seed,
             "shards": str(shards.folder.absolute()),
             "shard_set_id": shards.shard_set_id,
+            "folds": folds,
             "device": _device(study),
             "num_threads": study.config.cluster.cpus_per_trial,
             "output": str(keeper.folder_of(trial.number).absolute()),

@@ -1,6 +1,5 @@
 """Opens the MLflow store of a study, or says at once that it cannot be reached."""
 
-import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +10,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from cluster.errors import SpoofsweepError
-from cluster.uris import shown
+from cluster.uris import masked, shown
+from deploy.models import new_client
 
 _TIMEOUT_S = 5.0
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -35,16 +35,9 @@ def check_reachable(tracking_uri: str) -> None:
         elif scheme == "sqlite":
             _sqlite_path(tracking_uri).parent.mkdir(parents=True, exist_ok=True)
         if scheme not in ("http", "https"):
-            open_client(tracking_uri).search_experiments(max_results=1)
+            new_client(tracking_uri).search_experiments(max_results=1)
     except (OSError, requests.RequestException, MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
         raise unreachable(tracking_uri, error) from error
-
-
-def open_client(tracking_uri: str) -> MlflowClient:
-    """A client that gives up on a silent server in seconds: whoever sends results tries again on his own terms."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    return MlflowClient(tracking_uri, tracking_uri)
 
 
 def open_experiment(client: MlflowClient, name: str, artifact_folder: Path | None) -> str:
@@ -75,6 +68,6 @@ def unreachable(tracking_uri: str, error: Exception) -> SpoofsweepError:
     """The error to raise when the store at ``tracking_uri`` failed; passwords are not shown."""
     return SpoofsweepError(
         "the MLflow tracking store must be reachable",
-        f"{shown(tracking_uri)} ({str(error).splitlines()[0]})",
+        f"{shown(tracking_uri)} ({masked(str(error).splitlines()[0], tracking_uri)})",
         "start the server, or change mlflow.tracking_uri (left out, results go to a local file)",
     )

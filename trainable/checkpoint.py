@@ -40,6 +40,8 @@ class ModelRecord(Settings):
     num_bins: int
     """Feature bins of a frame."""
     shard_set_id: str
+    held_out: tuple[str, ...] = ()
+    """Attacks that training did without; the validation EER is about them alone. Empty: dev as the corpus has it."""
     signature: str
     """Identity of the trial, see `trainable.signature`."""
     code_version: str

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
+from trainable.hold_out import hold_out
 
 IntArray = NDArray[np.int64]
 
@@ -32,8 +33,11 @@ class FeatureStore:
     On a CPU the frames stay memory-mapped, and all trials on a node share the page cache. On a GPU the split is copied
     there once if it fits; otherwise batches are gathered on the CPU and sent.
 
+    Args:
+        held_out: attacks that training does without; they decide what train and dev are, see `trainable.hold_out`.
+
     Attributes:
-        utterances: data frame ``[U]`` of utterance_id, attack and label.
+        utterances: data frame ``[U]`` of utterance_id, corpus, attack and label.
         label_U: classes, 0 spoof and 1 bona fide.
         first_view_U, num_views_U: where an utterance's views lie in the view arrays; its first is view 0, the clean
         one.
@@ -44,9 +48,17 @@ class FeatureStore:
         SpoofsweepError: the split lacks one of the classes, or an utterance has no clean view.
     """
 
-    def __init__(self, shards: ShardSet, split: str, device: torch.device, clean_only: bool = False) -> None:
+    def __init__(
+        self,
+        shards: ShardSet,
+        split: str,
+        device: torch.device,
+        clean_only: bool = False,
+        held_out: tuple[str, ...] = (),
+    ) -> None:
         self.device = device
-        index = shards.index[shards.index["split"] == split]
+        index = hold_out(shards.index, held_out)
+        index = index[index["split"] == split]
         if clean_only:
             index = index[index["view"] == 0]
         index = index.sort_values(["utterance_id", "view"], kind="stable", ignore_index=True)
@@ -83,7 +95,7 @@ class FeatureStore:
         first = ~index["utterance_id"].duplicated().to_numpy()
         self.first_view_U: IntArray = np.flatnonzero(first)
         self.num_views_U: IntArray = np.diff(np.append(self.first_view_U, len(index)))
-        self.utterances = index.loc[first, ["utterance_id", "attack", "label"]].reset_index(drop=True)
+        self.utterances = index.loc[first, ["utterance_id", "corpus", "attack", "label"]].reset_index(drop=True)
         self.label_U: IntArray = (self.utterances["label"] == "bonafide").to_numpy(np.int64)
         num_bonafide = int(self.label_U.sum())
         if num_bonafide in (0, len(self.label_U)):

@@ -11,16 +11,16 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
-from trainable.signature import trial_signature
-from trainable.training import Training
+from trainable.folds import begin, resume
 
 
 class TrialActor(tune.Trainable):
-    """Steps through the reports of one `Training` after another.
+    """Steps through the reports of one training after another.
 
     The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder),
-    ``shard_set_id``, ``device`` (``cpu``, ``cuda`` or ``auto``), ``num_threads``, ``output`` (folder for the finished
-    trial's model, or none) and ``trial_number``. Errors go through to Ray, which marks the trial failed.
+    ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu``, ``cuda`` or ``auto``),
+    ``num_threads``, ``output`` (folder for the finished trial's model, or none) and ``trial_number``. Errors go through
+    to Ray, which marks the trial failed.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -30,7 +30,8 @@ class TrialActor(tune.Trainable):
         self._shards = ShardSet.open(Path(config["shards"]), expected_id=config["shard_set_id"])
         self._device = _resolve_device(config["device"])
         trial = parse_settings(TrialConfig, config["trial"], f"trial {config['trial_number']}")
-        self._training = Training(trial, self._shards, config["seed"], self._device)
+        folds = tuple(map(tuple, config["folds"]))
+        self._training = begin(trial, self._shards, config["seed"], self._device, folds)
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; a finished trial leaves its model, unless it diverged."""
@@ -56,9 +57,9 @@ class TrialActor(tune.Trainable):
             SpoofsweepError: it is another trial's.
         """
         begun = self._training
-        self._training = Training.resume(Path(checkpoint), self._shards, self._device)
-        if _signature(self._training) != _signature(begun):
-            found = f"{checkpoint} of {_signature(self._training)}, and trial {_signature(begun)}"
+        self._training = resume(Path(checkpoint), self._shards, self._device)
+        if self._training.signature != begun.signature:
+            found = f"{checkpoint} of {self._training.signature}, and trial {begun.signature}"
             raise SpoofsweepError("a trial resumes from its own checkpoint", found)
 
     def cleanup(self) -> None:
@@ -73,7 +74,3 @@ def _resolve_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
-
-
-def _signature(training: Training) -> str:
-    return trial_signature(training.config, training.seed, training.shards.shard_set_id)

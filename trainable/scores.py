@@ -1,5 +1,9 @@
-"""Scores of a set of utterances, as the ASVspoof score files hold them: ``utterance attack key score`` on each line."""
+"""Scores of a set of utterances, as the ASVspoof score files hold them: ``utterance attack key score`` on each line.
 
+Where the utterances come from several corpora, each line has one field more, the name of its corpus.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,27 +13,31 @@ from numpy.typing import NDArray
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
+from data_prep.utterance import LABELS, Label
 from trainable.metrics import Interval, eer_by_attack, eer_interval, equal_error_rate, score_warnings
 
-LABELS = ("bonafide", "spoof")
+_NO_CORPUS = "-"
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """Scores ``[N]`` (higher is bona fide) with what they are about; the four columns are aligned."""
+    """Scores ``[N]`` (higher is bona fide) with what they are about; the five columns are aligned."""
 
     utterance_id: list[str]
     attack: NDArray[np.str_]
     label: NDArray[np.str_]
+    corpus: NDArray[np.str_]
+    """Empty throughout if there is only one."""
     score: NDArray[np.float64]
 
     @classmethod
     def of(cls, utterances: pd.DataFrame, score: NDArray[np.float64]) -> "ScoreTable":
-        """From a frame of utterance_id, attack and label, and their scores in the same order."""
+        """From a frame of utterance_id, corpus, attack and label, and their scores in the same order."""
         return cls(
             utterance_id=[str(name) for name in utterances["utterance_id"]],
             attack=utterances["attack"].to_numpy(str),
             label=utterances["label"].to_numpy(str),
+            corpus=utterances["corpus"].to_numpy(str),
             score=score,
         )
 
@@ -47,15 +55,20 @@ class ScoreTable:
         """Write as a score file; reading it gives the same numbers back.
 
         Raises:
-            SpoofsweepError: an utterance or an attack has white space in its name, which separates the columns.
+            SpoofsweepError: an utterance, attack or corpus has white space in its name, which separates the columns.
         """
-        for name in {*self.utterance_id, *self.attack}:
-            if str(name).split() != [name]:
-                raise SpoofsweepError("names in a score file are without white space", repr(str(name)), "rename it")
-        rows = zip(self.utterance_id, self.attack, self.label, self.score, strict=True)
-        atomic_write_text(
-            path, "".join(f"{name} {attack} {label} {float(score)!r}\n" for name, attack, label, score in rows)
-        )
+        columns: list[Iterable[str]] = [
+            self.utterance_id,
+            self.attack,
+            self.label,
+            [repr(float(score)) for score in self.score],
+        ]
+        if any(self.corpus):
+            columns.append([name or _NO_CORPUS for name in self.corpus])
+        for name in {str(name) for names in columns for name in names}:
+            if name.split() != [name]:
+                raise SpoofsweepError("names in a score file are without white space", repr(name), "rename it")
+        atomic_write_text(path, "".join(" ".join(row) + "\n" for row in zip(*columns, strict=True)))
 
     @classmethod
     def read(cls, path: Path) -> "ScoreTable":
@@ -70,8 +83,20 @@ class ScoreTable:
         rows = [_parse(line, f"{path}, line {number}") for number, line in lines if line.strip()]
         if not rows:
             raise SpoofsweepError("a score file holds lines `utterance attack key score`", f"{path}: empty")
-        names, attacks, labels, scores = zip(*rows, strict=True)
-        return cls(list(names), np.array(attacks), np.array(labels), np.array(scores))
+        names, attacks, labels, scores, corpora = zip(*rows, strict=True)
+        return cls(list(names), np.array(attacks), np.array(labels), np.array(corpora), np.array(scores))
+
+
+@dataclass(frozen=True)
+class CorpusRate:
+    """Error rate of one corpus among several."""
+
+    num_bonafide: int
+    num_spoof: int
+    eer: float
+    interval: Interval
+    borrowed: Label | None
+    """The class that the corpus lacks and that all corpora together lend to it; none if it has both."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +112,13 @@ class ScoreSummary:
     """EER of each attack's spoofs against all bona fide scores."""
     attack_intervals: dict[str, Interval]
     """Intervals of ``by_attack``, with as many resamples and the same confidence as ``interval``."""
+    by_corpus: dict[str, CorpusRate]
+    """Bona fide and spoofs of each corpus against each other; empty if there is only one."""
     warnings: list[str]
 
 
 def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0.95) -> ScoreSummary:
-    """EER, all in all and by attack, with bootstrap intervals, and what makes the scores doubtful.
+    """EER, all in all, by attack and by corpus, with bootstrap intervals, and what makes the scores doubtful.
 
     Raises:
         SpoofsweepError: a class is missing, or a score is not finite.
@@ -112,15 +139,42 @@ def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0
             )
             for name in by_attack
         },
+        by_corpus=_by_corpus(table, num_resamples, confidence),
         warnings=score_warnings(table.bonafide, table.spoof),
     )
 
 
-def _parse(line: str, where: str) -> tuple[str, str, str, float]:
+def corpus_label(name: str, rate: CorpusRate) -> str:
+    """How a corpus stands in a table, with a mark if it lacks a class."""
+    lent = {"bonafide": "bona fide", "spoof": "spoofs"}
+    mark = f" (against the {lent[rate.borrowed]} of all corpora)" if rate.borrowed else ""
+    return f"corpus {name or 'without a name'}{mark}"
+
+
+def _by_corpus(table: ScoreTable, num_resamples: int, confidence: float) -> dict[str, CorpusRate]:
+    names = np.unique(table.corpus)
+    rates = {}
+    for name in names if len(names) > 1 else ():
+        own = {label: table.score[(table.corpus == name) & (table.label == label)] for label in LABELS}
+        borrowed = next((label for label in LABELS if not own[label].size), None)
+        pooled = {"bonafide": table.bonafide, "spoof": table.spoof}
+        bonafide, spoof = (own[label] if own[label].size else pooled[label] for label in LABELS)
+        rates[str(name)] = CorpusRate(
+            num_bonafide=own["bonafide"].size,
+            num_spoof=own["spoof"].size,
+            eer=equal_error_rate(bonafide, spoof)[0],
+            interval=eer_interval(bonafide, spoof, num_resamples, confidence),
+            borrowed=borrowed,
+        )
+    return rates
+
+
+def _parse(line: str, where: str) -> tuple[str, str, str, float, str]:
     fields = line.split()
-    if len(fields) != 4 or fields[2] not in LABELS:
-        raise SpoofsweepError("a score line is `utterance attack bonafide|spoof score`", f"{line!r} ({where})")
+    if len(fields) not in (4, 5) or fields[2] not in LABELS:
+        raise SpoofsweepError("a score line is `utterance attack bonafide|spoof score [corpus]`", f"{line!r} ({where})")
+    corpus = fields[4] if len(fields) == 5 and fields[4] != _NO_CORPUS else ""
     try:
-        return fields[0], fields[1], fields[2], float(fields[3])
+        return fields[0], fields[1], fields[2], float(fields[3]), corpus
     except ValueError as error:
         raise SpoofsweepError("a score must be a number", f"{fields[3]!r} ({where})") from error

@@ -1,4 +1,4 @@
-"""What makes a trial the one it is: configuration, seed, shards and code."""
+"""What makes a trial the one it is: configuration, seed, shards, attacks held out, and code."""
 
 import hashlib
 import json
@@ -6,13 +6,17 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from trainable.config import TrialConfig
+from trainable.hold_out import Folds
 
 
-def trial_signature(config: TrialConfig, seed: int, shard_set_id: str) -> str:
-    """Identity of a trial: 16 hex digits over its configuration, seed and shards."""
-    facts = {"trial": config.model_dump(mode="json"), "seed": seed, "shard_set_id": shard_set_id}
+def trial_signature(config: TrialConfig, seed: int, shard_set_id: str, folds: Folds = ()) -> str:
+    """Identity of a trial: 16 hex digits over its configuration, seed, shards and the attacks held out."""
+    facts: dict[str, Any] = {"trial": config.model_dump(mode="json"), "seed": seed, "shard_set_id": shard_set_id}
+    if folds:
+        facts["folds"] = folds
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -49,14 +49,23 @@ class Training(Iterator[Report]):
         shards: an open shard set with train and dev splits.
         seed: decides initial weights, batches, masks and dropout.
         device: ``cpu`` or ``cuda``.
+        held_out: attacks that training does without and validation is about (see `trainable.hold_out`).
     """
 
-    def __init__(self, config: TrialConfig, shards: ShardSet, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        shards: ShardSet,
+        seed: int,
+        device: str = "cpu",
+        held_out: tuple[str, ...] = (),
+    ) -> None:
         self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
+        self.held_out = held_out
         self.features = shards.manifest.features
         self.precision = resolve_precision(config.precision, self.device)
-        self._train = FeatureStore(shards, "train", self.device)
-        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True)
+        self._train = FeatureStore(shards, "train", self.device, held_out=held_out)
+        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True, held_out=held_out)
         self._crop_frames = frames_in(config.batch.crop_s, self.features)
         self._plan = PassPlan(self._train, config.batch, self._crop_frames, seed)
         self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
@@ -85,6 +94,8 @@ class Training(Iterator[Report]):
 
     def step(self) -> None:
         """One optimiser step on the next batch, by deterministic algorithms; only the fp16 scaler waits for a GPU."""
+        if self._steps_since_report == 0:
+            self._interval_start = time.perf_counter()  # what the caller did since the report is not ours
         torch.manual_seed(self._step_seed())
         self._set_learning_rate()
         feat_BTF, label_B = self._next_batch()
@@ -100,9 +111,21 @@ class Training(Iterator[Report]):
 
     def score(self, split: str) -> ScoreTable:
         """Scores of a split's utterances by their clean views, in the order of their identifiers."""
-        store = self._dev if split == "dev" else FeatureStore(self.shards, split, self.device, clean_only=True)
+        chosen = (self.shards, split, self.device, True, self.held_out)
+        store = self._dev if split == "dev" else FeatureStore(*chosen)
         score_U = score_store(self.model, store, self.config.validation, self.features)
         return ScoreTable.of(store.utterances, score_U)
+
+    @property
+    def samples_per_pass(self) -> int:
+        """Utterances that it trains on."""
+        return self._plan.num_samples
+
+    @property
+    def signature(self) -> str:
+        """Identity of the trial."""
+        folds = (self.held_out,) if self.held_out else ()
+        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds)
 
     @property
     def record(self) -> ModelRecord:
@@ -115,7 +138,8 @@ class Training(Iterator[Report]):
             features=self.features,
             num_bins=self._train.num_bins,
             shard_set_id=self.shards.shard_set_id,
-            signature=trial_signature(self.config, self.seed, self.shards.shard_set_id),
+            held_out=self.held_out,
+            signature=self.signature,
             code_version=code_version(),
             device=self.device.type,
             precision=self.precision,
@@ -156,7 +180,7 @@ class Training(Iterator[Report]):
         if record.shard_set_id != shards.shard_set_id:
             found = f"a checkpoint on shards {record.shard_set_id}, and shards {shards.shard_set_id}"
             raise SpoofsweepError("a trial resumes on the shards it began with", found)
-        training = cls(record.trial, shards, record.seed, device)
+        training = cls(record.trial, shards, record.seed, device, record.held_out)
         training._restore(folder, record)
         return training
 

@@ -31,7 +31,7 @@ def test_survivors_of_random_values(num_trials: int, expected: float) -> None:
 def test_sparse_report_fills_every_rung_it_passed() -> None:
     asha = Asha([100, 300, 900], 3)
     asha.report(0, 350, 0.2)
-    assert asha.rung_table() == {100: {0: 0.2}, 300: {0: 0.2}, 900: {}}
+    assert asha.recorded == {100: {0: 0.2}, 300: {0: 0.2}, 900: {}}
     assert asha.report(1, 100, 0.3) is STOP
     assert asha.report(2, 100, 0.1) is CONTINUE
     assert asha.report(2, 300, 0.25) is STOP
@@ -41,14 +41,14 @@ def test_decides_at_the_highest_rung_passed() -> None:
     asha = Asha([100, 300], 3)
     asha.report(0, 100, 0.1)
     assert asha.report(1, 300, 0.2) is CONTINUE  # worst at the first rung, alone at the second
-    assert asha.rung_table()[100] == {0: 0.1, 1: 0.2}
+    assert asha.recorded[100] == {0: 0.1, 1: 0.2}
 
 
 def test_later_reports_change_no_rung() -> None:
     asha = Asha([100], 3)
     asha.report(0, 100, 0.3)
     assert asha.report(0, 200, 0.9) is CONTINUE
-    assert asha.rung_table() == {100: {0: 0.3}}
+    assert asha.recorded == {100: {0: 0.3}}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -79,7 +79,7 @@ def test_replay_in_any_order_of_trials_gives_equal_rungs_and_decisions() -> None
             original.report(*reports[-1])
     rebuilt = Asha([100, 300, 900], 3)
     rebuilt.replay(sorted(reports, key=lambda report: (-report[0], report[1])))
-    assert rebuilt.rung_table() == original.rung_table()
+    assert rebuilt.recorded == original.recorded
     for trial, value in enumerate(rng.random(50), start=100):
         assert rebuilt.report(trial, 300, value) is original.report(trial, 300, value)
 

@@ -5,8 +5,9 @@ import pytest
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
+from search.candidates import Candidate, finalist_seed, select
 from search.config import FinalistsConfig
-from search.finalists import Candidate, Finalist, finalist_seed, read_finalist, run_finalists, select, standings
+from search.finalists import Finalist, read_finalist, run_finalists, standings
 from search.ledger import TrialRecord, trial_seed
 from trainable.checkpoint import read_record
 from trainable.config import TrialConfig

@@ -14,12 +14,13 @@ import pytest
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
+from deploy.models import new_client
 from search.config import ParameterConfig
 from search.journal import Journal
 from search.ledger import Ledger, TrialRecord
 from search.space import SearchSpace
 from search.tracking import Tracker, dataset_of
-from search.tracking_store import check_reachable, open_client, open_experiment
+from search.tracking_store import check_reachable, open_experiment
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
@@ -43,7 +44,7 @@ class Store:
     """A store with an experiment of its own; opens trackers on it."""
 
     def __init__(self, uri: str, ledger: Ledger, folder: Path) -> None:
-        self.client, self._ledger, self._folder = open_client(uri), ledger, folder
+        self.client, self._ledger, self._folder = new_client(uri), ledger, folder
         self.experiment_id = open_experiment(self.client, folder.name, folder / "artifacts")
 
     def tracker(self, client: Any = None) -> Tracker:
@@ -114,7 +115,7 @@ def test_what_a_server_away_did_not_take_is_sent_by_the_next_sweep(
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        away = open_client(f"http://127.0.0.1:{free.getsockname()[1]}")
+        away = new_client(f"http://127.0.0.1:{free.getsockname()[1]}")
     tracker = store.tracker(away)
     tracker.start()
     run_trial(tracker, ledger)

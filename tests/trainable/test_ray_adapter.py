@@ -13,12 +13,13 @@ TIMINGS = {"utterances_per_s", "epoch_s"}
 
 @pytest.fixture
 def make_config(toy_shards, toy_trial):
-    def make(seed=1, output=None, shard_set_id="toy", **changes):
+    def make(seed=1, output=None, shard_set_id="toy", folds=(), **changes):
         return {
             "trial": toy_trial(budget_passes=2.0, **changes).model_dump(mode="json"),
             "seed": seed,
             "shards": str(toy_shards.folder),
             "shard_set_id": shard_set_id,
+            "folds": [list(group) for group in folds],
             "device": "cpu",
             "num_threads": 1,
             "output": None if output is None else str(output),
@@ -68,6 +69,24 @@ def test_a_checkpoint_moves_a_trial_to_another_actor(make_config, tmp_path):
     second = TrialActor(config=make_config())
     second.load_checkpoint(str(tmp_path))
     assert results(second) == whole[1:]
+
+
+def test_a_trial_over_folds_moves_too_and_leaves_a_model_a_fold(make_config, tmp_path):
+    config = make_config(output=tmp_path / "00007", folds=[("A01",), ("A02",)])
+    whole = results(TrialActor(config=config))
+    assert {"dev_eer_fold0", "dev_eer_fold1"} <= whole[0].keys()
+    assert [read_model(tmp_path / "00007" / fold)[0].held_out for fold in ("fold0", "fold1")] == [("A01",), ("A02",)]
+    first, second = TrialActor(config=config), TrialActor(config=config)
+    first.step()
+    first.save_checkpoint(str(tmp_path))
+    second.load_checkpoint(str(tmp_path))
+    assert results(second) == whole[1:]
+
+
+def test_a_checkpoint_of_another_hold_out_is_refused(make_config, tmp_path):
+    TrialActor(config=make_config(folds=[("A01",)])).save_checkpoint(str(tmp_path))
+    with pytest.raises(SpoofsweepError, match="its own checkpoint"):
+        TrialActor(config=make_config(folds=[("A02",)])).load_checkpoint(str(tmp_path))
 
 
 def test_a_checkpoint_of_another_trial_is_refused(make_config, tmp_path):

@@ -3,29 +3,12 @@ import math
 
 import pytest
 import torch
+from courses import equal_weights, numbers, weights
 from toy_shards import write_toy_shards
 
 from cluster.errors import SpoofsweepError
 from trainable.metrics import equal_error_rate
 from trainable.training import Training
-
-TIMINGS = {"utterances_per_s", "epoch_s"}
-
-
-def numbers(reports):
-    """Everything about reports but how long they took."""
-    return [
-        (r.samples_seen, r.passes, r.final, {k: v for k, v in r.metrics.items() if k not in TIMINGS}) for r in reports
-    ]
-
-
-def weights(training):
-    return {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
-
-
-def equal_weights(first, second):
-    return all(torch.equal(first[name], second[name]) for name in first)
-
 
 def test_reports_come_at_each_multiple_and_at_the_end(toy_shards, toy_trial):
     """40 training utterances in batches of 12: the first step at or beyond 40, 80, and the budget of 100."""

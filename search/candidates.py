@@ -1,0 +1,83 @@
+"""Which configurations are trained again after a sweep, and with which seeds."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.errors import SpoofsweepError
+from search.config import FinalistsConfig
+from search.ledger import TrialRecord
+from trainable.config import TrialConfig
+from trainable.hold_out import Folds
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration to be trained again with one seed."""
+
+    rank: int
+    """Place of the configuration in the sweep, from 1."""
+    trial_number: int
+    seed_index: int
+    """From 1."""
+    seed: int
+    config: TrialConfig
+    params: dict[str, Any]
+    """What the sweep sampled of it, by dotted path."""
+    folds: Folds = ()
+    """The attacks that the sweep's models did without."""
+    fold_eer: float | None = None
+    """Validation EER in the sweep, the mean over the folds; none without folds."""
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The attacks that this training does without: those of a hold-out, none of folds."""
+        return self.folds[0] if len(self.folds) == 1 else ()
+
+    @property
+    def name(self) -> str:
+        """The same after the study grew and the ranks changed."""
+        return f"{self.trial_number:05d}-{self.seed_index}"
+
+
+def select(
+    trials: Sequence[TrialRecord], config: FinalistsConfig, study_seed: int, folds: Folds = ()
+) -> list[Candidate]:
+    """The best distinct configurations that were trained to the end, each with its seeds.
+
+    Args:
+        folds: the attacks that the trials' models did without.
+
+    Raises:
+        SpoofsweepError: no trial came to its end without diverging.
+    """
+    finished = [trial for trial in trials if trial.state == "COMPLETE" and not trial.attributes.get("diverged", False)]
+    distinct: list[TrialRecord] = []
+    for trial in sorted(finished, key=lambda trial: (trial.value, trial.number)):
+        if all(trial.config != other.config for other in distinct):
+            distinct.append(trial)
+    if not distinct:
+        raise SpoofsweepError(
+            "a finalist must be a completed trial", "none", "raise search.num_trials, or look at the sweep's log"
+        )
+    return [
+        Candidate(
+            rank=rank,
+            trial_number=trial.number,
+            seed_index=index,
+            seed=finalist_seed(study_seed, trial.number, index),
+            config=trial.config,
+            params=trial.params,
+            folds=folds,
+            fold_eer=trial.value if len(folds) > 1 else None,
+        )
+        for rank, trial in enumerate(distinct[: config.num_configs], 1)
+        for index in range(1, config.num_seeds + 1)
+    ]
+
+
+def finalist_seed(study_seed: int, trial_number: int, seed_index: int) -> int:
+    """A seed of its own for each retraining, unrelated to the trial's seed in the sweep."""
+    digest = hashlib.sha256(f"finalist {study_seed} {trial_number} {seed_index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,124 @@
+"""A trial over leave-attack-out folds: one model a fold, trained side by side, judged by the mean over all of them."""
+
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from data_prep.shards import ShardSet
+from trainable.atomic_folder import readable_folder, replace_folder
+from trainable.checkpoint import write_model_files
+from trainable.config import TrialConfig
+from trainable.hold_out import Folds, fold_path
+from trainable.report import WORST_DEV, Report
+from trainable.signature import trial_signature
+from trainable.training import Training
+
+
+class FoldedTraining(Iterator[Report]):
+    """An iterator of reports over several `Training`, each of which holds other attacks out.
+
+    Between two reports every model trains to its own next one; models never touch each other, so each is bit for bit
+    what it would be alone, and the reports follow from theirs: nothing else needs to be saved. A pass is a pass of
+    every model over its own training utterances, and ``samples_seen`` counts the samples of all models.
+
+    Metrics are means over the folds, ``epoch_s`` is their sum. Besides, there are ``dev_eer_fold0``, ``dev_eer_fold1``
+    and so on, and ``dev_eer_folds_sd``, the standard deviation of these: how much it depends on the attacks. The
+    interval and the deviation of ``dev_eer`` are the means of the folds' own, which is as wide as the mean's can be:
+    the folds share their bona fide speech, so errors may not be taken as independent and averaged away. One diverged
+    model ends the trial as diverged.
+
+    Args:
+        trainings: one a fold, of equal configuration, seed and shards.
+    """
+
+    def __init__(self, trainings: Sequence[Training]) -> None:
+        self.trainings = list(trainings)
+        # Of models that are not all equally far, saved in the middle of a round, the last one tells.
+        running = [len(training.history) for training in self.trainings if not training.finished]
+        num_reports = min(running, default=max(len(training.history) for training in self.trainings))
+        self.history = [self._report(number) for number in range(num_reports)]
+
+    def __next__(self) -> Report:
+        if self.finished:
+            raise StopIteration
+        for training in self.trainings:
+            if not training.finished and len(training.history) == len(self.history):
+                next(training)
+        self.history.append(self._report(len(self.history)))
+        return self.history[-1]
+
+    @property
+    def finished(self) -> bool:
+        """Whether no report follows."""
+        return bool(self.history) and self.history[-1].final
+
+    @property
+    def signature(self) -> str:
+        """Identity of the trial."""
+        first = self.trainings[0]
+        folds = tuple(training.held_out for training in self.trainings)
+        return trial_signature(first.config, first.seed, first.shards.shard_set_id, folds)
+
+    def save(self, folder: Path) -> None:
+        """Write everything that `resume` needs, replacing ``folder`` in one step."""
+        with replace_folder(folder) as fresh:
+            for number, training in enumerate(self.trainings):
+                training.save(fold_path(fresh, number))
+
+    def write_model(self, folder: Path) -> None:
+        """Write the models, each in a folder of its own below ``folder``."""
+        with replace_folder(folder) as fresh:
+            for number, training in enumerate(self.trainings):
+                fold_path(fresh, number).mkdir()
+                write_model_files(fold_path(fresh, number), training.record, training.model)
+
+    @classmethod
+    def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu") -> "FoldedTraining":
+        """A trial as `save` left it.
+
+        Raises:
+            SpoofsweepError: as `Training.resume`.
+        """
+        num_folds = sum(path.name.startswith("fold") for path in readable_folder(folder).iterdir())
+        paths = [fold_path(readable_folder(folder), number) for number in range(num_folds)]
+        return cls([Training.resume(path, shards, device) for path in paths])
+
+    def _report(self, number: int) -> Report:
+        """The report that follows from each model's own of that number; a model that ended before keeps its last."""
+        reports = [t.history[min(number, len(t.history) - 1)] for t in self.trainings]
+        samples_seen = sum(report.samples_seen for report in reports)
+        diverged = any(report.diverged for report in reports)
+        return Report(
+            samples_seen=samples_seen,
+            passes=samples_seen / sum(training.samples_per_pass for training in self.trainings),
+            metrics=_mean_metrics(reports) | ({**WORST_DEV, "diverged": 1.0} if diverged else {}),
+            final=diverged or all(report.final for report in reports),
+        )
+
+
+def begin(
+    config: TrialConfig, shards: ShardSet, seed: int, device: str = "cpu", folds: Folds = ()
+) -> Training | FoldedTraining:
+    """A fresh trial: a plain training, one with attacks held out, or one over several folds."""
+    trainings = [Training(config, shards, seed, device, held_out) for held_out in folds or ((),)]
+    return trainings[0] if len(trainings) == 1 else FoldedTraining(trainings)
+
+
+def resume(folder: Path, shards: ShardSet, device: str = "cpu") -> Training | FoldedTraining:
+    """A trial as its `save` left it.
+
+    Raises:
+        SpoofsweepError: as `Training.resume`.
+    """
+    is_folded = fold_path(readable_folder(folder), 0).is_dir()
+    return (FoldedTraining if is_folded else Training).resume(folder, shards, device)
+
+
+def _mean_metrics(reports: Sequence[Report]) -> dict[str, float]:
+    means = {name: statistics.fmean(r.metrics[name] for r in reports) for name in reports[0].metrics}
+    eers = [report.metrics["dev_eer"] for report in reports]
+    return means | {
+        "epoch_s": sum(report.metrics["epoch_s"] for report in reports),
+        **{f"dev_eer_fold{number}": eer for number, eer in enumerate(eers)},
+        "dev_eer_folds_sd": statistics.stdev(eers),
+    }
