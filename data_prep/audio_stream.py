@@ -34,6 +34,10 @@ _SLACK_S = 0.1
 """Decoders differ by a few frames at the ends of compressed files."""
 # libsndfile repairs sizes that a header overstates, and says so only in its log ("data : 117440 (should be 50000)").
 _OVERSTATED = re.compile(r"^\s*data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_STREAMED = "4294967295"
+"""Size that ffmpeg writes into a WAV header when it writes to a pipe: not known."""
+_MPG123_FAILED = "File does not exist or is not a regular file"
+"""What libsndfile says when its MP3 decoder refuses a file, which misleads."""
 _OF_THE_FILE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
 """Faults that stay; others (a stale handle, a failing disk) may be gone at the next attempt, and are raised as such."""
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -90,6 +94,7 @@ def faults_told() -> Iterator[None]:
         yield
     except soundfile.LibsndfileError as error:
         cause = error.error_string.strip().removeprefix("Error : ").rstrip(".")
+        cause = "damaged MP3 frame" if cause.startswith(_MPG123_FAILED) else cause
         raise UnknownFormatError(f"not readable as audio: {cause}") from error
     except FileNotFoundError:
         raise
@@ -125,7 +130,7 @@ def _blocks(file: soundfile.SoundFile, promised: int, max_duration_s: float | No
             break
         done += len(block_TC)
         yield block_TC.T
-    if overstated:
+    if overstated and overstated[1] != _STREAMED:
         raise DecodeError(f"truncated: {overstated[2]} of {overstated[1]} bytes of samples")
     if done < limit:
         raise DecodeError(f"truncated: {done} of {promised} samples")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from data_prep.audio_stream import Wave, open_audio
@@ -75,16 +76,21 @@ def mix_down(wave_CT: Wave, notes: list[str]) -> Wave:
     """Mean ``[T]`` of the channels that hold something, or the loudest where that cancels out; adds ``notes``."""
     if wave_CT.shape[0] == 1 or wave_CT.shape[1] == 0:
         return wave_CT[0]
-    level_C = np.sqrt(np.mean(np.square(wave_CT, dtype=np.float64), axis=1))
+    level_C = _rms(wave_CT)
     loudest = int(np.nanargmax(level_C)) if not np.isnan(level_C).all() else 0
     used = [c for c in range(len(level_C)) if not level_C[c] < _EMPTY_CHANNEL * level_C[loudest]]
     if len(used) < len(level_C):
         notes.append(f"{len(level_C) - len(used)} empty of {len(level_C)} channels left out")
     mean_T = wave_CT[used].mean(axis=0, dtype=np.float32)
-    if np.sqrt(np.mean(np.square(mean_T, dtype=np.float64))) < _CANCELLED * level_C[loudest]:
+    if _rms(mean_T[None])[0] < _CANCELLED * level_C[loudest]:
         notes.append(f"channels cancel out, channel {loudest + 1} of {len(level_C)} used")
         return wave_CT[loudest]
     return mean_T
+
+
+def _rms(wave_CT: Wave) -> npt.NDArray[np.float64]:
+    """Root mean square ``[C]``, summed in double precision without a copy of the wave."""
+    return np.sqrt(np.einsum("ct,ct->c", wave_CT, wave_CT, dtype=np.float64) / wave_CT.shape[1])
 
 
 def _check_signal(wave_T: Wave, rate: int, min_duration_s: float) -> None:

@@ -24,7 +24,7 @@ COMPRESSED = [
     (".m4a", "aac -b:a 64k", 16000, "AAC", 1, 1, 0.995),
     (".m4a", "aac -b:a 64k -movflags +faststart", 44100, "AAC", 1, 1, 0.995),
     (".m4a", "alac", 16000, "ALAC", 0, 0, 0.99999),
-    (".m4a", "libopencore_amrnb -b:a 12.2k -f 3gp", 8000, "AMR-NB", 12, 21, 0.9),
+    (".m4a", "libopencore_amrnb -b:a 12.2k -f 3gp", 8000, "AMR-NB", 12, 21, 0.5),
     (".aac", "aac -b:a 64k", 16000, "AAC", 130, 130, 0.995),
     (".ogg", "libvorbis -q:a 4", 16000, "Vorbis", 1, 1, 0.995),
     (".ogg", "libvorbis -q:a 4", 48000, "Vorbis", 1, 1, 0.995),
@@ -33,7 +33,7 @@ COMPRESSED = [
     (".oga", "flac", 16000, "FLAC", 0, 0, 0.99999),
     (".wma", "wmav2 -b:a 64k", 16000, "WMA", 130, 130, 0.99),
     (".wma", "wmav1 -b:a 64k", 44100, "WMA", 130, 130, 0.99),
-    (".amr", "libopencore_amrnb -b:a 12.2k", 8000, "AMR-NB", 12, 21, 0.9),
+    (".amr", "libopencore_amrnb -b:a 12.2k", 8000, "AMR-NB", 12, 21, 0.5),
     (".g722", "g722", 16000, "G.722", 2, 1, 0.995),
     (".wav", "g722", 16000, "G.722", 2, 1, 0.995),
     (".wav", "pcm_mulaw", 8000, "mu-law", 1, 1, 0.99),
@@ -101,7 +101,8 @@ def test_compressed(
     assert abs(lag) <= shift_ms * 16
     lost_ms = 30 if codec == "WMA" else 1  # ffmpeg's encoder drops its last, incomplete frame
     assert -lost_ms * 16 <= len(made) - len(wave) <= excess_ms * 16
-    assert np.corrcoef(made_T, wave_T)[0, 1] > least
+    assert np.corrcoef(made_T, wave_T)[0, 1] > least  # AMR keeps the spectrum, not the wave
+    assert np.corrcoef(np.abs(np.fft.rfft(made_T)), np.abs(np.fft.rfft(wave_T)))[0, 1] > 0.98
     assert 20 * np.log10(made_T.std() / wave_T.std()) == pytest.approx(0, abs=0.5)
 
 
