@@ -4,11 +4,13 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-# In the order of preference: where a corpus holds an utterance twice, its FLAC file is meant.
-AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aiff", ".aif", ".au")
+DECODABLE_SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", ".au")
+"""What libsndfile decodes, without conversion.
+
+In the order of preference: where a corpus holds an utterance twice, its FLAC file is meant.
+"""
+AUDIO_SUFFIXES = (*DECODABLE_SUFFIXES, ".m4a", ".aac", ".wma", ".amr", ".g722")
 """What conversion takes."""
-DECODABLE_SUFFIXES = tuple(suffix for suffix in AUDIO_SUFFIXES if suffix not in (".m4a", ".aac", ".wma"))
-"""Those that libsndfile decodes, without conversion."""
 
 
 def audio_files_below(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> list[Path]:

@@ -24,24 +24,22 @@ def convert(
 ) -> None:
     """Convert MP3 and other audio to FLAC; run it again to go on after an interruption."""
     from data_prep import display
-    from data_prep.conversion import convert_files, find_audio, reasons
-    from data_prep.conversion_ledger import LEDGER, LedgerEntry
+    from data_prep.conversion import convert_files, find_audio
+    from data_prep.conversion_ledger import LEDGER
 
     console = Console()
     files = find_audio(source)
     root = source if source.is_dir() else source.parent
-    entries: dict[str, LedgerEntry] = {}
+    outcomes = []
     with display.prep_progress(console, console.is_terminal) as bar:
         task = bar.add_task("converting", total=len(files), audio_s=0.0)
-        for entry in convert_files(
+        for outcome in convert_files(
             [file.absolute() for file in files], root.absolute(), output.absolute(), workers or os.cpu_count() or 1
         ):
-            entries[entry.source] = entry
+            outcomes.append(outcome)
             bar.advance(task)
-    failed = reasons(entries)
-    console.print(f"{len(files) - len(failed)} of {len(files)} files converted; all outcomes in {output / LEDGER}")
-    display.print_warnings(console, (f"{name}: {reason}" for name, reason in sorted(failed.items())))
-    if failed:
+    display.print_conversion(console, outcomes, output / LEDGER)
+    if any(outcome.entry.reason for outcome in outcomes):
         raise typer.Exit(1)
 
 

@@ -1,13 +1,14 @@
 """Any audio to 16 kHz mono 16-bit FLAC, in parallel, resumable, with every failure on record.
 
-MP3 and other compressed formats are decoded by ffmpeg through pydub; uncompressed ones and FLAC by libsndfile, which
+MP3, AAC, Opus, G.722 and the like are decoded by ffmpeg through pydub; plain samples and FLAC by libsndfile, which
 notices damage where ffmpeg passes over it. Array names carry shapes: T samples, C channels.
 """
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,24 @@ import soxr
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_bytes
 from data_prep.audio_files import AUDIO_SUFFIXES, audio_files_below
+from data_prep.audio_format import FLAC_MARK, recognise
+from data_prep.audio_stream import AudioStream, Wave, faults_told, open_audio, require_content
 from data_prep.conversion_ledger import Ledger, LedgerEntry
-from data_prep.decoding import DecodeError, Wave, decode_or_refuse, mix_down, promised_length, read_channels
+from data_prep.decode_error import DecodeError
+from data_prep.decoding import mix_down
 from data_prep.ffmpeg import load_pydub
 
 SAMPLE_RATE = 16000
 """Hz, of everything that conversion makes."""
-_EXACT_FORMATS = {"FLAC", "WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF"}
-"""What libsndfile decodes sample by sample, and checks."""
-_SLACK_S = 0.1
-"""Decoders differ by a few frames at the ends of compressed files."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one source."""
+
+    entry: LedgerEntry
+    known: bool
+    """Whether an earlier run had made it, so that nothing was converted now."""
 
 
 def find_audio(source: Path) -> list[Path]:
@@ -47,21 +56,22 @@ def find_audio(source: Path) -> list[Path]:
     return audio
 
 
-def convert_files(sources: Sequence[Path], root: Path, output: Path, workers: int) -> Iterator[LedgerEntry]:
+def convert_files(sources: Sequence[Path], root: Path, output: Path, workers: int) -> Iterator[Outcome]:
     """Convert ``sources`` (below ``root``) into the same tree below ``output``; yield outcomes as they come.
 
-    Outcomes go to ``output/ledger.jsonl`` at once. A source whose SHA-256 stands there, with a target that still has
-    the recorded SHA-256, is not converted again; failures are tried again.
+    Outcomes go to ``output/ledger.jsonl`` at once. A source that the ledger has with the same size and time of change,
+    or else with the same SHA-256, is not converted again if its target is unchanged too; failures are tried again.
 
     Raises:
-        SpoofsweepError: the disk is full, or no ffmpeg is at hand.
+        SpoofsweepError: the disk is full, no ffmpeg is at hand, or the ledger is no ledger.
+        OSError: the storage fails.
     """
     load_pydub()  # fails here, once, rather than in every worker
     targets = _targets(sources, root)
     with Ledger.open(output) as ledger, ThreadPoolExecutor(workers) as pool:
         # Threads suffice: ffmpeg is a process of its own, and libsndfile and soxr release the interpreter lock.
         waiting = iter(sources)
-        running: set[Future[LedgerEntry]] = set()
+        running: set[Future[Outcome]] = set()
         try:
             while True:
                 while len(running) < 2 * workers and (source := next(waiting, None)) is not None:
@@ -71,7 +81,7 @@ def convert_files(sources: Sequence[Path], root: Path, output: Path, workers: in
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    ledger.add(future.result())
+                    ledger.add(future.result().entry)
                     yield future.result()
         finally:
             for future in running:
@@ -87,87 +97,106 @@ def _targets(sources: Sequence[Path], root: Path) -> dict[Path, str]:
     return {s: t if claims[t] == 1 else s.relative_to(root).as_posix() + ".flac" for s, t in plain.items()}
 
 
-def _outcome(source: Path, root: Path, output: Path, target: str, known: LedgerEntry | None) -> LedgerEntry:
-    name = str(source.relative_to(root))
+def _outcome(source: Path, root: Path, output: Path, target: str, known: LedgerEntry | None) -> Outcome:
+    entry = LedgerEntry(source=str(source.relative_to(root)), size=-1, sha256="")
     try:
-        data = source.read_bytes()
-    except FileNotFoundError:
-        return LedgerEntry(source=name, size=-1, sha256="", reason="file missing")
-    sha256 = hashlib.sha256(data).hexdigest()
-    if known is not None and known.output_sha256 and (known.sha256, known.target) == (sha256, target):
-        made = output / target
-        if made.is_file() and hashlib.sha256(made.read_bytes()).hexdigest() == known.output_sha256:
-            return known
-    try:
+        entry = _described(source, entry, known)
+        if known is not None and known.target == target and known.sha256 == entry.sha256:
+            output_mtime_ns = _mtime_ns_if_as_recorded(output / target, known)
+            if output_mtime_ns is not None:
+                stamps = {"mtime_ns": entry.mtime_ns, "output_mtime_ns": output_mtime_ns}
+                return Outcome(known.model_copy(update=stamps), known=True)
         flac = to_flac(source)
+    except FileNotFoundError:
+        return Outcome(entry.model_copy(update={"reason": "file missing"}), known=False)
     except DecodeError as error:
-        return LedgerEntry(source=name, size=len(data), sha256=sha256, reason=error.reason)
-    atomic_write_bytes(output / target, flac)
-    output_sha256 = hashlib.sha256(flac).hexdigest()
-    return LedgerEntry(source=name, size=len(data), sha256=sha256, target=target, output_sha256=output_sha256)
+        return Outcome(entry.model_copy(update={"reason": error.reason}), known=False)
+    return Outcome(entry.model_copy(update={"target": target} | _written(flac, output / target)), known=False)
+
+
+def _described(source: Path, entry: LedgerEntry, known: LedgerEntry | None) -> LedgerEntry:
+    """``entry`` with what identifies the source, which is read unless ``known`` has its size and time of change."""
+    with faults_told():
+        require_content(source)
+        status = source.stat()
+        if known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            sha256, format = known.sha256, known.format
+        else:
+            sha256, recognised = _sha256(source), recognise(source)
+            format = recognised.name if recognised else ""
+    facts = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256, "format": format}
+    return entry.model_copy(update=facts)
+
+
+def _mtime_ns_if_as_recorded(made: Path, known: LedgerEntry) -> int | None:
+    if not made.is_file():
+        return None
+    status = made.stat()
+    if (status.st_size, status.st_mtime_ns) != (known.output_size, known.output_mtime_ns):
+        return status.st_mtime_ns if _sha256(made) == known.output_sha256 else None
+    return status.st_mtime_ns
+
+
+def _written(flac: bytes, made: Path) -> dict[str, object]:
+    """Write a target; what the ledger tells of it."""
+    atomic_write_bytes(made, flac)
+    return {
+        "duration_s": round(soundfile.info(io.BytesIO(flac)).duration, 4),
+        "output_size": len(flac),
+        "output_mtime_ns": made.stat().st_mtime_ns,
+        "output_sha256": hashlib.sha256(flac).hexdigest(),
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as raw:
+        return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
 def to_flac(source: Path) -> bytes:
     """The audio of ``source`` as a 16 kHz mono 16-bit FLAC file; one that is already like that is returned as it is.
 
     Full scale is kept, and what exceeds it (floating-point files) is scaled to it. No dither: the same source gives the
-    same bytes.
+    same bytes. In memory stands the result, not the source: four bytes a sample and channel at 16 kHz.
 
     Raises:
         DecodeError: empty, damaged, not audio, or not finite.
+        FileNotFoundError: there is no such file.
     """
-    wave_CT, rate = _decode(source)
-    wave_T = mix_down(wave_CT, [])
+    with open_audio(source, compressed_by_ffmpeg=True) as stream:
+        wave_T = mix_down(_at_16k(stream), [])
     if len(wave_T) == 0:
         raise DecodeError("no samples")
-    if not np.isfinite(wave_T).all():
-        raise DecodeError(
-            f"not finite: {np.count_nonzero(~np.isfinite(wave_T))} of {len(wave_T)} samples are NaN or infinite"
-        )
-    if _is_flac_16k_mono(source):
+    format = recognise(source)
+    if is_flac(source) and format is not None and format.is_plain(SAMPLE_RATE):
         return source.read_bytes()
-    if rate != SAMPLE_RATE:
-        wave_T = np.asarray(soxr.resample(wave_T, rate, SAMPLE_RATE, quality="HQ"), dtype=np.float32)
-    if len(wave_T) == 0:
-        raise DecodeError(f"too short: nothing left at {SAMPLE_RATE} Hz")
     wave_T = wave_T / np.float32(max(1.0, float(np.abs(wave_T).max())))
     buffer = io.BytesIO()
     soundfile.write(buffer, wave_T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
+def _at_16k(stream: AudioStream) -> Wave:
+    """All channels ``[C, T]``, resampled block by block; DecodeError for samples that are not finite."""
+    resampler = soxr.ResampleStream(stream.rate, SAMPLE_RATE, stream.num_channels, dtype="float32", quality="HQ")
+    blocks_TC = [np.zeros((0, stream.num_channels), np.float32)]
+    num_samples = num_bad = 0
+    for block_CT in stream.blocks:
+        num_samples += block_CT.shape[1]
+        num_bad += block_CT.shape[1] - int(np.count_nonzero(np.isfinite(block_CT).all(axis=0)))
+        same_rate = stream.rate == SAMPLE_RATE
+        blocks_TC.append(block_CT.T if same_rate else resampler.resample_chunk(np.ascontiguousarray(block_CT.T)))
+    if num_bad:
+        raise DecodeError(f"not finite: {num_bad} of {num_samples} samples are NaN or infinite")
+    if stream.rate != SAMPLE_RATE:
+        blocks_TC.append(resampler.resample_chunk(blocks_TC[0], last=True))
+    wave_CT = np.concatenate(blocks_TC).T
+    if num_samples and not wave_CT.shape[1]:
+        raise DecodeError(f"too short: nothing left at {SAMPLE_RATE} Hz")
+    return wave_CT
+
+
 def is_flac(path: Path) -> bool:
     """Whether the content, whatever the name, is FLAC."""
     with path.open("rb") as file:
-        return file.read(4) == b"fLaC"
-
-
-def _is_flac_16k_mono(path: Path) -> bool:
-    if not is_flac(path):
-        return False
-    info = soundfile.info(path)
-    return bool((info.samplerate, info.channels, info.subtype) == (SAMPLE_RATE, 1, "PCM_16"))
-
-
-def _decode(source: Path) -> tuple[Wave, int]:
-    """Samples ``[C, T]`` and their rate; DecodeError where they are damaged or fewer than the file promises."""
-    if source.stat().st_size == 0:
-        raise DecodeError("empty file (0 bytes)")
-    promised = None
-    try:
-        with soundfile.SoundFile(source) as file:
-            if file.format in _EXACT_FORMATS:
-                return read_channels(source)
-            promised, rate = promised_length(file, source), file.samplerate
-    except soundfile.LibsndfileError:
-        if is_flac(source):
-            return read_channels(source)  # damaged in its header, which libsndfile words best
-    wave_CT, native_rate = decode_or_refuse(source)
-    if promised is not None and wave_CT.shape[1] / native_rate < promised / rate - _SLACK_S:
-        raise DecodeError(f"truncated: {wave_CT.shape[1] / native_rate:.2f} of {promised / rate:.2f} s")
-    return wave_CT, native_rate
-
-
-def reasons(entries: Mapping[str, LedgerEntry]) -> dict[str, str]:
-    """Failed sources and why."""
-    return {name: entry.reason for name, entry in entries.items() if entry.reason}
+        return file.read(len(FLAC_MARK)) == FLAC_MARK

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import BinaryIO
 
+from cluster.errors import SpoofsweepError
 from cluster.settings import Settings
-from data_prep.atomic import atomic_write_text
+from data_prep.atomic import atomic_write_bytes
 
 LEDGER = "ledger.jsonl"
 
@@ -18,9 +19,17 @@ class LedgerEntry(Settings):
     """Relative to the source folder."""
     size: int
     """Bytes; -1 if the file is missing."""
+    mtime_ns: int = -1
+    """Time of change: with the size, it spares the next run reading an unchanged file. So does the target's."""
     sha256: str
+    format: str = ""
+    """Codec, by content; empty if unknown."""
     target: str = ""
     """Relative to the output folder."""
+    duration_s: float = 0.0
+    """Of the target."""
+    output_size: int = -1
+    output_mtime_ns: int = -1
     output_sha256: str = ""
     reason: str = ""
 
@@ -31,35 +40,44 @@ class Ledger:
     def __init__(self, path: Path, entries: dict[str, LedgerEntry]) -> None:
         self._path, self.entries = path, entries
         """Latest outcome by source."""
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
 
     @classmethod
     def open(cls, output: Path) -> "Ledger":
-        """The ledger of an output folder, empty if there is none yet."""
+        """The ledger of an output folder, empty if there is none yet.
+
+        Raises:
+            SpoofsweepError: a line, unless it is the last and a kill cut it short, is no outcome.
+        """
         path = output / LEDGER
         entries: dict[str, LedgerEntry] = {}
-        lines = path.read_text().splitlines() if path.is_file() else []
-        for number, line in enumerate(lines):
+        lines = path.read_bytes().split(b"\n") if path.is_file() else []
+        for number, line in enumerate(lines, start=1):
             try:
-                entry = LedgerEntry.model_validate_json(line)
-            except ValueError:
-                if number < len(lines) - 1:
-                    raise
-                continue  # a kill while writing leaves the last line incomplete
-            entries[entry.source] = entry
+                entry = LedgerEntry(**json.loads(line)) if line else None
+            except (ValueError, TypeError, RecursionError) as error:
+                if number < len(lines):
+                    raise SpoofsweepError(
+                        "every line of the ledger must be an outcome",
+                        f"{path}:{number}: {line[:80]!r}",
+                        "remove the line: its source is converted again",
+                    ) from error
+                continue
+            if entry is not None:
+                entries[entry.source] = entry
         return cls(path, entries)
 
     def add(self, entry: LedgerEntry) -> None:
         """Record an outcome on disk."""
         assert self._file is not None, "the ledger is used in a with statement"
         self.entries[entry.source] = entry
-        self._file.write(json.dumps(entry.model_dump(), ensure_ascii=False) + "\n")
+        self._file.write(_line(entry))
         self._file.flush()
 
     def __enter__(self) -> "Ledger":
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._save()  # also ends a line that a kill left incomplete
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("ab")
         return self
 
     def __exit__(
@@ -70,7 +88,18 @@ class Ledger:
         self._save()
 
     def _save(self) -> None:
-        lines = [
-            json.dumps(self.entries[name].model_dump(), ensure_ascii=False) + "\n" for name in sorted(self.entries)
-        ]
-        atomic_write_text(self._path, "".join(lines))
+        atomic_write_bytes(self._path, b"".join(_line(self.entries[name]) for name in sorted(self.entries)))
+
+
+def _line(entry: LedgerEntry) -> bytes:
+    values = entry.model_dump()
+    return (json.dumps(values, ensure_ascii=not _is_text(entry.source)) + "\n").encode()
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is UTF-8; bytes that are not stand in Python's strings as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -31,7 +31,8 @@ def convert_corpus(
     failed: dict[Path, str] = {}
     with display.prep_progress(console, visible) as bar:
         task = bar.add_task("converting", total=len(sources), audio_s=0.0)
-        for entry in convert_files(sources, root, folder, os.cpu_count() or 1):
+        for outcome in convert_files(sources, root, folder, os.cpu_count() or 1):
+            entry = outcome.entry
             if entry.reason:
                 failed[root / entry.source] = entry.reason
             else:

@@ -1,6 +1,7 @@
 """What preparation shows on the terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from data_prep.conversion import Outcome
 from data_prep.corpora.layout import CLASS_NAMES, Layout
 from data_prep.shards import ShardSet
 from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Split, Tally, Utterance
@@ -15,6 +17,7 @@ from data_prep.validation import Counts
 
 _REASONS_SHOWN = 5
 _ATTACKS_SHOWN = 8
+_FAILURES_SHOWN = 20
 
 
 class _AudioRate(ProgressColumn):
@@ -102,6 +105,34 @@ def speakers_line(utterances: Iterable[Utterance]) -> str:
         speakers.setdefault(utterance.split, set()).add(utterance.speaker)
     known = {split: speakers[split] - {UNKNOWN_SPEAKER} for split in SPLITS if split in speakers}
     return "speakers: " + ", ".join(f"{split} {len(names) or 'unknown'}" for split, names in known.items())
+def print_conversion(console: Console, outcomes: Sequence[Outcome], ledger: Path) -> None:
+    """What a conversion made, by format, and what failed and why; ``ledger`` is where all of it stands."""
+    table = Table("format", title="Conversion to FLAC")
+    for column in ("converted", "made before", "failed", "hours"):
+        table.add_column(column, justify="right")
+    for name in sorted({outcome.entry.format for outcome in outcomes}):
+        of_format = [outcome for outcome in outcomes if outcome.entry.format == name]
+        known = sum(outcome.known for outcome in of_format)
+        failed = sum(bool(outcome.entry.reason) for outcome in of_format)
+        hours = sum(outcome.entry.duration_s for outcome in of_format) / 3600
+        table.add_row(
+            name or "unknown", f"{len(of_format) - known - failed:,}", f"{known:,}", f"{failed:,}", f"{hours:.3f}"
+        )
+    console.print(table)
+    failures = sorted((outcome.entry.source, outcome.entry.reason) for outcome in outcomes if outcome.entry.reason)
+    print_warnings(console, (f"{_printable(source)}: {reason}" for source, reason in failures[:_FAILURES_SHOWN]))
+    if len(failures) > _FAILURES_SHOWN:
+        console.print(f"... and {len(failures) - _FAILURES_SHOWN} more")
+    console.print(
+        f"{len(outcomes) - len(failures)} of {len(outcomes)} files are FLAC now; what came from what: {ledger}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _printable(name: str) -> str:
+    """A file name on one line, whatever bytes it holds."""
+    return name.encode(errors="backslashreplace").decode().replace("\n", "\\n")
 
 
 def shard_table(shards: ShardSet) -> Table:

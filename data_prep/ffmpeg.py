@@ -4,6 +4,7 @@ Array names carry shapes: T samples, C channels.
 """
 
 import warnings
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,62 @@ import numpy as np
 import numpy.typing as npt
 
 from cluster.errors import SpoofsweepError
+from data_prep.audio_format import AudioFormat
+from data_prep.decode_error import DecodeError
+
+_FIRST_SLICE_S, _SLICE_S = 60, 600
+"""A file is decoded in slices, so that an hour of it never stands in memory; each slice decodes what is before it too.
+
+The first is short, since nothing bounds the rate and the channels that a made-up header can name before it is decoded.
+"""
+_CPU_LIMIT_S = 60
+_CPU_LIMIT_S_PER_MB = 20
+"""Real files take about a tenth of a second a megabyte; a loaded machine does not count, as CPU time does not."""
+_HEADERLESS = {".raw", ".pcm"}
+"""pydub takes files of these names for plain samples, whatever they hold."""
 
 
-def decode_with_ffmpeg(source: Path) -> tuple[npt.NDArray[np.float32], int] | None:
-    """Samples ``[C, T]`` at the file's own rate, or none where ffmpeg finds no audio; the content tells the format.
+def decode_with_ffmpeg(source: Path, format: AudioFormat) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+    """Consecutive slices ``[C, T]`` of the audio at its own rate, with that rate; at least one.
 
-    ffmpeg decodes what it can of a damaged file and does not complain: check the length where the file tells one.
+    The given format is the only one that ffmpeg tries: left to itself, it would follow the addresses in a playlist that
+    calls itself audio. It decodes what it can of a damaged file and does not complain: check the length where the file
+    tells one. Neither ffprobe nor temporary files are used, and ffmpeg ends with this process.
 
     Raises:
+        DecodeError: ffmpeg finds no audio, or takes far longer than any real file needs.
         SpoofsweepError: there is no ffmpeg for this machine.
     """
+    start_s, length_s = 0, _FIRST_SLICE_S
+    while True:
+        slice_CT, rate = _slice(source, format, start_s, length_s)
+        if start_s and not slice_CT.shape[1]:
+            return
+        yield slice_CT, rate
+        if slice_CT.shape[1] < length_s * rate:
+            return
+        start_s, length_s = start_s + length_s, _SLICE_S
+
+
+def _slice(source: Path, format: AudioFormat, start_s: int, length_s: int) -> tuple[npt.NDArray[np.float32], int]:
     segment_class, decode_error = load_pydub()
+    if source.suffix.lower() in _HEADERLESS:
+        raise DecodeError("not readable as audio: the suffix says that there is no header")
+    limit_s = _CPU_LIMIT_S + _CPU_LIMIT_S_PER_MB * source.stat().st_size // 1_000_000
     try:
-        with source.open("rb") as file:
-            # This entry of pydub, unlike from_file, does not ask ffprobe, which the bundled ffmpeg lacks.
-            segment = segment_class.from_file_using_temporary_files(file)
-    except decode_error:
-        return None
-    samples_CT = np.array(segment.get_array_of_samples()).reshape(-1, segment.channels).T
-    return (samples_CT / (1 << (8 * segment.sample_width - 1))).astype(np.float32), segment.frame_rate
+        segment = segment_class.from_file(
+            source.absolute(),
+            format=format.demuxer,
+            codec=format.decoder,
+            parameters=["-nostdin", "-loglevel", "error", "-timelimit", str(limit_s)],
+            start_second=start_s,
+            duration=length_s,
+        )
+    except decode_error as error:
+        raise DecodeError(f"not readable as audio: ffmpeg finds no {format.name}") from error
+    width = segment.sample_width
+    samples_CT = np.frombuffer(segment.raw_data, f"<i{width}").reshape(-1, segment.channels).T
+    return samples_CT.astype(np.float32) / np.float32(1 << (8 * width - 1)), segment.frame_rate
 
 
 @cache

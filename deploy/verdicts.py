@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cluster.errors import SpoofsweepError
 from data_prep.audio_files import AUDIO_SUFFIXES
-from data_prep.decoding import DecodeError, UnknownFormatError
+from data_prep.decode_error import DecodeError, UnknownFormatError
 from deploy.detector import BONAFIDE, Detection, Detector, verdict_label
 
 COLUMNS = ("file", "label", "score", "threshold", "seconds", "error")

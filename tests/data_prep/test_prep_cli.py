@@ -77,7 +77,7 @@ def test_convert_reports_failures_and_exits_with_one(tmp_path: Path) -> None:
     (tmp_path / "source" / "b.mp3").write_text("text")
     code, printed = invoke("convert", tmp_path / "source", tmp_path / "out")
     assert code == 1
-    assert "1 of 2 files converted" in printed
+    assert "1 of 2 files are FLAC now" in printed
     assert "b.mp3: not readable" in printed
 
 
