@@ -1,0 +1,165 @@
+"""One utterance to one flat record of facts.
+
+Array names carry shapes: T samples, K bands of the spectrum.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import soundfile
+import soxr
+
+from data_prep.audit import signal
+from data_prep.audit.signal import FloatArray
+from data_prep.config import CorpusConfig
+from data_prep.decoding import DecodeError, UnknownFormatError, Wave, decode_or_refuse, mix_down, read_audio
+from data_prep.utterance import Corpus, Utterance
+from data_prep.validation import Rejection, reject
+
+HASH_RATE = 16000
+"""Hz at which audio is compared, whatever rate it is stored at."""
+_CODEC_FACTS = ("codec", "compression", "transmission", "environment")
+"""What protocols call the history of the channel; their other facts (gender, tags of attacks) are no history."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Facts about one utterance, as preparation hears it: mono, cut to ``corpus.max_duration_s``."""
+
+    utterance_id: str
+    split: str
+    label: str
+    attack: str
+    speaker: str
+    file: str
+    """Path relative to the corpus root."""
+    container: str
+    """Format of the file by its content: FLAC, WAV, MP3..."""
+    coding: str
+    """Coding of the samples in it, as libsndfile names it: PCM_16, ULAW, MPEG_LAYER_III..."""
+    sample_rate: int
+    """Hz, as stored."""
+    channels: int
+    told_channel: str
+    """What the protocol tells about codec, transmission or environment; empty where it tells nothing."""
+    file_hash: str
+    """SHA-256 of the file, 32 hex digits."""
+    audio_hash: str
+    """SHA-256 of the samples at 16 kHz and 16 bits, 32 hex digits: the same for a lossless copy in another container."""
+    duration_s: float
+    peak: float
+    """Largest magnitude, as a fraction of full scale."""
+    clipped_share: float
+    """Share of samples that are clipped."""
+    dc_offset: float
+    """Mean of the samples, as a fraction of full scale."""
+    level_dbfs: float
+    """Root mean square."""
+    floor_dbfs: float
+    """Level that a tenth of the utterance stays below."""
+    leading_silence_s: float
+    trailing_silence_s: float
+    bandwidth_hz: float
+    """Upper edge of what stands out of the noise floor."""
+    edge_db: float
+    """How far the spectrum falls across that edge; 15 dB or more is the work of a filter or codec."""
+    notes: str
+    """What decoding did beyond plain reading, "; "-joined."""
+    spectrum_K: FloatArray
+    """Long-term level in dB in bands of 125 Hz from 0 to half the stored sampling rate, relative to ``level_dbfs``."""
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A file as it lies on disk."""
+
+    container: str
+    coding: str
+    sample_rate: int
+    channels: int
+
+
+def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measurement | Rejection:
+    """The facts of one utterance, or why it cannot be used; depends on its arguments and the file alone."""
+    try:
+        stored, wave_T, notes = _read(utterance, config)
+        file_hash = hashlib.sha256(utterance.path.read_bytes()).hexdigest()[:32]
+    except DecodeError as error:
+        return reject(corpus, utterance, error.reason)
+    except FileNotFoundError:
+        return reject(corpus, utterance, "file missing")
+    frames = signal.frame_facts(wave_T, stored.sample_rate)
+    level_dbfs = signal.level_dbfs(wave_T)
+    level_K = signal.band_levels(wave_T, stored.sample_rate)
+    bandwidth_hz, edge_db = signal.bandwidth(level_K)
+    return Measurement(
+        utterance_id=utterance.utterance_id,
+        split=utterance.split,
+        label=utterance.label,
+        attack=utterance.attack,
+        speaker=utterance.speaker,
+        file=reject(corpus, utterance, "").file,
+        **vars(stored),
+        told_channel=_told_channel(utterance.channel),
+        file_hash=file_hash,
+        audio_hash=audio_hash(wave_T, stored.sample_rate),
+        duration_s=len(wave_T) / stored.sample_rate,
+        peak=float(np.abs(wave_T).max()),
+        clipped_share=signal.clipped_share(wave_T),
+        dc_offset=float(wave_T.mean(dtype=np.float64)),
+        level_dbfs=level_dbfs,
+        **frames._asdict(),
+        bandwidth_hz=bandwidth_hz,
+        edge_db=edge_db,
+        notes="; ".join(notes),
+        spectrum_K=(level_K - level_dbfs).astype(np.float32),
+    )
+
+
+def audio_hash(wave_T: Wave, sample_rate: int) -> str:
+    """SHA-256, 32 hex digits, of a wave at 16 kHz in 16 bits."""
+    if sample_rate != HASH_RATE:
+        wave_T = np.asarray(soxr.resample(wave_T, sample_rate, HASH_RATE, quality="HQ"), dtype=np.float32)
+    steps = np.clip(np.rint(wave_T * 32768.0), -32768, 32767).astype("<i2")
+    return hashlib.sha256(steps.tobytes()).hexdigest()[:32]
+
+
+def _read(utterance: Utterance, config: CorpusConfig) -> tuple[_Stored, Wave, tuple[str, ...]]:
+    """What is stored, and the wave at the stored rate as preparation decodes it."""
+    path = utterance.path
+    try:
+        stored = _stored(utterance)
+        audio = read_audio(
+            path, stored.sample_rate, min_duration_s=config.min_duration_s, max_duration_s=config.max_duration_s
+        )
+        return stored, audio.wave, audio.notes
+    except UnknownFormatError:
+        if not config.convert:
+            raise
+    # Preparation would convert it by ffmpeg, which reads what libsndfile does not.
+    wave_CT, sample_rate = decode_or_refuse(path)
+    notes: list[str] = []
+    wave_T = mix_down(wave_CT, notes)[: int(config.max_duration_s * sample_rate)]
+    if not wave_T.any():
+        raise DecodeError("silent")
+    if len(wave_T) < config.min_duration_s * sample_rate:
+        raise DecodeError(f"too short: {len(wave_T) / sample_rate:.4g} s, at least {config.min_duration_s:g} s wanted")
+    container = path.suffix.removeprefix(".").upper() or "?"
+    return _Stored(container, "by ffmpeg", sample_rate, wave_CT.shape[0]), wave_T, tuple(notes)
+
+
+def _stored(utterance: Utterance) -> _Stored:
+    if utterance.path.stat().st_size == 0:
+        raise DecodeError("empty file (0 bytes)")
+    try:
+        info = soundfile.info(utterance.path)
+    except soundfile.LibsndfileError as error:
+        cause = error.error_string.strip().removeprefix("Error : ").rstrip(".")
+        raise UnknownFormatError(f"not readable as audio: {cause}") from error
+    return _Stored(info.format, info.subtype, info.samplerate, info.channels)
+
+
+def _told_channel(channel: Mapping[str, str]) -> str:
+    return ", ".join(f"{fact} {channel[fact]}" for fact in _CODEC_FACTS if fact in channel)
