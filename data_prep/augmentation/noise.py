@@ -1,6 +1,9 @@
 """Additive noise, generated or recorded. Array names carry shapes: T samples."""
 
+from functools import lru_cache
+
 import numpy as np
+import scipy.fft
 
 from data_prep.augmentation.recordings import Recordings, read_excerpt
 from data_prep.augmentation.scene import Drawn, Scene
@@ -39,12 +42,18 @@ def add_noise(wave_T: Wave, noise_T: Wave, snr_db: float) -> Wave:
 def coloured_noise(num_samples: int, sample_rate: int, colour: str, rng: np.random.Generator) -> Wave:
     """Gaussian noise ``[num_samples]`` of mean power 1 with the spectral slope of ``colour``."""
     padded = 1 << (num_samples - 1).bit_length()  # a power of two, since a prime length would make the transform slow
+    spectrum = scipy.fft.rfft(rng.standard_normal(padded, dtype=np.float32))
+    noise_T = scipy.fft.irfft(spectrum * _shape(padded, sample_rate, colour), padded)[:num_samples]
+    return noise_T / np.float32(np.sqrt(_power(noise_T)))
+
+
+@lru_cache(maxsize=32)
+def _shape(padded: int, sample_rate: int, colour: str) -> Wave:
+    """Amplitude of a colour by frequency; no constant part."""
     hertz = np.maximum(np.fft.rfftfreq(padded, 1 / sample_rate), _LOWEST_HZ)
-    spectrum = np.fft.rfft(rng.standard_normal(padded, dtype=np.float32))
     shape = (hertz / _LOWEST_HZ) ** _SLOPES[colour]
     shape[0] = 0.0
-    noise_T = np.fft.irfft(spectrum * shape.astype(np.float32), padded)[:num_samples].astype(np.float32)
-    return (noise_T / np.float32(np.sqrt(_power(noise_T)))).astype(np.float32)
+    return shape.astype(np.float32)
 
 
 def _draw_names(step: NoiseStep, recordings: Recordings, kind: str, rng: np.random.Generator) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from data_prep.augmentation.gain import within_full_scale
 from data_prep.augmentation.rawboost_config import RawBoostStep
 from data_prep.augmentation.scene import Drawn, Scene
 from data_prep.decoding import Wave
@@ -139,12 +140,6 @@ def impulse_responses(filters: Filters, sample_rate: int) -> Floats:
     response_MK *= (10.0 ** (filters.gain_db / 20.0) / peak_M)[:, None]
     taps_MT = scipy.fft.irfft(response_MK, size)
     return np.concatenate([taps_MT[:, size - half :], taps_MT[:, : half + 1]], axis=1)
-
-
-def within_full_scale(wave_T: Wave) -> Wave:
-    """The wave, scaled to peak 1 if it exceeds that."""
-    peak = np.abs(wave_T).max()
-    return wave_T / peak if peak > 1 else wave_T
 
 
 def _lnl(step: RawBoostStep, wave_T: Wave, sample_rate: int, rng: np.random.Generator) -> tuple[Wave, Drawn]:

@@ -16,9 +16,9 @@ from data_prep.augmentation.band import apply_band
 from data_prep.augmentation.clip import apply_clip
 from data_prep.augmentation.codec import apply_codec
 from data_prep.augmentation.config import AugmentationConfig
-from data_prep.augmentation.gain import apply_gain
+from data_prep.augmentation.gain import apply_gain, within_full_scale
 from data_prep.augmentation.noise import apply_noise
-from data_prep.augmentation.rawboost import apply_rawboost, within_full_scale
+from data_prep.augmentation.rawboost import apply_rawboost
 from data_prep.augmentation.resynthesis import apply_both, apply_pitch, apply_stretch
 from data_prep.augmentation.reverb import apply_reverb
 from data_prep.augmentation.scene import Drawn, Scene

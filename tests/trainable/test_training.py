@@ -58,10 +58,10 @@ def test_seeds_matter(toy_shards, toy_trial):
     assert first.metrics["train_loss"] != second.metrics["train_loss"]
 
 
-@pytest.mark.parametrize("steps", [0, 1, 3, 7, 13])
-def test_killed_at_any_step_training_resumes_bit_for_bit(toy_shards, toy_trial, tmp_path, steps):
+@pytest.mark.parametrize(("steps", "policies"), [(0, None), (1, None), (3, ["policy2"]), (7, []), (13, ["policy1"])])
+def test_killed_at_any_step_training_resumes_bit_for_bit(toy_shards, toy_trial, tmp_path, steps, policies):
     """Five steps a pass: within the first pass, within later ones, and before the first step."""
-    config = toy_trial(model={"dropout": 0.5, "cnn_dropout": 0.2})
+    config = toy_trial(model={"dropout": 0.5, "cnn_dropout": 0.2}, batch={"policies": policies})
     whole = Training(config, toy_shards, seed=3)
     expected = numbers(whole)
 
