@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
+from data_prep.format_bias import format_warnings
 from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
 
 MISSING_SHARE_LIMIT = 0.2
@@ -67,6 +68,7 @@ def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
     seen = _attacks(present, "dev")
     if seen and seen <= _attacks(present, "train"):
         warnings.append(f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks")
+    warnings += format_warnings(present, config.convert)
     return CorpusReport(
         tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), _unseen_attacks(present)
     )
