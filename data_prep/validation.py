@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
 from data_prep.format_bias import format_warnings
-from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
+from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance, is_file
 
 MISSING_SHARE_LIMIT = 0.2
 """A split that lacks a larger share of its files is an incomplete copy, not a corpus with gaps."""
@@ -116,7 +116,7 @@ def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warn
 def _without_missing(
     corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
 ) -> tuple[list[Utterance], list[Rejection]]:
-    missing = [utterance for utterance in utterances if not utterance.path.is_file()]
+    missing = [utterance for utterance in utterances if not is_file(utterance.path)]
     totals = Counter(utterance.split for utterance in utterances)
     for split, number in Counter(utterance.split for utterance in missing).items():
         examples = _names(str(utterance.path) for utterance in missing if utterance.split == split)
