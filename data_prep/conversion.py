@@ -170,30 +170,33 @@ def to_flac(source: Path) -> bytes:
     format = recognise(source)
     if is_flac(source) and format is not None and format.is_plain(SAMPLE_RATE):
         return source.read_bytes()
-    wave_T = wave_T / np.float32(max(1.0, float(np.abs(wave_T).max())))
+    peak = max(float(wave_T.max()), -float(wave_T.min()))
+    if peak > 1.0:
+        wave_T /= np.float32(peak)
     buffer = io.BytesIO()
     soundfile.write(buffer, wave_T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
-def _at_16k(stream: AudioStream) -> Wave:
-    """All channels ``[C, T]``, resampled block by block; DecodeError for samples that are not finite."""
+def _at_16k(stream: AudioStream) -> list[Wave]:
+    """Blocks ``[C, T]`` of all channels, resampled as they come; DecodeError for samples that are not finite."""
     resampler = soxr.ResampleStream(stream.rate, SAMPLE_RATE, stream.num_channels, dtype="float32", quality="HQ")
-    blocks_TC = [np.zeros((0, stream.num_channels), np.float32)]
+    none_TC = np.zeros((0, stream.num_channels), np.float32)
+    blocks_CT = [none_TC.T]
     num_samples = num_bad = 0
     for block_CT in stream.blocks:
         num_samples += block_CT.shape[1]
         num_bad += block_CT.shape[1] - int(np.count_nonzero(np.isfinite(block_CT).all(axis=0)))
-        same_rate = stream.rate == SAMPLE_RATE
-        blocks_TC.append(block_CT.T if same_rate else resampler.resample_chunk(np.ascontiguousarray(block_CT.T)))
+        if stream.rate != SAMPLE_RATE:
+            block_CT = resampler.resample_chunk(np.ascontiguousarray(block_CT.T)).T
+        blocks_CT.append(block_CT)
     if num_bad:
         raise DecodeError(f"not finite: {num_bad} of {num_samples} samples are NaN or infinite")
     if stream.rate != SAMPLE_RATE:
-        blocks_TC.append(resampler.resample_chunk(blocks_TC[0], last=True))
-    wave_CT = np.concatenate(blocks_TC).T
-    if num_samples and not wave_CT.shape[1]:
+        blocks_CT.append(resampler.resample_chunk(none_TC, last=True).T)
+    if num_samples and not any(block_CT.size for block_CT in blocks_CT):
         raise DecodeError(f"too short: nothing left at {SAMPLE_RATE} Hz")
-    return wave_CT
+    return blocks_CT
 
 
 def is_flac(path: Path) -> bool:

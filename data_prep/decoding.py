@@ -3,6 +3,7 @@
 Array names carry shapes: T samples, C channels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def read_audio(
     if max_duration_s is not None and wave_CT.shape[1] > max_duration_s * native_rate:
         wave_CT = wave_CT[:, : int(max_duration_s * native_rate)]
         notes.append(f"cut to {max_duration_s:g} s")
-    wave_T = mix_down(wave_CT, notes)
+    wave_T = mix_down([wave_CT], notes)
     _check_signal(wave_T, native_rate, min_duration_s)
     peak = float(np.abs(wave_T).max())
     if peak > 1.0:
@@ -72,25 +73,32 @@ def _read_channels(path: Path, max_duration_s: float | None) -> tuple[Wave, int]
         return np.concatenate([none_CT, *stream.blocks], axis=1), stream.rate
 
 
-def mix_down(wave_CT: Wave, notes: list[str]) -> Wave:
-    """Mean ``[T]`` of the channels that hold something, or the loudest where that cancels out; adds ``notes``."""
-    if wave_CT.shape[0] == 1 or wave_CT.shape[1] == 0:
-        return wave_CT[0]
-    level_C = _rms(wave_CT)
-    loudest = int(np.nanargmax(level_C)) if not np.isnan(level_C).all() else 0
-    used = [c for c in range(len(level_C)) if not level_C[c] < _EMPTY_CHANNEL * level_C[loudest]]
-    if len(used) < len(level_C):
-        notes.append(f"{len(level_C) - len(used)} empty of {len(level_C)} channels left out")
-    mean_T = wave_CT[used].mean(axis=0, dtype=np.float32)
-    if _rms(mean_T[None])[0] < _CANCELLED * level_C[loudest]:
-        notes.append(f"channels cancel out, channel {loudest + 1} of {len(level_C)} used")
-        return wave_CT[loudest]
+def mix_down(blocks_CT: Sequence[Wave], notes: list[str]) -> Wave:
+    """Mean ``[T]`` of the channels that hold something, or the loudest where that cancels out; adds ``notes``.
+
+    Args:
+        blocks_CT: consecutive parts of the wave, at least one.
+    """
+    num_channels = len(blocks_CT[0])
+    level_C = _rms(blocks_CT)
+    if num_channels == 1 or not np.isfinite(level_C).any():
+        return np.concatenate([block_CT[0] for block_CT in blocks_CT])
+    loudest = int(np.nanargmax(level_C))
+    used = [c for c in range(num_channels) if not level_C[c] < _EMPTY_CHANNEL * level_C[loudest]]
+    if len(used) < num_channels:
+        notes.append(f"{num_channels - len(used)} empty of {num_channels} channels left out")
+    mean_T = np.concatenate([block_CT[used].mean(axis=0, dtype=np.float32) for block_CT in blocks_CT])
+    if _rms([mean_T[None]])[0] < _CANCELLED * level_C[loudest]:
+        notes.append(f"channels cancel out, channel {loudest + 1} of {num_channels} used")
+        return np.concatenate([block_CT[loudest] for block_CT in blocks_CT])
     return mean_T
 
 
-def _rms(wave_CT: Wave) -> npt.NDArray[np.float64]:
-    """Root mean square ``[C]``, summed in double precision without a copy of the wave."""
-    return np.sqrt(np.einsum("ct,ct->c", wave_CT, wave_CT, dtype=np.float64) / wave_CT.shape[1])
+def _rms(blocks_CT: Sequence[Wave]) -> npt.NDArray[np.float64]:
+    """Root mean square ``[C]``, summed in double precision without a copy of the wave; not a number without samples."""
+    total_C = sum(np.einsum("ct,ct->c", block_CT, block_CT, dtype=np.float64) for block_CT in blocks_CT)
+    num_samples = sum(block_CT.shape[1] for block_CT in blocks_CT)
+    return np.sqrt(total_C / num_samples if num_samples else np.full(len(blocks_CT[0]), np.nan))
 
 
 def _check_signal(wave_T: Wave, rate: int, min_duration_s: float) -> None:

@@ -16,7 +16,7 @@ from cluster.errors import SpoofsweepError
 from data_prep.audio_format import AudioFormat
 from data_prep.decode_error import DecodeError
 
-_FIRST_SLICE_S, _SLICE_S = 60, 600
+_FIRST_SLICE_S, _SLICE_S = 60, 300
 """A file is decoded in slices, so that an hour of it never stands in memory; each slice decodes what is before it too.
 
 The first is short, since nothing bounds the rate and the channels that a made-up header can name before it is decoded.
@@ -24,6 +24,8 @@ The first is short, since nothing bounds the rate and the channels that a made-u
 _CPU_LIMIT_S = 60
 _CPU_LIMIT_S_PER_MB = 20
 """Real files take about a tenth of a second a megabyte; a loaded machine does not count, as CPU time does not."""
+_STOPPED = 255
+"""ffmpeg's exit status after a signal, as that of the CPU limit."""
 _HEADERLESS = {".raw", ".pcm"}
 """pydub takes files of these names for plain samples, whatever they hold."""
 
@@ -65,6 +67,8 @@ def _slice(source: Path, format: AudioFormat, start_s: int, length_s: int) -> tu
             duration=length_s,
         )
     except decode_error as error:
+        if f"error code: {_STOPPED}" in str(error):
+            raise DecodeError(f"not readable as audio: ffmpeg needs more than {limit_s} s for it") from error
         raise DecodeError(f"not readable as audio: ffmpeg finds no {format.name}") from error
     width = segment.sample_width
     samples_CT = np.frombuffer(segment.raw_data, f"<i{width}").reshape(-1, segment.channels).T

@@ -1,6 +1,9 @@
 """One utterance of a corpus, and a corpus: as its parser found it, or chosen and combined from several."""
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -98,8 +101,25 @@ class Corpus:
         return {corpus.name: f"{corpus.root}/" for corpus in (self, *self.parts)}
 
 
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES}
+"""What a path means that leads to no file, or to none that may be seen."""
+
+
+def is_file(path: Path) -> bool:
+    """Whether ``path`` leads to a file that may be seen."""
+    status = _status(path)
+    return status is not None and stat.S_ISREG(status.st_mode)
+
+
 def _size(path: Path) -> int:
+    status = _status(path)
+    return -1 if status is None else status.st_size
+
+
+def _status(path: Path) -> os.stat_result | None:
     try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return -1
+        return path.stat()
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        return None

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
 from data_prep.corpora.layout import completeness, tally
-from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
+from data_prep.format_bias import format_warnings
+from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance, is_file
 
 MISSING_SHARE_LIMIT = 0.2
 """A split that lacks a larger share of its files is an incomplete copy, not a corpus with gaps."""
@@ -54,15 +55,20 @@ class CorpusReport:
 
 def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
     """Check whether a corpus can carry a study; never raises, see :meth:`CorpusReport.check`."""
-    report = examine(corpus, config.allow_shared_speakers)
+    report = examine(corpus, config.allow_shared_speakers, config.convert)
     warnings = report.warnings
     if not any(split == "eval" for split, _, _ in report.counts):
         warnings += ("split eval is empty: finalists cannot be evaluated",)
     return replace(report, errors=report.errors + tuple(class_faults(report.usable)), warnings=warnings)
 
 
-def examine(corpus: Corpus, allow_shared_speakers: bool = False) -> CorpusReport:
-    """Check a corpus for itself, which may lack splits and classes that it will take from another."""
+def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool = False) -> CorpusReport:
+    """Check a corpus for itself, which may lack splits and classes that it will take from another.
+
+    Args:
+        allow_shared_speakers: whether speakers that stand in several splits are a doubt rather than an error.
+        convert: whether what is not FLAC will be converted.
+    """
     errors: list[str] = []
     warnings: list[str] = []
     distinct = _without_duplicates(corpus.utterances, errors, warnings)
@@ -75,6 +81,7 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False) -> CorpusReport
     seen = _attacks(present, "dev")
     if seen and seen <= _attacks(present, "train"):
         warnings.append(f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks")
+    warnings += format_warnings(present, convert)
     notes = (*_completeness(corpus, present), *_corpora(present), *_unseen_attacks(present))
     return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), notes)
 
@@ -121,7 +128,7 @@ def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warn
 def _without_missing(
     corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
 ) -> tuple[list[Utterance], list[Rejection]]:
-    missing = [utterance for utterance in utterances if not utterance.path.is_file()]
+    missing = [utterance for utterance in utterances if not is_file(utterance.path)]
     totals = Counter((utterance.corpus, utterance.split) for utterance in utterances)
     for place, number in Counter((utterance.corpus, utterance.split) for utterance in missing).items():
         examples = _names(str(utterance.path) for utterance in missing if (utterance.corpus, utterance.split) == place)

@@ -73,11 +73,14 @@ def read_text(path: Path) -> str:
         SpoofsweepError: it is missing or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
         raise SpoofsweepError("the protocol file must exist", path, "check corpus.root and corpus.layout") from None
     except UnicodeDecodeError as error:
         raise SpoofsweepError("a protocol must be UTF-8 text", f"{path} ({error})", "save it as UTF-8") from error
+    if "\0" in text:  # no file name holds one
+        raise SpoofsweepError("a protocol must be UTF-8 text", f"{path} (with zero bytes)", "save it as UTF-8")
+    return text
 
 
 class Columns:
