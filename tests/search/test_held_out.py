@@ -1,4 +1,7 @@
-"""Studies with attacks held out, on the sample corpus, from the sweep to the champion."""
+"""Studies with attacks held out, on the sample corpus, from the sweep to the champion.
+
+Slow: two sweeps with their finalists, and each starts its own actors.
+"""
 
 import io
 import json
@@ -12,12 +15,13 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from deploy.models import resolve
 from search.finale import conclude
-from search.preview import preview, print_preview
 from search.report import StudyOutcome, print_summary
 from search.reproduce import reproduce
 from search.study import Study
 from search.sweep import run_sweep
 from trainable.hold_out import samples_per_pass
+
+pytestmark = pytest.mark.slow
 
 
 def study_with(tiny_study: Study, name: str, **validation: Any) -> Study:
@@ -129,18 +133,3 @@ def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, fold
     assert first[0].config == first[1].config == first[2].config
     assert first[0].seed == first[1].seed == first[2].seed
     assert len({trial.attributes["signature"] for trial in first}) == 3
-
-
-def test_check_tells_what_is_held_out_without_shards(tiny_study):
-    console = Console(width=140, file=io.StringIO())
-    print_preview(preview(study_with(tiny_study, "checked", hold_out_attacks=("A02", "A05"))), console)
-    (line,) = (line for line in console.file.getvalue().splitlines() if "A02, A05" in line)
-    assert [int(cell) for cell in line.replace("│", " ").split() if cell.isdigit()] == [30, 68, 16, 16]
-    found = preview(study_with(tiny_study, "checked", folds=3))
-    assert sorted(name for d in found.divisions for name in d.held_out) == [f"A0{n}" for n in range(1, 7)]
-    assert found.horizon.samples_per_pass == 3 * (30 + 68)
-
-
-def test_an_attack_that_is_not_there_stops_before_anything_is_done(tiny_study):
-    with pytest.raises(SpoofsweepError, match="name attacks of train; got 'A7'"):
-        preview(study_with(tiny_study, "checked", hold_out_attacks=("A7",)))
