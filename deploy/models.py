@@ -58,12 +58,12 @@ def open_client(tracking_uri: str) -> "MlflowClient":
     path = tracking_uri.removeprefix("sqlite:///")
     if path != tracking_uri and not Path(path).exists():
         raise _unreachable(tracking_uri, "no such file")
-    client = new_client(tracking_uri)
     from mlflow.exceptions import MlflowException
 
     try:
+        client = new_client(tracking_uri)
         client.search_experiments(max_results=1)
-    except MlflowException as error:
+    except (MlflowException, ImportError) as error:  # a database may want a driver that is not installed
         raise _unreachable(tracking_uri, error) from error
     return client
 

@@ -77,6 +77,12 @@ def test_missing_database_is_not_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_password_of_a_store_is_not_shown():
+    with pytest.raises(SpoofsweepError, match=r"me:\*\*\*@127.0.0.1") as error:
+        resolve("champion", "http://me:secret@127.0.0.1:9")
+    assert "secret" not in str(error.value)
+
+
 @pytest.mark.slow
 def test_server_that_does_not_answer():
     """MLflow's client tries several times, with seconds between."""

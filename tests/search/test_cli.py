@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from cluster.errors import SpoofsweepError
 from search.cli import app
 from search.report import StudyOutcome
 from search.spot_check import draw_utterances
@@ -50,6 +52,17 @@ def test_status_and_leaderboard_read_the_ledger(tiny_study: Study, tiny_outcome:
     assert f"{number} pruned" in run("status", str(tiny_study.path))
     lines = run("leaderboard", str(tiny_study.path), "--limit", "2").splitlines()
     assert sum("complete" in line or "pruned" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("command", ["status", "leaderboard"])
+def test_looking_at_a_study_that_was_never_started_makes_nothing(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(
+        f'[study]\nname = "unborn"\noutput = "{tmp_path / "out"}"\n[corpus]\nlayout = "csv"\nroot = "none.csv"\n'
+    )
+    with pytest.raises(SpoofsweepError, match="must have been started; got unborn"):
+        run(command, str(path))
+    assert [file.name for file in tmp_path.iterdir()] == ["study.toml"]
 
 
 def test_spot_check_shows_the_truth_beside_each_verdict(tiny_study: Study, tiny_outcome: StudyOutcome) -> None:

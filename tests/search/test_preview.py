@@ -1,9 +1,11 @@
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from cluster.errors import SpoofsweepError
-from search.preview import preview
+from search.preview import preview, print_preview
 from search.study import Study, load_study
 
 STUDY = """
@@ -55,3 +57,32 @@ def test_first_trial_outside_of_the_space_is_told(load) -> None:
     found = preview(load("[space]\nmodel.dropout = { low = 0.5, high = 0.6 }\n"))
     assert len(found.notes) == 1
     assert "'model.dropout' = 0.3 in [trial] lies outside" in found.notes[0]
+
+
+def test_what_is_held_out_is_told_without_shards(load) -> None:
+    console = Console(width=140, file=io.StringIO())
+    found = preview(load('[validation]\nhold_out_attacks = ["A05", "A02"]\n'))
+    print_preview(found, console)
+    (line,) = (line for line in console.file.getvalue().splitlines() if "A02, A05" in line)
+    assert [int(cell) for cell in line.replace("│", " ").split() if cell.isdigit()] == [30, 68, 16, 16]
+    assert found.horizon.samples_per_pass == 30 + 68
+
+
+def test_folds_are_told_one_by_one(load) -> None:
+    found = preview(load("[validation]\nfolds = 3\n"))
+    assert sorted(name for d in found.divisions for name in d.held_out) == [f"A0{n}" for n in range(1, 7)]
+    assert found.horizon.samples_per_pass == 3 * (30 + 68)
+
+
+@pytest.mark.parametrize(
+    ("policy", "complaint"),
+    [
+        ('hold_out_attacks = ["A7"]', "must name attacks of train; got 'A7'"),
+        ("hold_out_attacks = 6", "6 of 6 held out"),
+        ("folds = 7", "7 folds of 6 attacks"),
+        ("folds = 2\nhold_out_attacks = 1", "either hold_out_attacks or folds"),
+    ],
+)
+def test_a_policy_that_the_corpus_cannot_carry_stops_here(load, policy: str, complaint: str) -> None:
+    with pytest.raises(SpoofsweepError, match=complaint):
+        preview(load(f"[validation]\n{policy}\n"))

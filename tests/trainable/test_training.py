@@ -10,6 +10,7 @@ from cluster.errors import SpoofsweepError
 from trainable.metrics import equal_error_rate
 from trainable.training import Training
 
+
 def test_reports_come_at_each_multiple_and_at_the_end(toy_shards, toy_trial):
     """40 training utterances in batches of 12: the first step at or beyond 40, 80, and the budget of 100."""
     reports = list(Training(toy_trial(batch={"size": 12}, budget_passes=2.5), toy_shards, seed=1))
