@@ -1,7 +1,6 @@
 """What an audit shows on the terminal."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
@@ -23,7 +22,7 @@ _MEASUREMENTS = {
     "floor_dbfs": ("background", 1.0, "dBFS", 1),
     "bandwidth_hz": ("bandwidth", 1e-3, "kHz", 2),
     "clipped_share": ("clipped samples", 100.0, "%", 2),
-    "dc_offset": ("DC offset", 100.0, "%", 2),
+    "dc_offset": ("DC offset", 100.0, "%", 1),
 }
 """Name, factor, unit and decimals of what is shown of each measurement."""
 
@@ -72,14 +71,13 @@ def _splits(report: AuditReport) -> Table:
 
 
 def _spreads(report: AuditReport) -> Table:
-    numbers = tuple(f"{label} {what}" for label in LABELS for what in ("median", "5-95%"))
-    table = _table("\nMeasurements by class", "", "split", numbers=numbers)
+    table = _table("\nMeasurements by class: median (5th to 95th percentile)", "", "split", numbers=LABELS)
     by_key = {(one.measurement, one.split, one.label): one for one in report.spreads}
     for measurement, (name, factor, unit, decimals) in _MEASUREMENTS.items():
         for split in SPLITS:
             pair = [by_key.get((measurement, split, label)) for label in LABELS]
             if any(_is_seen(one, factor, decimals) for one in pair):
-                table.add_row(f"{name} ({unit})", split, *_cells(pair, factor, decimals))
+                table.add_row(f"{name} ({unit})", split, *(_spread(one, factor, decimals) for one in pair))
     return table
 
 
@@ -88,15 +86,12 @@ def _is_seen(one: Spread | None, factor: float, decimals: int) -> bool:
     return one is not None and any(round(factor * value, decimals) for value in (one.low, one.high))
 
 
-def _cells(pair: list[Spread | None], factor: float, decimals: int) -> Iterator[str]:
-    for one in pair:
-        if one is None:
-            yield from ("-", "-")
-        else:
-            median, low, high = (
-                f"{round(factor * value, decimals) + 0.0:.{decimals}f}" for value in (one.median, one.low, one.high)
-            )
-            yield from (median, f"{low} to {high}")
+def _spread(one: Spread | None, factor: float, decimals: int) -> str:
+    if one is None:
+        return "-"
+    # The added zero takes the sign from a rounded -0.
+    numbers = (round(factor * value, decimals) + 0.0 for value in (one.median, one.low, one.high))
+    return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*numbers, d=decimals)
 
 
 def _formats(report: AuditReport) -> Table:
@@ -117,13 +112,13 @@ def _formats(report: AuditReport) -> Table:
     bands = {row.band for row in report.bands}
     for band in (name for name, _ in BANDS if name in bands):
         files = {(row.split, row.label): row.files for row in report.bands if row.band == band}
-        table.add_row(f"bandwidth: {band}", *(f"{files.get(key, 0):,}" for key in keys))
+        table.add_row(band, *(f"{files.get(key, 0):,}" for key in keys))
     return table
 
 
 def _probes(report: AuditReport) -> Table:
     splits = [split for split in SPLITS if any(one.split == split for one in report.probes)]
-    table = _table("\nEER that one cue alone reaches (50% is guessing)", "cue", numbers=tuple(splits))
+    table = _table("\nEER in % that one cue alone reaches (50 is guessing)", "cue", numbers=tuple(splits))
     cells: dict[str, dict[str, Probe]] = {}
     for one in report.probes:
         cells.setdefault(one.cue, {})[one.split] = one
@@ -133,5 +128,5 @@ def _probes(report: AuditReport) -> Table:
 
 
 def _rate(one: Probe) -> str:
-    text = f"{one.eer:.1%} \\[{one.low:.1%}, {one.high:.1%}]"
+    text = f"{100 * one.eer:.1f} \\[{100 * one.low:.1f}, {100 * one.high:.1f}]"
     return f"[bold yellow]{text}[/]" if is_doubtful(one) else text
