@@ -12,12 +12,13 @@ from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep import display, shards
+from data_prep.audit.prep_page import Speed, leave_page, page_path
 from data_prep.augmentation.recordings import list_recordings, with_content_identity
 from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus
 from data_prep.global_statistics import measure_statistics
-from data_prep.plan import Recipe, ShardPlan, plan_shards, shard_set_id
+from data_prep.plan import Conversions, Recipe, ShardPlan, plan_shards, shard_set_id
 from data_prep.shard_builder import PARTS, ShardPart, build_shard, read_part
 from data_prep.shards import Manifest, ShardSet
 from data_prep.utterance import Corpus
@@ -35,6 +36,7 @@ def prepare(
     cluster: ClusterConfig | None = None,
     progress: bool | None = None,
     console: Console | None = None,
+    page: bool = False,
 ) -> ShardSet:
     """The shard set of ``config``, built unless it is complete; finished shards of an interrupted run are kept.
 
@@ -43,6 +45,7 @@ def prepare(
         output: the study's output folder; shards go to ``shards/<shard_set_id>`` below it.
         cluster: where Ray runs; ignored inside an open Ray session.
         progress: show a progress bar; none means only on a terminal.
+        page: leave a page with pictures beside the folder of the shards, unless it is there.
 
     Raises:
         SpoofsweepError: the corpus is unsound, the disk is full, or a split lost all utterances of a class.
@@ -52,7 +55,11 @@ def prepare(
     corpus = read_corpus(config.corpus, base, config.seed)
     folder = output / "shards" / shard_set_id(config, corpus, base)
     if shards.is_complete(folder):
-        return ShardSet.open(folder)
+        shard_set = ShardSet.open(folder)
+        if page and not page_path(folder).is_file():
+            recordings = list_recordings(config.augmentation, base)
+            leave_page(shard_set, Recipe(folder, corpus, config, recordings, Conversions({}, {})), None, console)
+        return shard_set
     started = time.monotonic()
     report = validate(corpus, config.corpus)
     display.print_warnings(console, report.warnings)
@@ -69,7 +76,10 @@ def prepare(
     with ray_session(cluster or ClusterConfig()):
         built_s = _build(plans, recipe, console, visible)
     shard_set = _merge(plans, recipe, corpus, report)
-    display.print_summary(console, shard_set, built_s, time.monotonic() - started)
+    speed = Speed(built_s, time.monotonic() - started)
+    display.print_summary(console, shard_set, built_s, speed.wall_s)
+    if page:
+        leave_page(shard_set, replace(recipe, corpus=corpus), speed, console)
     return shard_set
 
 

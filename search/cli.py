@@ -42,13 +42,39 @@ def check(study: StudyArgument) -> None:
 
 
 @app.command()
+def audit(
+    study: StudyArgument,
+    max_files: Annotated[
+        int | None, typer.Option(min=1, help="Measure about so many files, drawn by the study's seed; by default all.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that measure; by default one a core.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Examine a study's corpus: what is wrong with it, and what a detector could learn from it beside speech."""
+    from data_prep.audit.run import run_audit
+
+    loaded = _load(study)
+    run_audit(
+        loaded.config.corpus,
+        loaded.base,
+        loaded.folder / "audit",
+        study=loaded.name,
+        seed=loaded.config.study.seed,
+        workers=workers or os.cpu_count() or 1,
+        max_files=max_files,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def prep(study: StudyArgument) -> None:
     """Make the study's feature shards; an interrupted run goes on where it stopped."""
     from data_prep.prepare import prepare
 
     console = Console()
     loaded = _load(study)
-    shards = prepare(loaded.prep, loaded.base, loaded.output, cluster=loaded.config.cluster, console=console)
+    cluster = loaded.config.cluster
+    shards = prepare(loaded.prep, loaded.base, loaded.output, cluster=cluster, console=console, page=True)
     console.print(f"Shard set {shards.shard_set_id} is ready in {shards.folder}", highlight=False, soft_wrap=True)
 
 

@@ -31,7 +31,7 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
     with sweep_log(study.folder / "sweep.log"):
         check_reachable(study.tracking_uri)
     with ray_session(study.config.cluster):
-        shards = prepare(study.prep, study.base, study.output, console=console)
+        shards = prepare(study.prep, study.base, study.output, console=console, page=True)
         result = run_sweep(study, shards, console=console)
         if result.stop_reason is not None:
             console.print(

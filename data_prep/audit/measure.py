@@ -47,7 +47,7 @@ class Measurement:
     file_hash: str
     """SHA-256 of the file, 32 hex digits."""
     audio_hash: str
-    """SHA-256 of the samples at 16 kHz and 16 bits, 32 hex digits: the same for a lossless copy in another container."""
+    """SHA-256 of the samples at 16 kHz and 16 bits, 32 hex digits: equal for a lossless copy in another container."""
     duration_s: float
     peak: float
     """Largest magnitude, as a fraction of full scale."""
@@ -67,13 +67,13 @@ class Measurement:
     """How far the spectrum falls across that edge; 15 dB or more is the work of a filter or codec."""
     notes: str
     """What decoding did beyond plain reading, "; "-joined."""
-    spectrum_K: FloatArray
-    """Long-term level in dB in bands of 125 Hz from 0 to half the stored sampling rate, relative to ``level_dbfs``."""
+    spectrum_db: FloatArray
+    """Long-term level ``[K]`` in bands of 125 Hz up to half the stored sampling rate, relative to ``level_dbfs``."""
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """A file as it lies on disk."""
+class Stored:
+    """How a file lies on disk; fields as in `Measurement`."""
 
     container: str
     coding: str
@@ -84,7 +84,7 @@ class _Stored:
 def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measurement | Rejection:
     """The facts of one utterance, or why it cannot be used; depends on its arguments and the file alone."""
     try:
-        stored, wave_T, notes = _read(utterance, config)
+        stored, wave_T, notes = read_stored(utterance, config)
         file_hash = hashlib.sha256(utterance.path.read_bytes()).hexdigest()[:32]
     except DecodeError as error:
         return reject(corpus, utterance, error.reason)
@@ -114,7 +114,7 @@ def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measu
         bandwidth_hz=bandwidth_hz,
         edge_db=edge_db,
         notes="; ".join(notes),
-        spectrum_K=(level_K - level_dbfs).astype(np.float32),
+        spectrum_db=(level_K - level_dbfs).astype(np.float32),
     )
 
 
@@ -126,8 +126,13 @@ def audio_hash(wave_T: Wave, sample_rate: int) -> str:
     return hashlib.sha256(steps.tobytes()).hexdigest()[:32]
 
 
-def _read(utterance: Utterance, config: CorpusConfig) -> tuple[_Stored, Wave, tuple[str, ...]]:
-    """What is stored, and the wave at the stored rate as preparation decodes it."""
+def read_stored(utterance: Utterance, config: CorpusConfig) -> tuple[Stored, Wave, tuple[str, ...]]:
+    """How a file is stored, its wave ``[T]`` at the stored rate as preparation decodes it, and notes on the decoding.
+
+    Raises:
+        DecodeError: preparation would reject the file.
+        FileNotFoundError: there is no such file.
+    """
     path = utterance.path
     try:
         stored = _stored(utterance)
@@ -147,10 +152,10 @@ def _read(utterance: Utterance, config: CorpusConfig) -> tuple[_Stored, Wave, tu
     if len(wave_T) < config.min_duration_s * sample_rate:
         raise DecodeError(f"too short: {len(wave_T) / sample_rate:.4g} s, at least {config.min_duration_s:g} s wanted")
     container = path.suffix.removeprefix(".").upper() or "?"
-    return _Stored(container, "by ffmpeg", sample_rate, wave_CT.shape[0]), wave_T, tuple(notes)
+    return Stored(container, "by ffmpeg", sample_rate, wave_CT.shape[0]), wave_T, tuple(notes)
 
 
-def _stored(utterance: Utterance) -> _Stored:
+def _stored(utterance: Utterance) -> Stored:
     if utterance.path.stat().st_size == 0:
         raise DecodeError("empty file (0 bytes)")
     try:
@@ -158,7 +163,7 @@ def _stored(utterance: Utterance) -> _Stored:
     except soundfile.LibsndfileError as error:
         cause = error.error_string.strip().removeprefix("Error : ").rstrip(".")
         raise UnknownFormatError(f"not readable as audio: {cause}") from error
-    return _Stored(info.format, info.subtype, info.samplerate, info.channels)
+    return Stored(info.format, info.subtype, info.samplerate, info.channels)
 
 
 def _told_channel(channel: Mapping[str, str]) -> str:

@@ -81,7 +81,7 @@ def probe(table: pandas.DataFrame, seed: int) -> list[Probe]:
 
 
 def fit(rows: pandas.DataFrame, cues: list[str]) -> Scorer:
-    """A classifier on ``cues``: log-likelihood ratios, higher for bona fide; several are joined by logistic regression."""
+    """A classifier on ``cues``, higher for bona fide: log-likelihood ratios, several joined by logistic regression."""
     ratios = [_fit_kind(rows, KINDS[cue]) if cue in KINDS else _fit_number(rows, CUES[cue]) for cue in cues]
     if len(ratios) == 1:
         return ratios[0]
@@ -102,7 +102,9 @@ def _fit_number(rows: pandas.DataFrame, column: str) -> Scorer:
     edges = np.unique(np.concatenate([np.quantile(values_N[is_bonafide_N == kind], inner) for kind in (False, True)]))
     cells_N = np.searchsorted(edges, values_N, side="right")
     used = np.unique(cells_N)
-    ratio = _log_ratio(*(np.bincount(cells_N[is_bonafide_N == kind], minlength=len(edges) + 1)[used] for kind in (1, 0)))
+    ratio = _log_ratio(
+        *(np.bincount(cells_N[is_bonafide_N == kind], minlength=len(edges) + 1)[used] for kind in (1, 0))
+    )
     centres = np.array([np.median(values_N[cells_N == cell]) for cell in used])
     return lambda those: np.interp(those[column].to_numpy(np.float64), centres, ratio)
 

@@ -56,19 +56,25 @@ def survey(
     # Spawned, because a fork of a process with threads (the progress bar has one) may deadlock.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         try:
-            running = [pool.submit(_measure_all, t, corpus, config) for t in itertools.islice(tasks, _TASKS_A_WORKER * workers)]
+            running = [
+                pool.submit(_measure_all, t, corpus, config) for t in itertools.islice(tasks, _TASKS_A_WORKER * workers)
+            ]
             while running:
                 yield from running.pop(0).result()
                 running += [pool.submit(_measure_all, task, corpus, config) for task in itertools.islice(tasks, 1)]
         except BrokenProcessPool as error:
             raise SpoofsweepError(
-                "the processes that measure must survive", "one was killed, perhaps for lack of memory", "use fewer --workers"
+                "the processes that measure must survive",
+                "one was killed, perhaps for lack of memory",
+                "use fewer --workers",
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _measure_all(utterances: Sequence[Utterance], corpus: Corpus, config: CorpusConfig) -> list[Measurement | Rejection]:
+def _measure_all(
+    utterances: Sequence[Utterance], corpus: Corpus, config: CorpusConfig
+) -> list[Measurement | Rejection]:
     return [measure(utterance, corpus, config) for utterance in utterances]
 
 

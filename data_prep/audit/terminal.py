@@ -1,0 +1,132 @@
+"""What an audit shows on the terminal."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from data_prep.audit.findings import is_doubtful
+from data_prep.audit.probes import Probe
+from data_prep.audit.report import AuditReport, Finding, Spread
+from data_prep.audit.summary import BANDS
+from data_prep.utterance import LABELS, SPLITS
+
+_SHOWN_FORMATS = 8
+_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_MEASUREMENTS = {
+    "duration_s": ("duration", 1.0, "s", 2),
+    "leading_silence_s": ("leading silence", 1.0, "s", 2),
+    "trailing_silence_s": ("trailing silence", 1.0, "s", 2),
+    "level_dbfs": ("level", 1.0, "dBFS", 1),
+    "floor_dbfs": ("background", 1.0, "dBFS", 1),
+    "bandwidth_hz": ("bandwidth", 1e-3, "kHz", 2),
+    "clipped_share": ("clipped samples", 100.0, "%", 2),
+    "dc_offset": ("DC offset", 100.0, "%", 1),
+}
+"""Name, factor, unit and decimals of what is shown of each measurement."""
+
+
+def print_report(console: Console, report: AuditReport) -> None:
+    """Tables, then the findings with their remedies."""
+    for table in (_splits(report), _spreads(report), _formats(report), _probes(report)):
+        console.print(table)
+    print_findings(console, report)
+
+
+def print_findings(console: Console, report: AuditReport) -> None:
+    """One line a finding, its remedy below."""
+    for finding in report.findings:
+        console.print(_line(finding), highlight=False)
+        if finding.remedy:
+            console.print(f"    [dim]{escape(finding.remedy)}[/]", highlight=False)
+    if not any(finding.severity != "note" for finding in report.findings):
+        console.print("[green]nothing to warn about[/]")
+
+
+def _line(finding: Finding) -> str:
+    return f"[{_STYLES[finding.severity]}]{finding.severity}:[/] {escape(finding.text)}"
+
+
+def _table(title: str, *texts: str, numbers: tuple[str, ...] = ()) -> Table:
+    table = Table(
+        *texts, title=title, box=None, header_style="bold", title_style="bold", title_justify="left", pad_edge=False
+    )
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _splits(report: AuditReport) -> Table:
+    title = f"{report.files:,} files, {report.measured:,} measured, {report.hours:.2f} h"
+    table = _table(title, "split", "class", numbers=("files", "share", "speakers", "attacks", "hours"))
+    totals = Counter[str]()
+    for row in report.splits:
+        totals[row.split] += row.files
+    for row in report.splits:
+        share = f"{row.files / totals[row.split]:.0%}"
+        cells = (f"{row.files:,}", share, str(row.speakers or "-"), str(len(row.attacks) or "-"), f"{row.hours:.2f}")
+        table.add_row(row.split, row.label, *cells)
+    return table
+
+
+def _spreads(report: AuditReport) -> Table:
+    table = _table("\nMeasurements by class: median (5th to 95th percentile)", "", "split", numbers=LABELS)
+    by_key = {(one.measurement, one.split, one.label): one for one in report.spreads}
+    for measurement, (name, factor, unit, decimals) in _MEASUREMENTS.items():
+        for split in SPLITS:
+            pair = [by_key.get((measurement, split, label)) for label in LABELS]
+            if any(_is_seen(one, factor, decimals) for one in pair):
+                table.add_row(f"{name} ({unit})", split, *(_spread(one, factor, decimals) for one in pair))
+    return table
+
+
+def _is_seen(one: Spread | None, factor: float, decimals: int) -> bool:
+    """Whether there is anything but zeros to show: most corpora have no clipping and no offset to speak of."""
+    return one is not None and any(round(factor * value, decimals) for value in (one.low, one.high))
+
+
+def _spread(one: Spread | None, factor: float, decimals: int) -> str:
+    if one is None:
+        return "-"
+    # The added zero takes the sign from a rounded -0.
+    numbers = (round(factor * value, decimals) + 0.0 for value in (one.median, one.low, one.high))
+    return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*numbers, d=decimals)
+
+
+def _formats(report: AuditReport) -> Table:
+    keys = [(split, label) for split in SPLITS for label in LABELS]
+    keys = [key for key in keys if any((row.split, row.label) == key for row in report.splits)]
+    table = _table("\nStored as", "", numbers=tuple(f"{split} {label}" for split, label in keys))
+    counts: dict[str, dict[tuple[str, str], int]] = {}
+    for row in report.formats:
+        name = f"{row.container} {row.coding}, {row.sample_rate} Hz, {row.channels} ch"
+        name += f", {row.told_channel}" if row.told_channel else ""
+        cell = counts.setdefault(name, {})
+        cell[row.split, row.label] = cell.get((row.split, row.label), 0) + row.files
+    frequent = sorted(counts, key=lambda name: -sum(counts[name].values()))
+    for name in frequent[:_SHOWN_FORMATS]:
+        table.add_row(escape(name), *(f"{counts[name].get(key, 0):,}" for key in keys))
+    if len(frequent) > _SHOWN_FORMATS:
+        table.add_row(f"and {len(frequent) - _SHOWN_FORMATS} more, see the page")
+    bands = {row.band for row in report.bands}
+    for band in (name for name, _ in BANDS if name in bands):
+        files = {(row.split, row.label): row.files for row in report.bands if row.band == band}
+        table.add_row(band, *(f"{files.get(key, 0):,}" for key in keys))
+    return table
+
+
+def _probes(report: AuditReport) -> Table:
+    splits = [split for split in SPLITS if any(one.split == split for one in report.probes)]
+    table = _table("\nEER in % that one cue alone reaches (50 is guessing)", "cue", numbers=tuple(splits))
+    cells: dict[str, dict[str, Probe]] = {}
+    for one in report.probes:
+        cells.setdefault(one.cue, {})[one.split] = one
+    for cue, by_split in cells.items():
+        table.add_row(cue, *(_rate(by_split[split]) for split in splits))
+    return table
+
+
+def _rate(one: Probe) -> str:
+    text = f"{100 * one.eer:.1f} \\[{100 * one.low:.1f}, {100 * one.high:.1f}]"
+    return f"[bold yellow]{text}[/]" if is_doubtful(one) else text
