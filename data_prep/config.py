@@ -23,7 +23,7 @@ class CorpusConfig(Settings):
     layout: Literal["asvspoof2019-la", "asvspoof2019-pa", "asvspoof5", "csv"]
     """How the corpus is laid out on disk; one parser a layout."""
     root: str
-    """Folder of the corpus (for ``csv``: the manifest file).
+    """Folder of the corpus (for ``csv``: the manifest file), or its .zip or .tar, or a URI (``s3://bucket/LA``).
 
     Relative paths start at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
     """
@@ -141,10 +141,15 @@ class ShardsConfig(Settings):
 
     utterances_per_shard: int = Field(default=256, ge=1)
     """Utterances (all their views) in one shard file; smaller files keep more cores busy, larger ones are fewer."""
+    store: str | None = None
+    """Where shard sets are kept: a folder or a URI such as ``s3://bucket/shards``; none means ``shards`` in the output.
+
+    Relative paths start at the working directory; ``~``, ``$VAR`` and ``${VAR}`` expand. No part of a set's identity.
+    """
 
 
 class PrepConfig(ShardsConfig):
-    """All that decides the bytes of a shard set."""
+    """All that decides the bytes of a shard set, and where it is kept."""
 
     corpus: CorpusConfig
     features: FeaturesConfig = FeaturesConfig()

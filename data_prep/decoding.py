@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 from data_prep.ffmpeg import decode_with_ffmpeg
+from data_prep.remote_files import local_copy
 
 Wave = npt.NDArray[np.float32]
 
@@ -74,7 +75,8 @@ def read_audio(
         DecodeError: empty, damaged, truncated, not audio, not finite, too short or silent.
         FileNotFoundError: there is no such file.
     """
-    wave_CT, native_rate = read_channels(path, max_duration_s)
+    with local_copy(path) as file:
+        wave_CT, native_rate = read_channels(file, max_duration_s)
     notes: list[str] = []
     if max_duration_s is not None and wave_CT.shape[1] > max_duration_s * native_rate:
         wave_CT = wave_CT[:, : int(max_duration_s * native_rate)]

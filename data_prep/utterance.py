@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
+from data_prep.remote_files import file_sizes, relative_name
+
 Split = Literal["train", "dev", "eval"]
 Label = Literal["bonafide", "spoof"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -44,6 +46,11 @@ class Corpus:
     protocol_files: tuple[Path, ...]
 
     @cached_property
+    def sizes(self) -> dict[Path, int]:
+        """Bytes of the audio files that are there."""
+        return file_sizes([utterance.path for utterance in self.utterances])
+
+    @cached_property
     def identity(self) -> str:
         """Hex SHA-256 over layout, protocol contents, utterance ids, relative paths and file sizes.
 
@@ -54,13 +61,6 @@ class Corpus:
             digest.update(b"\0" + protocol.name.encode() + b"\0" + hashlib.sha256(protocol.read_bytes()).digest())
         for utterance in self.utterances:
             path = utterance.path
-            relative = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
-            digest.update(f"{utterance.utterance_id}\0{relative}\0{_size(path)}\n".encode())
+            name = relative_name(path, self.root) or path.name
+            digest.update(f"{utterance.utterance_id}\0{name}\0{self.sizes.get(path, -1)}\n".encode())
         return digest.hexdigest()
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return -1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
+from data_prep.remote_files import MISSING, relative_name
 from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
 
 MISSING_SHARE_LIMIT = 0.2
@@ -114,7 +115,7 @@ def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warn
 def _without_missing(
     corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
 ) -> tuple[list[Utterance], list[Rejection]]:
-    missing = [utterance for utterance in utterances if not utterance.path.is_file()]
+    missing = [utterance for utterance in utterances if utterance.path not in corpus.sizes]
     totals = Counter(utterance.split for utterance in utterances)
     for split, number in Counter(utterance.split for utterance in missing).items():
         examples = _names(str(utterance.path) for utterance in missing if utterance.split == split)
@@ -122,13 +123,12 @@ def _without_missing(
         (errors if number > MISSING_SHARE_LIMIT * totals[split] else warnings).append(message)
     gone = {utterance.utterance_id for utterance in missing}
     present = [utterance for utterance in utterances if utterance.utterance_id not in gone]
-    return present, [reject(corpus, utterance, "file missing") for utterance in missing]
+    return present, [reject(corpus, utterance, MISSING) for utterance in missing]
 
 
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
     """The record of ``utterance`` being set aside for ``reason``."""
-    path = utterance.path
-    file = str(path.relative_to(corpus.root)) if path.is_relative_to(corpus.root) else str(path)
+    file = relative_name(utterance.path, corpus.root) or str(utterance.path)
     return Rejection(utterance.utterance_id, utterance.split, file, reason)
 
 

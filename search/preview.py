@@ -50,7 +50,7 @@ def preview(study: Study) -> Preview:
         study=study,
         corpus=report,
         shard_set_id=identity,
-        has_shards=is_complete(study.output / "shards" / identity),
+        has_shards=is_complete(study.shards_folder / identity),
         horizon=horizon_of(config, num_training),
         notes=tuple(notes),
     )

@@ -11,6 +11,7 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.config import PrepConfig
 from data_prep.corpora import expand_path
+from data_prep.shard_store import shards_folder
 from search.config import ParameterConfig, StudyConfig
 
 
@@ -42,6 +43,11 @@ class Study:
         return self.output / "studies" / self.name
 
     @property
+    def shards_folder(self) -> Path:
+        """Where shard sets are kept; perhaps in an object store."""
+        return shards_folder(self.config.shards, self.output)
+
+    @property
     def storage_url(self) -> str:
         """The Optuna storage that is the ledger of trials."""
         return self.config.study.storage or f"sqlite:///{self.folder / 'optuna.db'}"
@@ -63,7 +69,7 @@ class Study:
 
     @property
     def prep(self) -> PrepConfig:
-        """All that decides the bytes of the shards."""
+        """All that decides the bytes of the shards, and where they are kept."""
         config = self.config
         return PrepConfig(
             corpus=config.corpus,
@@ -71,7 +77,7 @@ class Study:
             augmentation=config.augmentation,
             # Without augmented views nothing is drawn: studies that differ only in their seed then share shards.
             seed=config.study.seed if config.augmentation.num_views else 0,
-            utterances_per_shard=config.shards.utterances_per_shard,
+            **config.shards.model_dump(),
         )
 
 

@@ -92,7 +92,7 @@ class AudioFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._names: dict[str, str] = {}
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         ranks = {suffix: rank for rank, suffix in enumerate(AUDIO_SUFFIXES)}
         best: dict[str, int] = {}
         for name in names:
@@ -124,7 +124,7 @@ def find_root(root: Path, holds: Callable[[Path], bool], expected: str) -> Path:
         )
     if holds(root.parent):
         return root.parent
-    present = ", ".join(sorted(os.listdir(root))[:8]) if root.is_dir() else "a file"
+    present = ", ".join(sorted(path.name for path in root.iterdir())[:8]) if root.is_dir() else "a file"
     raise SpoofsweepError(
         f"corpus.root must hold {expected}",
         f"{root} (with: {present or 'nothing'})",
