@@ -11,7 +11,8 @@ from typing import BinaryIO
 from cluster.errors import SpoofsweepError
 from data_prep.remote_files import is_remote, put
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of a full disk, and of a user's quota."""
 
 
 def atomic_write_bytes(path: Path, data: bytes | memoryview) -> None:
@@ -55,7 +56,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             raise SpoofsweepError(
                 "the disk must have room for what is written",
                 f"{path}: {error.strerror}",

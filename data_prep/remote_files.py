@@ -23,6 +23,7 @@ _AHEAD = 32
 """Files fetched ahead of the one in use; a request to a store takes ten times as long as decoding what it brings."""
 _STREAMS = 16
 """Requests at a time."""
+_S3 = ("s3", "s3a")
 MISSING = "file missing"
 STORE_REMEDY = "check the address, AWS_ENDPOINT_URL and the credentials in the environment"
 ARCHIVES = {".zip": "zip", ".tar": "tar"}
@@ -54,10 +55,11 @@ def to_path(text: str) -> Path:
     from upath import UPath
 
     try:
-        path = UPath(text)
+        # Unless told to read in one piece, s3fs asks for the size of every file first.
+        path = UPath(text, max_concurrency=1) if parts.scheme in _S3 else UPath(text)
         _ = path.fs
     except ImportError as error:
-        extra = "spoofsweep[s3]" if parts.scheme in ("s3", "s3a") else "the package that the message names"
+        extra = "spoofsweep[s3]" if parts.scheme in _S3 else "the package that the message names"
         raise SpoofsweepError(
             f"{parts.scheme}:// needs its package", str(error), f"install {extra} on every machine that reads it"
         ) from error

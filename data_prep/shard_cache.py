@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cluster.errors import SpoofsweepError
-from data_prep.atomic import atomic_write_text
+from data_prep.atomic import NO_ROOM, atomic_write_text
 from data_prep.remote_files import download, folder_sizes
 
 VARIABLE = "SPOOFSWEEP_CACHE"
@@ -47,9 +47,7 @@ def node_copy(origin: Path, shard_set_id: str, hashes: Mapping[str, str]) -> Pat
         wanted = [name for name in hashes if not _is_good(folder / name, hashes[name], verified.get(name))]
         if wanted:
             _tidy(folder)
-            _require_room(origin, folder, wanted)
-            with ThreadPoolExecutor(_STREAMS) as pool:
-                list(pool.map(lambda name: _fetch(origin / name, folder / name, hashes[name]), wanted))
+            _fetch_all(origin, folder, {name: hashes[name] for name in wanted})
         stamps = {name: _stamp(folder / name) for name in hashes}
         if stamps != verified:
             atomic_write_text(folder / _VERIFIED, json.dumps(stamps))
@@ -83,15 +81,23 @@ def _tidy(folder: Path) -> None:
         path.unlink()
 
 
-def _require_room(origin: Path, folder: Path, names: list[str]) -> None:
+def _fetch_all(origin: Path, folder: Path, hashes: Mapping[str, str]) -> None:
     sizes = folder_sizes(origin)
-    needed, free = sum(sizes.get(name, 0) for name in names), shutil.disk_usage(folder).free
+    needed, free = sum(sizes.get(name, 0) for name in hashes), shutil.disk_usage(folder).free
+    no_room = SpoofsweepError(
+        f"the node's copy of {origin} must have room: {needed / 1e9:.3f} GB",
+        f"{free / 1e9:.3f} GB free in {folder}",
+        f"free some space, or set {VARIABLE} to a folder on a larger local disk",
+    )
     if needed > free:
-        raise SpoofsweepError(
-            f"the node's copy of {origin} must have room: {needed / 1e9:.2f} GB",
-            f"{free / 1e9:.2f} GB free in {folder}",
-            f"free some space, or set {VARIABLE} to a folder on a larger local disk",
-        )
+        raise no_room
+    try:
+        with ThreadPoolExecutor(_STREAMS) as pool:
+            list(pool.map(lambda name: _fetch(origin / name, folder / name, hashes[name]), hashes))
+    except OSError as error:
+        if error.errno in NO_ROOM:  # others write there too
+            raise no_room from error
+        raise
 
 
 def _fetch(source: Path, target: Path, sha256: str) -> None:
