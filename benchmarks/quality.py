@@ -37,7 +37,7 @@ def main() -> None:
     if outcome is None:
         raise SystemExit("the sweep was stopped; run this again to go on")
     champion = outcome.champion.finalist
-    shards = ShardSet.open(study.output / "shards" / champion.record.shard_set_id)
+    shards = ShardSet.open(study.shards_folder / champion.record.shard_set_id)
     systems: Systems = {"champion CNN-GRU": summaries({split: champion.scores(split) for split in champion.splits})}
     for num_components in arguments.components:
         started = time.monotonic()

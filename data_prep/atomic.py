@@ -1,6 +1,7 @@
 """Writing files so that a reader sees the old one or the whole new one, never a part."""
 
 import errno
+import io
 import os
 import uuid
 from collections.abc import Callable
@@ -8,13 +9,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cluster.errors import SpoofsweepError
+from data_prep.remote_files import is_remote, put
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of a full disk, and of a user's quota."""
 
 
 def atomic_write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Put ``data`` at ``path`` in one step; see :func:`atomic_write`."""
-    atomic_write(path, lambda file: file.write(data))
+    if is_remote(path):
+        put(path, data)
+    else:
+        atomic_write(path, lambda file: file.write(data))
 
 
 def atomic_write_text(path: Path, text: str) -> None:
@@ -26,11 +32,17 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let ``write`` fill a temporary file in the folder of ``path``, flush it to disk, and rename it to ``path``.
 
     The folder is made where it is missing. Whatever fails, the temporary file is removed and ``path`` stays as it was.
+    In an object store a write is one step by itself: the bytes are gathered in memory and sent.
 
     Raises:
         SpoofsweepError: the disk is full, or the user's quota is.
         OSError: any other failure of the file system.
     """
+    if is_remote(path):
+        buffer = io.BytesIO()
+        write(buffer)
+        put(path, buffer.getvalue())
+        return
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +56,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             raise SpoofsweepError(
                 "the disk must have room for what is written",
                 f"{path}: {error.strerror}",

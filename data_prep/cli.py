@@ -44,13 +44,14 @@ def convert(
 
 
 @app.command()
-def shards(folder: Annotated[Path, typer.Argument(help="Folder of a shard set.")]) -> None:
+def shards(folder: Annotated[str, typer.Argument(help="Folder or URI of a shard set.")]) -> None:
     """Show what a shard set holds."""
     from data_prep import display
+    from data_prep.remote_files import to_path
     from data_prep.shards import ShardSet
 
     console = Console()
-    shard_set = ShardSet.open(folder)
+    shard_set = ShardSet.open(to_path(folder))
     manifest = shard_set.manifest
     console.print(display.shard_table(shard_set))
     console.print(f"features: {manifest.features!r}", highlight=False)

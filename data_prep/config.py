@@ -34,7 +34,7 @@ class CorpusSource(Settings):
     ]
     """How the corpus is laid out on disk; one parser a layout (``spoofsweep corpus list`` describes them)."""
     root: str
-    """Folder of the corpus (for ``manifest``: the CSV or Parquet file).
+    """Folder of the corpus (for ``manifest``: the CSV or Parquet file), or its .zip or .tar, or a URI (``s3://bucket/LA``).
 
     Relative paths start at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
     """
@@ -100,17 +100,20 @@ class CorpusConfig(CorpusSource):
         return bool(self.max_utterances) or any(source.divide for source in (self, *self.extra))
 
 
-
-
 class ShardsConfig(Settings):
     """How the features are cut into files."""
 
     utterances_per_shard: int = Field(default=256, ge=1)
     """Utterances (all their views) in one shard file; smaller files keep more cores busy, larger ones are fewer."""
+    store: str | None = None
+    """Where shard sets are kept: a folder or a URI such as ``s3://bucket/shards``; none means ``shards`` in the output.
+
+    Relative paths start at the working directory; ``~``, ``$VAR`` and ``${VAR}`` expand. No part of a set's identity.
+    """
 
 
 class PrepConfig(ShardsConfig):
-    """All that decides the bytes of a shard set."""
+    """All that decides the bytes of a shard set, and where it is kept."""
 
     corpus: CorpusConfig
     features: FeaturesConfig = FeaturesConfig()

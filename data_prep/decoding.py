@@ -13,6 +13,7 @@ import soxr
 
 from data_prep.audio_stream import Wave, open_audio
 from data_prep.decode_error import DecodeError
+from data_prep.remote_files import local_copy
 
 SILENT_PEAK = 1e-4
 """A signal that departs less from its mean (-80 dB of full scale, 3 steps of 16 bits) holds no speech."""
@@ -27,7 +28,9 @@ class Audio:
     """A decoded utterance."""
 
     wave: Wave
-    """``[num_samples]`` at the requested rate, peak at most 1 before resampling."""
+    """``[num_samples]`` at ``sample_rate``, peak at most 1 before resampling."""
+    sample_rate: int
+    """Hz."""
     notes: tuple[str, ...]
     """What was done beyond plain decoding, for instance ``cut to 60 s``."""
 
@@ -38,18 +41,28 @@ def decode(path: Path, sample_rate: int, *, min_duration_s: float = 0.0, max_dur
 
 
 def read_audio(
-    path: Path, sample_rate: int, *, min_duration_s: float = 0.0, max_duration_s: float | None = None
+    path: Path,
+    sample_rate: int | None,
+    *,
+    min_duration_s: float = 0.0,
+    max_duration_s: float | None = None,
+    compressed_by_ffmpeg: bool = False,
 ) -> Audio:
     """Decode, mix down, check and resample (soxr, high quality) an audio file.
 
     The content decides about the format, never the suffix. Only the first ``max_duration_s`` are read, so damage behind
     them goes unseen. Floating-point audio beyond full scale is scaled to a peak of 1, since clipping would distort it.
 
+    Args:
+        sample_rate: Hz; none keeps the file's own.
+        compressed_by_ffmpeg: decode as conversion does, formats that libsndfile does not know included.
+
     Raises:
         DecodeError: empty, damaged, truncated, not audio, not plausible, not finite, too short or silent.
         FileNotFoundError: there is no such file.
     """
-    wave_CT, native_rate = _read_channels(path, max_duration_s)
+    with local_copy(path) as file:
+        wave_CT, native_rate = _read_channels(file, max_duration_s, compressed_by_ffmpeg)
     notes: list[str] = []
     if max_duration_s is not None and wave_CT.shape[1] > max_duration_s * native_rate:
         wave_CT = wave_CT[:, : int(max_duration_s * native_rate)]
@@ -60,15 +73,15 @@ def read_audio(
     if peak > 1.0:
         wave_T = (wave_T / np.float32(peak)).astype(np.float32)
         notes.append(f"scaled from peak {peak:.3g}")
-    if native_rate != sample_rate:
+    if sample_rate not in (None, native_rate):
         wave_T = np.asarray(soxr.resample(wave_T, native_rate, sample_rate, quality="HQ"), dtype=np.float32)
         notes.append(f"resampled from {native_rate} Hz")
-    return Audio(np.ascontiguousarray(wave_T), tuple(notes))
+    return Audio(np.ascontiguousarray(wave_T), sample_rate or native_rate, tuple(notes))
 
 
-def _read_channels(path: Path, max_duration_s: float | None) -> tuple[Wave, int]:
+def _read_channels(path: Path, max_duration_s: float | None, compressed_by_ffmpeg: bool) -> tuple[Wave, int]:
     """Samples ``[C, T]`` as stored, and their rate; a little more than ``max_duration_s`` if the file is longer."""
-    with open_audio(path, max_duration_s=max_duration_s) as stream:
+    with open_audio(path, max_duration_s=max_duration_s, compressed_by_ffmpeg=compressed_by_ffmpeg) as stream:
         none_CT = np.zeros((stream.num_channels, 0), np.float32)
         return np.concatenate([none_CT, *stream.blocks], axis=1), stream.rate
 

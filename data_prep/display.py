@@ -105,6 +105,8 @@ def speakers_line(utterances: Iterable[Utterance]) -> str:
         speakers.setdefault(utterance.split, set()).add(utterance.speaker)
     known = {split: speakers[split] - {UNKNOWN_SPEAKER} for split in SPLITS if split in speakers}
     return "speakers: " + ", ".join(f"{split} {len(names) or 'unknown'}" for split, names in known.items())
+
+
 def print_conversion(console: Console, outcomes: Sequence[Outcome], ledger: Path) -> None:
     """What a conversion made, by format, and what failed and why; ``ledger`` is where all of it stands."""
     table = Table("format", title="Conversion to FLAC")

@@ -1,11 +1,12 @@
-"""Corpus to shard set, by Ray tasks on one machine or a cluster whose nodes share the file system."""
+"""Corpus to shard set, by Ray tasks on one machine or a cluster."""
 
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+from filelock import FileLock
 from rich.console import Console
 
 from cluster.config import ClusterConfig
@@ -14,18 +15,19 @@ from cluster.ray_session import ray_session
 from data_prep import display, shards
 from data_prep.audit.prep_page import Speed, leave_page, page_path
 from data_prep.augmentation.recordings import list_recordings, with_content_identity
+from data_prep.build_progress import BuildProgress
 from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus
 from data_prep.global_statistics import measure_statistics
 from data_prep.plan import Conversions, Recipe, ShardPlan, plan_shards, shard_set_id
-from data_prep.shard_builder import PARTS, ShardPart, build_shard, read_part
-from data_prep.shards import Manifest, ShardSet
+from data_prep.remote_files import STORE_REMEDY, folder_sizes, is_remote, put, remove_folder, store_errors
+from data_prep.shard_part import PARTS, ShardPart, read_parts
+from data_prep.shard_store import shards_folder
+from data_prep.shard_tasks import run_plans
+from data_prep.shards import Manifest, ShardInfo, ShardSet, SplitSummary
 from data_prep.utterance import Corpus
-from data_prep.validation import CorpusReport, class_faults, validate
-
-_TASKS_A_CORE = 2
-"""Tasks in flight: one runs, one waits, and a killed run leaves few behind."""
+from data_prep.validation import CorpusReport, Rejection, class_faults, validate
 
 
 def prepare(
@@ -42,110 +44,176 @@ def prepare(
 
     Args:
         base: where relative paths in ``config`` start.
-        output: the study's output folder; shards go to ``shards/<shard_set_id>`` below it.
+        output: the study's output folder; shards go to ``shards/<shard_set_id>`` below it, unless ``config.store`` is
+            set. Of several runs for one set on this file system, one works and the others wait.
         cluster: where Ray runs; ignored inside an open Ray session.
         progress: show a progress bar; none means only on a terminal.
-        page: leave a page with pictures beside the folder of the shards, unless it is there.
+        page: leave a page with pictures in ``output``'s folder of shards, unless it is there.
 
     Raises:
-        SpoofsweepError: the corpus is unsound, the disk is full, or a split lost all utterances of a class.
+        SpoofsweepError: the corpus is unsound, the disk is full, the store is out of reach, or a split lost all
+            utterances of a class.
     """
     console = console or Console()
     output = output.absolute()
     corpus = read_corpus(config.corpus, base, config.seed)
-    folder = output / "shards" / shard_set_id(config, corpus, base)
-    if shards.is_complete(folder):
+    folder = shards_folder(config, output) / shard_set_id(config, corpus, base)
+    speed, conversions = None, Conversions({}, {})
+    with _store(folder):
+        if not _is_finished(folder):
+            report = validate(corpus, config.corpus)
+            display.print_warnings(console, report.warnings)
+            report.check()
+            with _lock(output, folder):
+                if not shards.is_complete(folder):
+                    visible = console.is_terminal if progress is None else progress
+                    recipe = _recipe(config, base, output, folder, corpus, report, console, visible)
+                    conversions = recipe.conversions
+                    speed = _make(recipe, corpus, report, cluster or ClusterConfig(), console, visible)
+                _tidy(folder)
         shard_set = ShardSet.open(folder)
-        if page and not page_path(folder).is_file():
-            recordings = list_recordings(config.augmentation, base)
-            leave_page(shard_set, Recipe(folder, corpus, config, recordings, Conversions({}, {})), None, console)
+        path = page_path(output, shard_set.shard_set_id)
+        if page and not path.is_file():
+            recipe = Recipe(folder, corpus, config, list_recordings(config.augmentation, base), conversions)
+            leave_page(path, shard_set, recipe, speed, console)
         return shard_set
-    started = time.monotonic()
-    report = validate(corpus, config.corpus)
-    display.print_warnings(console, report.warnings)
-    report.check()
-    visible = console.is_terminal if progress is None else progress
-    recipe = Recipe(
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[None]:
+    """Turn what a store complains about into an error that names it."""
+    try:
+        yield
+    except store_errors() as error:
+        if not is_remote(folder):
+            raise
+        raise SpoofsweepError("the store of the shards must be at hand", f"{folder} ({error})", STORE_REMEDY) from error
+
+
+def _lock(output: Path, folder: Path) -> FileLock:
+    locks = output / "shards"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f".{folder.name}.lock")
+
+
+def _is_finished(folder: Path) -> bool:
+    return shards.is_complete(folder) and not folder_sizes(folder / PARTS)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what only the making needs, and what killed runs left."""
+    if not is_remote(folder):
+        for path in folder.glob(".*.tmp"):
+            path.unlink()
+    remove_folder(folder / PARTS)
+
+
+def _recipe(
+    config: PrepConfig,
+    base: Path,
+    output: Path,
+    folder: Path,
+    corpus: Corpus,
+    report: CorpusReport,
+    console: Console,
+    visible: bool,
+) -> Recipe:
+    if config.corpus.convert and any(is_remote(one.root) for one in (corpus, *corpus.parts)):
+        raise SpoofsweepError(
+            "conversion needs a corpus on disk",
+            corpus.root,
+            "leave corpus.convert out (FLAC, WAV, AIFF, OGG, Opus and MP3 are decoded as they are), or copy the corpus",
+        )
+    return Recipe(
         folder=folder,
         corpus=corpus.without_utterances(),
         config=config,
         recordings=list_recordings(config.augmentation, base),
         conversions=convert_corpus(corpus, report.usable, config.corpus, output, console, visible),
     )
-    plans = plan_shards(report.usable, config.utterances_per_shard)
-    with ray_session(cluster or ClusterConfig()):
-        built_s = _build(plans, recipe, console, visible)
-    shard_set = _merge(plans, recipe, corpus, report)
+
+
+def _make(
+    recipe: Recipe, corpus: Corpus, report: CorpusReport, cluster: ClusterConfig, console: Console, visible: bool
+) -> Speed:
+    started = time.monotonic()
+    if is_remote(recipe.folder):
+        put(recipe.folder / PARTS / "begun", b"")  # a store that refuses is found out before the work
+    plans = plan_shards(report.usable, recipe.config.utterances_per_shard)
+    work = {plan.number: _work(plan, recipe.config, corpus.sizes) for plan in plans}
+    built_s = _build(plans, work, recipe, cluster, console, visible)
+    _merge(plans, recipe, corpus, report)
     speed = Speed(built_s, time.monotonic() - started)
-    display.print_summary(console, shard_set, built_s, speed.wall_s)
-    if page:
-        leave_page(shard_set, replace(recipe, corpus=corpus), speed, console)
-    return shard_set
+    display.print_summary(console, ShardSet.open(recipe.folder), speed.audio_s, speed.wall_s)
+    return speed
 
 
-def _build(plans: Sequence[ShardPlan], recipe: Recipe, console: Console, visible: bool) -> float:
+def _work(plan: ShardPlan, config: PrepConfig, sizes: Mapping[Path, int]) -> int:
+    """Bytes of audio that a shard goes through, its views included."""
+    num_views = 1 + (config.augmentation.num_views if plan.split == "train" else 0)
+    return num_views * sum(sizes.get(utterance.path, 0) for utterance in plan.utterances)
+
+
+def _build(
+    plans: Sequence[ShardPlan],
+    work: Mapping[int, int],
+    recipe: Recipe,
+    cluster: ClusterConfig,
+    console: Console,
+    visible: bool,
+) -> float:
     """Make all shards that are not there yet; returns the seconds of audio in them, all views together."""
-    with display.prep_progress(console, visible) as bar:
-        total = sum(len(plan.utterances) for plan in plans)
-        task = bar.add_task("preparing", total=total, audio_s=0.0)
-        unfinished = []
-        for plan in plans:
-            if read_part(recipe.folder, plan.number) is None:
-                unfinished.append(plan)
-            else:
-                bar.advance(task, len(plan.utterances))
-        audio_s = 0.0
-        for plan in _finished(unfinished, recipe):
-            part = _part(recipe.folder, plan)
-            audio_s += part.audio_s
-            bar.update(task, advance=len(plan.utterances), audio_s=audio_s)
-    return audio_s
+    finished = {number for number, _ in read_parts(recipe.folder, [plan.number for plan in plans])}
+    unfinished = [plan for plan in plans if plan.number not in finished]
+    if not unfinished:
+        return 0.0
+    # The largest first, so that no core is left alone with a large one at the end.
+    unfinished.sort(key=lambda plan: (-work[plan.number], plan.number))
+    num_files = sum(len(plan.utterances) for plan in plans)
+    num_done = num_files - sum(len(plan.utterances) for plan in unfinished)
+    work_done = sum(work[number] for number in finished)
+    with (
+        ray_session(cluster),
+        closing(run_plans(unfinished, recipe)) as built,
+        BuildProgress(console, num_files, sum(work.values()), num_done, work_done, visible) as progress,
+    ):
+        for plan, audio_s in built:
+            progress.advance(len(plan.utterances), work[plan.number], audio_s)
+    return progress.audio_s
 
 
-def _finished(plans: Sequence[ShardPlan], recipe: Recipe) -> Iterator[ShardPlan]:
-    """Run the plans as Ray tasks, and yield each when its shard is on disk."""
-    import ray
-
-    remote = ray.remote(num_cpus=1)(build_shard)
-    shared = ray.put(recipe)
-    waiting = iter(plans)
-    running: dict[ray.ObjectRef, ShardPlan] = {}
-    try:
-        while True:
-            # Asked anew each time: an autoscaled cluster grows while it works.
-            limit = _TASKS_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))
-            while len(running) < limit and (plan := next(waiting, None)) is not None:
-                running[remote.remote(plan, shared)] = plan
-            if not running:
-                return
-            done, _ = ray.wait(list(running), num_returns=1)
-            ray.get(done[0])
-            yield running.pop(done[0])
-    except ray.exceptions.RayTaskError as error:
-        # Ray wraps what a task raises in its own traceback; the user's error needs none.
-        raise error.cause if isinstance(error.cause, SpoofsweepError) else error from None
-    finally:
-        for reference in running:
-            ray.cancel(reference)
+def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: CorpusReport) -> None:
+    """Write index, list of rejections and, last, the manifest; parts are read one at a time."""
+    folder = recipe.folder
+    infos: list[ShardInfo] = []
+    rejected = list(report.rejected)
+    for part in _parts(plans, folder):
+        infos.append(part.info)
+        rejected += part.rejected
+    shards.write_rejected(folder, sorted((asdict(one) for one in rejected), key=lambda one: one["utterance_id"]))
+    _check_classes(report, rejected, folder)
+    shards.write_index(folder, (part.rows for part in _parts(plans, folder)))
+    splits = shards.summarise(part.rows for part in _parts(plans, folder))
+    manifest = _manifest(recipe, corpus, infos, splits, len(rejected))
+    if manifest.features.cmvn == "global":
+        statistics = measure_statistics(ShardSet(folder, manifest))
+        manifest = manifest.model_copy(update={"statistics": statistics})
+    shards.write_manifest(folder, manifest)
 
 
-def _part(folder: Path, plan: ShardPlan) -> ShardPart:
-    part = read_part(folder, plan.number)
-    if part is None:
-        raise SpoofsweepError(
-            "a finished shard must be visible where the program runs",
-            folder / shards.shard_name(plan.number),
-            "all nodes of the cluster must share the output folder",
-        )
-    return part
+def _parts(plans: Sequence[ShardPlan], folder: Path) -> Iterator[ShardPart]:
+    expected = iter(plans)
+    for number, part in read_parts(folder, [plan.number for plan in plans]):
+        if next(expected).number != number:
+            break
+        yield part
+    else:
+        if next(expected, None) is None:
+            return
+    raise SpoofsweepError("the shards of an unfinished set must stay as they are", folder, "run the same command again")
 
 
-def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: CorpusReport) -> ShardSet:
-    """Write index, list of rejections and, last, the manifest."""
-    parts = [_part(recipe.folder, plan) for plan in plans]
-    rejected = [*report.rejected, *(rejection for part in parts for rejection in part.rejected)]
-    rows = [row for part in parts for row in part.rows]
-    shards.write_rejected(recipe.folder, sorted((asdict(one) for one in rejected), key=lambda one: one["utterance_id"]))
+def _check_classes(report: CorpusReport, rejected: Sequence[Rejection], folder: Path) -> None:
     gone = {one.utterance_id for one in rejected}
     faults = class_faults(u for u in report.usable if u.utterance_id not in gone)
     if faults:
@@ -153,19 +221,13 @@ def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: C
         raise SpoofsweepError(
             f"both classes must survive decoding in every split, but {'; '.join(faults)}",
             f"{len(rejected)} rejected utterances ({reasons})",
-            f"mend the files listed in {recipe.folder / shards.REJECTED}",
+            f"mend the files listed in {folder / shards.REJECTED}",
         )
-    shards.write_index(recipe.folder, rows)
-    manifest = _manifest(recipe, corpus, parts, len(rejected))
-    if manifest.features.cmvn == "global":
-        statistics = measure_statistics(ShardSet(recipe.folder, manifest))
-        manifest = manifest.model_copy(update={"statistics": statistics})
-    shards.write_manifest(recipe.folder, manifest)
-    shutil.rmtree(recipe.folder / PARTS)
-    return ShardSet.open(recipe.folder)
 
 
-def _manifest(recipe: Recipe, corpus: Corpus, parts: Sequence[ShardPart], num_rejected: int) -> Manifest:
+def _manifest(
+    recipe: Recipe, corpus: Corpus, infos: Sequence[ShardInfo], splits: dict[str, SplitSummary], num_rejected: int
+) -> Manifest:
     config = recipe.config
     return Manifest(
         format_version=shards.FORMAT_VERSION,
@@ -181,6 +243,6 @@ def _manifest(recipe: Recipe, corpus: Corpus, parts: Sequence[ShardPart], num_re
         utterances_per_shard=config.utterances_per_shard,
         num_bins=config.features.num_bins,
         num_rejected=num_rejected,
-        splits=shards.summarise([row for part in parts for row in part.rows]),
-        shards=tuple(part.info for part in parts),
+        splits=splits,
+        shards=tuple(infos),
     )

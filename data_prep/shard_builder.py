@@ -6,14 +6,11 @@ Tensor names carry shapes: T samples, F frames, N feature bins.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from data_prep.atomic import atomic_write_text
 from data_prep.augmentation.config import CLEAN
 from data_prep.augmentation.scene import Scene
 from data_prep.augmentation.view import View, make_view
@@ -21,30 +18,18 @@ from data_prep.config import PrepConfig
 from data_prep.decoding import Audio, DecodeError, read_audio
 from data_prep.features import FrontEnd
 from data_prep.plan import Recipe, ShardPlan
-from data_prep.shards import Row, ShardInfo, shard_name, write_frames
+from data_prep.remote_files import MISSING, local_copies
+from data_prep.shard_part import ShardPart, write_part
+from data_prep.shards import Row, index_table, write_frames
 from data_prep.utterance import Utterance
 from data_prep.validation import Rejection, reject
 
-PARTS = "parts"
-"""Folder of what finished shards contribute to the index, until all of them are there."""
 
-
-@dataclass(frozen=True)
-class ShardPart:
-    """What a shard contributes to the shard set beside its file."""
-
-    info: ShardInfo
-    rows: list[Row]
-    rejected: list[Rejection]
-
-    @property
-    def audio_s(self) -> float:
-        """Seconds of audio in the shard, all views together."""
-        return float(sum(row["duration_s"] for row in self.rows))
-
-
-def build_shard(plan: ShardPlan, recipe: Recipe) -> None:
+def build_shard(plan: ShardPlan, recipe: Recipe) -> float:
     """Make the shard of ``plan`` and then its part; a pure function of its arguments and the files that they name.
+
+    Returns:
+        Seconds of audio in the shard, all views together.
 
     Raises:
         SpoofsweepError: the disk is full, or a recorded noise or impulse response is unusable.
@@ -55,11 +40,9 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> None:
     offset = 0
     with _one_thread():
         front_end = FrontEnd(recipe.config.features)
-        for utterance in plan.utterances:
-            try:
-                audio = _read(utterance, recipe)
-            except DecodeError as error:
-                rejected.append(reject(recipe.corpus, utterance, error.reason))
+        for utterance, audio in _decoded(plan, recipe):
+            if isinstance(audio, str):
+                rejected.append(reject(recipe.corpus, utterance, audio))
                 continue
             for number, view in _views(utterance, audio, recipe):
                 frames.append(_features(front_end, view, utterance))
@@ -67,8 +50,10 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> None:
                 duration_s = len(view.wave) / recipe.config.features.sample_rate
                 rows.append(_row(utterance, number, view, audio) | place | {"duration_s": duration_s})
                 offset += len(frames[-1])
-    info = write_frames(recipe.folder, plan.number, plan.split, torch.cat(frames), len(rows))
-    _write_part(recipe.folder, plan.number, ShardPart(info, rows, rejected))
+    info = write_frames(recipe.folder, plan.number, plan.split, _joined(frames), len(rows))
+    part = ShardPart(info, index_table(rows), rejected)
+    write_part(recipe.folder, plan.number, part)
+    return part.audio_s
 
 
 @contextmanager
@@ -88,20 +73,36 @@ def minimum_duration_s(config: PrepConfig) -> float:
     return max(config.corpus.min_duration_s, window / config.augmentation.shortest)
 
 
-def _read(utterance: Utterance, recipe: Recipe) -> Audio:
-    conversions = recipe.conversions
-    if utterance.path in conversions.failed:
-        raise DecodeError(conversions.failed[utterance.path])
-    config = recipe.config
+def _joined(frames: list[Tensor]) -> Tensor:
+    """The concatenation; ``frames`` is emptied, since together they are the largest thing a worker holds."""
+    joined = torch.cat(frames)
+    frames.clear()
+    return joined
+
+
+def _decoded(plan: ShardPlan, recipe: Recipe) -> Iterator[tuple[Utterance, Audio | str]]:
+    """Every utterance of the plan with its audio, or with the reason why it has none."""
+    converted, failed = recipe.conversions.converted, recipe.conversions.failed
+    paths = [converted.get(utterance.path, utterance.path) for utterance in plan.utterances]
+    for utterance, file in zip(plan.utterances, local_copies(paths), strict=True):
+        if utterance.path in failed:
+            yield utterance, failed[utterance.path]
+        else:
+            yield utterance, file if isinstance(file, str) else _read(file, recipe.config)
+
+
+def _read(file: Path, config: PrepConfig) -> Audio | str:
     try:
         return read_audio(
-            conversions.converted.get(utterance.path, utterance.path),
+            file,
             config.features.sample_rate,
             min_duration_s=minimum_duration_s(config),
             max_duration_s=config.corpus.max_duration_s,
         )
-    except FileNotFoundError as error:  # it was there when the corpus was checked
-        raise DecodeError("file missing") from error
+    except DecodeError as error:
+        return error.reason
+    except FileNotFoundError:  # it was there when the corpus was checked
+        return MISSING
 
 
 def _views(utterance: Utterance, audio: Audio, recipe: Recipe) -> Iterator[tuple[int, View]]:
@@ -136,29 +137,3 @@ def _row(utterance: Utterance, number: int, view: View, audio: Audio) -> Row:
         "augmentation": json.dumps(view.steps),
         "notes": "; ".join(audio.notes),
     }
-
-
-def _part_path(folder: Path, number: int) -> Path:
-    return folder / PARTS / f"{shard_name(number)}.json"
-
-
-def _write_part(folder: Path, number: int, part: ShardPart) -> None:
-    values: dict[str, Any] = {
-        "info": part.info.model_dump(),
-        "rows": part.rows,
-        "rejected": [asdict(rejection) for rejection in part.rejected],
-    }
-    atomic_write_text(_part_path(folder, number), json.dumps(values))
-
-
-def read_part(folder: Path, number: int) -> ShardPart | None:
-    """What shard ``number`` contributes; none while it is unfinished, or if its file has another size than recorded."""
-    path = _part_path(folder, number)
-    if not path.is_file():
-        return None
-    values = json.loads(path.read_text())
-    info = ShardInfo(**values["info"])
-    shard = folder / info.file
-    if not shard.is_file() or shard.stat().st_size != info.num_bytes:
-        return None
-    return ShardPart(info, values["rows"], [Rejection(**rejection) for rejection in values["rejected"]])

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet
 import safetensors
 import safetensors.torch
@@ -21,13 +22,18 @@ from torch import Tensor
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import Settings, parse_settings
-from data_prep.atomic import atomic_write_bytes, atomic_write_text
+from data_prep.atomic import atomic_write, atomic_write_bytes, atomic_write_text
 from data_prep.config import AugmentationConfig, FeaturesConfig
+from data_prep.remote_files import fetch, folder_sizes, is_remote
+from data_prep.shard_cache import node_copy
+from data_prep.utterance import LABELS
 
 FORMAT_VERSION = 2
 """Raise it whenever the same configuration would give other bytes."""
 MANIFEST, INDEX, REJECTED = "manifest.json", "index.parquet", "rejected.jsonl"
 _FRAMES = "frames"
+_ROWS_A_GROUP = 1 << 16
+"""Rows of a row group of the index: what is in memory at a time while it is written."""
 
 INDEX_SCHEMA = pyarrow.schema(
     [
@@ -106,9 +112,10 @@ class Manifest(Settings):
 
 @dataclass(frozen=True)
 class ShardSet:
-    """A complete shard set on disk."""
+    """A complete shard set, on disk or in an object store."""
 
     folder: Path
+    """Where the set is kept; frames of a remote one are read from the node's own copy (see ``shard_cache``)."""
     manifest: Manifest
 
     @classmethod
@@ -129,12 +136,12 @@ class ShardSet:
                 f"shard set {manifest.shard_set_id} in {folder}, the study needs {expected_id}",
                 "run `spoofsweep prep STUDY`",
             )
+        sizes = folder_sizes(folder)
         for shard in manifest.shards:
-            path = folder / shard.file
-            size = path.stat().st_size if path.is_file() else None
+            size = sizes.get(shard.file)
             if size != shard.num_bytes:
                 raise SpoofsweepError(
-                    f"shard {path} must have {shard.num_bytes} bytes",
+                    f"shard {folder / shard.file} must have {shard.num_bytes} bytes",
                     "no such file" if size is None else f"{size} bytes",
                     f"remove {folder} and run `spoofsweep prep STUDY`",
                 )
@@ -148,25 +155,34 @@ class ShardSet:
     @cached_property
     def index(self) -> pandas.DataFrame:
         """One row a view, columns as in ``INDEX_SCHEMA``."""
-        return pyarrow.parquet.read_table(self.folder / INDEX).to_pandas()
+        return pyarrow.parquet.read_table(io.BytesIO(fetch(self.folder / INDEX))).to_pandas()
 
     def frames(self, shard: int) -> Tensor:
         """Frames ``[F, N]`` float16 of a shard, memory-mapped, to be read only.
 
-        All readers on a machine share one copy in the page cache.
+        All readers on a machine share one copy in the page cache. The first frames of a remote set fetch all of it.
+
+        Raises:
+            SpoofsweepError: the node has no room for its copy, or the store's copy is damaged.
         """
-        with safetensors.safe_open(self.folder / self.manifest.shards[shard].file, framework="pt") as file:
+        with safetensors.safe_open(self._at_hand / self.manifest.shards[shard].file, framework="pt") as file:
             return file.get_tensor(_FRAMES)
+
+    @cached_property
+    def _at_hand(self) -> Path:
+        if not is_remote(self.folder):
+            return self.folder
+        return node_copy(self.folder, self.shard_set_id, {one.file: one.sha256 for one in self.manifest.shards})
 
     @cached_property
     def rejected(self) -> list[dict[str, str]]:
         """Utterances that were set aside: id, split, file, reason."""
-        return [json.loads(line) for line in (self.folder / REJECTED).read_text().splitlines()]
+        return [json.loads(line) for line in fetch(self.folder / REJECTED).decode().splitlines()]
 
 
 def is_complete(folder: Path) -> bool:
     """Whether ``folder`` holds a finished shard set."""
-    return (folder / MANIFEST).is_file()
+    return MANIFEST in folder_sizes(folder)
 
 
 def shard_name(number: int) -> str:
@@ -188,12 +204,26 @@ def write_frames(folder: Path, number: int, split: str, frames_FN: Tensor, num_v
     )
 
 
-def write_index(folder: Path, rows: Sequence[Row]) -> None:
-    """Write the index; the same rows give the same bytes."""
-    buffer = io.BytesIO()
-    table = pyarrow.Table.from_pylist(list(rows), schema=INDEX_SCHEMA)
-    pyarrow.parquet.write_table(table, buffer, compression="zstd")
-    atomic_write_bytes(folder / INDEX, buffer.getvalue())
+def index_table(rows: Sequence[Row]) -> pyarrow.Table:
+    """Rows of the index as a table."""
+    return pyarrow.Table.from_pylist(list(rows), schema=INDEX_SCHEMA)
+
+
+def write_index(folder: Path, tables: Iterable[pyarrow.Table]) -> None:
+    """Write the index from consecutive pieces, of which few are held at a time; the same rows give the same bytes."""
+
+    def write(file: BinaryIO) -> None:
+        with pyarrow.parquet.ParquetWriter(file, INDEX_SCHEMA, compression="zstd") as writer:
+            gathered: list[pyarrow.Table] = []
+            for table in tables:
+                gathered.append(table)
+                if sum(map(len, gathered)) >= _ROWS_A_GROUP:
+                    rows = pyarrow.concat_tables(gathered)
+                    writer.write_table(rows[:_ROWS_A_GROUP])
+                    gathered = [rows[_ROWS_A_GROUP:]]
+            writer.write_table(pyarrow.concat_tables([INDEX_SCHEMA.empty_table(), *gathered]))
+
+    atomic_write(folder / INDEX, write)
 
 
 def write_rejected(folder: Path, rejected: Iterable[Mapping[str, str]]) -> None:
@@ -210,24 +240,28 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     )  # keys as declared: policies have an order
 
 
-def summarise(rows: Sequence[Row]) -> dict[str, SplitSummary]:
-    """Counts and hours by split."""
-    summaries = {}
-    for split in dict.fromkeys(row["split"] for row in rows):
-        of_split = [row for row in rows if row["split"] == split]
-        clean = [row["label"] for row in of_split if row["view"] == 0]
-        summaries[split] = SplitSummary(
-            bonafide=clean.count("bonafide"),
-            spoof=clean.count("spoof"),
-            num_views=len(of_split),
-            hours=round(sum(row["duration_s"] for row in of_split) / 3600, 6),
-        )
-    return summaries
+def summarise(tables: Iterable[pyarrow.Table]) -> dict[str, SplitSummary]:
+    """Counts and hours by split of an index in pieces."""
+    totals: dict[str, dict[str, float]] = {}
+    for table in tables:
+        for split in table["split"].unique().to_pylist():
+            of_split = table.filter(pyarrow.compute.field("split") == split)
+            labels = of_split.filter(pyarrow.compute.field("view") == 0)["label"].to_pylist()
+            total = totals.setdefault(split, {"bonafide": 0, "spoof": 0, "num_views": 0, "duration_s": 0.0})
+            for label in LABELS:
+                total[label] += labels.count(label)
+            total["num_views"] += len(of_split)
+            total["duration_s"] += pyarrow.compute.sum(of_split["duration_s"]).as_py()
+    return {split: _summary(**total) for split, total in totals.items()}
+
+
+def _summary(duration_s: float, **counts: Any) -> SplitSummary:
+    return SplitSummary(hours=round(duration_s / 3600, 6), **counts)
 
 
 def _read_manifest(folder: Path) -> Manifest:
     try:
-        values = json.loads((folder / MANIFEST).read_text())
+        values = json.loads(fetch(folder / MANIFEST))
     except FileNotFoundError:
         raise SpoofsweepError(
             "a finished shard set must be there", f"{folder} without {MANIFEST}", "run `spoofsweep prep STUDY`"

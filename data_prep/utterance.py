@@ -1,14 +1,13 @@
 """One utterance of a corpus, and a corpus: as its parser found it, or chosen and combined from several."""
 
-import errno
 import hashlib
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
+
+from data_prep.remote_files import file_sizes, relative_name
 
 Split = Literal["train", "dev", "eval"]
 Label = Literal["bonafide", "spoof"]
@@ -65,6 +64,11 @@ class Corpus:
     """What is known about the completeness of ``parts``."""
 
     @cached_property
+    def sizes(self) -> dict[Path, int]:
+        """Bytes of the audio files that are there."""
+        return file_sizes([utterance.path for utterance in self.utterances])
+
+    @cached_property
     def identity(self) -> str:
         """Hex SHA-256 over layout, protocol contents, utterance ids, relative paths and file sizes; of a corpus with
         parts, over the layout and protocols of each part, and of each utterance its part and split too.
@@ -80,46 +84,18 @@ class Corpus:
         for utterance in self.utterances:
             path = utterance.path
             chosen = f"{utterance.corpus}\0{utterance.split}\0" if self.parts else ""
-            digest.update(f"{chosen}{utterance.utterance_id}\0{self._relative(utterance, path.name)}\0".encode())
-            digest.update(f"{_size(path)}\n".encode())
+            name = relative_name(path, self._roots[utterance.corpus]) or path.name
+            digest.update(f"{chosen}{utterance.utterance_id}\0{name}\0{self.sizes.get(path, -1)}\n".encode())
         return digest.hexdigest()
 
     def shown_path(self, utterance: Utterance) -> str:
         """The path of an utterance's file below the root of its corpus; the whole path if it lies elsewhere."""
-        return self._relative(utterance, str(utterance.path))
+        return relative_name(utterance.path, self._roots[utterance.corpus]) or str(utterance.path)
 
     def without_utterances(self) -> "Corpus":
         """All but the utterances, small enough to be sent around."""
         return replace(self, utterances=())
 
-    def _relative(self, utterance: Utterance, otherwise: str) -> str:
-        text, prefix = str(utterance.path), self._prefixes[utterance.corpus]
-        return text[len(prefix) :] if text.startswith(prefix) else otherwise
-
     @cached_property
-    def _prefixes(self) -> dict[str, str]:
-        return {corpus.name: f"{corpus.root}/" for corpus in (self, *self.parts)}
-
-
-_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES}
-"""What a path means that leads to no file, or to none that may be seen."""
-
-
-def is_file(path: Path) -> bool:
-    """Whether ``path`` leads to a file that may be seen."""
-    status = _status(path)
-    return status is not None and stat.S_ISREG(status.st_mode)
-
-
-def _size(path: Path) -> int:
-    status = _status(path)
-    return -1 if status is None else status.st_size
-
-
-def _status(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError as error:
-        if error.errno not in _NO_FILE:
-            raise
-        return None
+    def _roots(self) -> dict[str, Path]:
+        return {corpus.name: corpus.root for corpus in (self, *self.parts)}

@@ -8,7 +8,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
 from data_prep.corpora.layout import completeness, tally
 from data_prep.format_bias import format_warnings
-from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance, is_file
+from data_prep.remote_files import MISSING
+from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
 
 MISSING_SHARE_LIMIT = 0.2
 """A split that lacks a larger share of its files is an incomplete copy, not a corpus with gaps."""
@@ -128,7 +129,7 @@ def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warn
 def _without_missing(
     corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
 ) -> tuple[list[Utterance], list[Rejection]]:
-    missing = [utterance for utterance in utterances if not is_file(utterance.path)]
+    missing = [utterance for utterance in utterances if utterance.path not in corpus.sizes]
     totals = Counter((utterance.corpus, utterance.split) for utterance in utterances)
     for place, number in Counter((utterance.corpus, utterance.split) for utterance in missing).items():
         examples = _names(str(utterance.path) for utterance in missing if (utterance.corpus, utterance.split) == place)
@@ -137,7 +138,7 @@ def _without_missing(
         (errors if number > MISSING_SHARE_LIMIT * totals[place] else warnings).append(message)
     gone = {utterance.utterance_id for utterance in missing}
     present = [utterance for utterance in utterances if utterance.utterance_id not in gone]
-    return present, [reject(corpus, utterance, "file missing") for utterance in missing]
+    return present, [reject(corpus, utterance, MISSING) for utterance in missing]
 
 
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:

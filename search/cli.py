@@ -146,7 +146,7 @@ def reproduce(
         str, typer.Argument(metavar="RUN_ID|champion[@STUDY]", help="A trial's or finalist's run, or a champion.")
     ],
     tracking_uri: TrackingUri = DEFAULT_URI,
-    shards: Annotated[Path, typer.Option(help="Folder of shard sets.")] = Path("results/shards"),
+    shards: Annotated[str, typer.Option(help="Folder or URI of shard sets.")] = "results/shards",
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default the recorded one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the model to this folder, for `detect --model`.")] = None,
 ) -> None:
@@ -154,9 +154,10 @@ def reproduce(
 
     Exit status: 0 for the same result or one within noise, 1 for a different one.
     """
+    from data_prep.remote_files import to_path
     from search.reproduce import reproduce as run
 
-    raise typer.Exit(run(reference, tracking_uri, shards, device, save, Console()).exit_status)
+    raise typer.Exit(run(reference, tracking_uri, to_path(shards), device, save, Console()).exit_status)
 
 
 @app.command("spot-check")

@@ -50,6 +50,6 @@ def read_summary(study: Study) -> tuple[Sequence[TrialRecord], Summary, Horizon]
         SpoofsweepError: the study was never started, or its shards are gone.
     """
     trials, shard_set_id = read_trials(study.storage_url, study.name)
-    shards = ShardSet.open(study.output / "shards" / shard_set_id, shard_set_id)
+    shards = ShardSet.open(study.shards_folder / shard_set_id, shard_set_id)
     horizon = horizon_of(study.config, samples_per_pass(shards.index, study.folds(shards.index)))
     return trials, summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass), horizon

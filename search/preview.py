@@ -66,7 +66,7 @@ def preview(study: Study) -> Preview:
         study=study,
         corpus=report,
         shard_set_id=identity,
-        has_shards=is_complete(study.output / "shards" / identity),
+        has_shards=is_complete(study.shards_folder / identity),
         horizon=horizon_of(config, samples_per_pass(utterances, folds)),
         divisions=tuple(_divide(utterances, attacks) for attacks in folds),
         notes=tuple(notes),

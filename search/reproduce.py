@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cluster.errors import SpoofsweepError
-from data_prep.shards import ShardSet
+from data_prep.shards import ShardSet, is_complete
 from deploy.models import find_run, open_client
 from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin
@@ -94,7 +94,7 @@ def reproduce(
     """
     console = console or Console()
     run = read_run(reference, tracking_uri)
-    folder = shards if (shards / "manifest.json").exists() else shards / run.shard_set_id
+    folder = shards if is_complete(shards) else shards / run.shard_set_id
     shard_set = ShardSet.open(folder, expected_id=run.shard_set_id)
     device = _device(device, run.device)
     notes = _differences(run, device)

@@ -13,6 +13,7 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.config import PrepConfig
 from data_prep.corpora import expand_path
+from data_prep.shard_store import shards_folder
 from search.config import ParameterConfig, StudyConfig
 from trainable.hold_out import Folds, resolve_folds
 
@@ -45,6 +46,11 @@ class Study:
         return self.output / "studies" / self.name
 
     @property
+    def shards_folder(self) -> Path:
+        """Where shard sets are kept; perhaps in an object store."""
+        return shards_folder(self.config.shards, self.output)
+
+    @property
     def storage_url(self) -> str:
         """The Optuna storage that is the ledger of trials."""
         return self.config.study.storage or f"sqlite:///{self.folder / 'optuna.db'}"
@@ -66,7 +72,7 @@ class Study:
 
     @property
     def prep(self) -> PrepConfig:
-        """All that decides the bytes of the shards."""
+        """All that decides the bytes of the shards, and where they are kept."""
         config = self.config
         return PrepConfig(
             corpus=config.corpus,
@@ -74,7 +80,7 @@ class Study:
             augmentation=config.augmentation,
             # Where nothing is drawn, studies that differ only in their seed share shards.
             seed=config.study.seed if config.augmentation.num_views or config.corpus.is_drawn else 0,
-            utterances_per_shard=config.shards.utterances_per_shard,
+            **config.shards.model_dump(),
         )
 
     def folds(self, utterances: pd.DataFrame) -> Folds:

@@ -241,6 +241,6 @@ def dataset_of(shard_set_id: str, folder: Path, rows_by_split: Mapping[str, int]
         name=shard_set_id,
         digest=shard_set_id[:36],
         source_type="local",
-        source=json.dumps({"uri": folder.resolve().as_uri()}),
+        source=json.dumps({"uri": folder.absolute().as_uri()}),
         profile=json.dumps({"num_rows": sum(rows_by_split.values()), "rows_by_split": dict(rows_by_split)}),
     )

@@ -1,9 +1,11 @@
-"""What several rooms' tests share: one Ray for the whole session, and where the development data lies."""
+"""What several rooms' tests share: one Ray and one S3 server a session, and where the development data lies."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from object_store import ObjectStore, object_store
 
 from cluster.config import ClusterConfig
 
@@ -32,3 +34,26 @@ def shared_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the development data in ../shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An S3 server, started once: it takes seconds."""
+    with object_store(tmp_path_factory.mktemp("object-store")) as server:
+        yield server
+
+
+_bucket_numbers = itertools.count()
+
+
+@pytest.fixture
+def bucket(store_server: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Name of a new S3 bucket; environment and shard cache are set for this test."""
+    from data_prep.remote_files import to_path
+
+    for name, value in store_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SPOOFSWEEP_CACHE", str(tmp_path / "cache"))
+    name = f"bucket-{next(_bucket_numbers)}"
+    to_path(f"s3://{name}").mkdir()
+    return name

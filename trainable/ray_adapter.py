@@ -9,6 +9,7 @@ from ray import tune
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
+from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
 from trainable.folds import begin, resume
@@ -17,7 +18,7 @@ from trainable.folds import begin, resume
 class TrialActor(tune.Trainable):
     """Steps through the reports of one training after another.
 
-    The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder),
+    The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder or URI),
     ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu``, ``cuda`` or ``auto``),
     ``num_threads``, ``output`` (folder for the finished trial's model, or none) and ``trial_number``. Errors go through
     to Ray, which marks the trial failed.
@@ -27,7 +28,7 @@ class TrialActor(tune.Trainable):
         """Begin the trial that ``config`` describes."""
         torch.set_num_threads(config["num_threads"])
         self._output = Path(config["output"]) if config["output"] else None
-        self._shards = ShardSet.open(Path(config["shards"]), expected_id=config["shard_set_id"])
+        self._shards = ShardSet.open(to_path(config["shards"]), expected_id=config["shard_set_id"])
         self._device = _resolve_device(config["device"])
         trial = parse_settings(TrialConfig, config["trial"], f"trial {config['trial_number']}")
         folds = tuple(map(tuple, config["folds"]))

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 import soxr
 
+from data_prep.audio_format import recognise
+from data_prep.audio_stream import faults_told, require_content
 from data_prep.audit import signal
 from data_prep.audit.signal import FloatArray
 from data_prep.config import CorpusConfig
-from data_prep.decoding import DecodeError, UnknownFormatError, Wave, decode_or_refuse, mix_down, read_audio
+from data_prep.decode_error import DecodeError
+from data_prep.decoding import Wave, read_audio
+from data_prep.remote_files import fetch, local_copy
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import Rejection, reject
 
@@ -85,7 +88,7 @@ def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measu
     """The facts of one utterance, or why it cannot be used; depends on its arguments and the file alone."""
     try:
         stored, wave_T, notes = read_stored(utterance, config)
-        file_hash = hashlib.sha256(utterance.path.read_bytes()).hexdigest()[:32]
+        file_hash = hashlib.sha256(fetch(utterance.path)).hexdigest()[:32]
     except DecodeError as error:
         return reject(corpus, utterance, error.reason)
     except FileNotFoundError:
@@ -133,37 +136,22 @@ def read_stored(utterance: Utterance, config: CorpusConfig) -> tuple[Stored, Wav
         DecodeError: preparation would reject the file.
         FileNotFoundError: there is no such file.
     """
-    path = utterance.path
-    try:
-        stored = _stored(utterance)
+    with local_copy(utterance.path) as path:
+        with faults_told():
+            require_content(path)
+            format = recognise(path)
         audio = read_audio(
-            path, stored.sample_rate, min_duration_s=config.min_duration_s, max_duration_s=config.max_duration_s
+            path,
+            None,
+            min_duration_s=config.min_duration_s,
+            max_duration_s=config.max_duration_s,
+            compressed_by_ffmpeg=config.convert,
         )
-        return stored, audio.wave, audio.notes
-    except UnknownFormatError:
-        if not config.convert:
-            raise
-    # Preparation would convert it by ffmpeg, which reads what libsndfile does not.
-    wave_CT, sample_rate = decode_or_refuse(path)
-    notes: list[str] = []
-    wave_T = mix_down(wave_CT, notes)[: int(config.max_duration_s * sample_rate)]
-    if not wave_T.any():
-        raise DecodeError("silent")
-    if len(wave_T) < config.min_duration_s * sample_rate:
-        raise DecodeError(f"too short: {len(wave_T) / sample_rate:.4g} s, at least {config.min_duration_s:g} s wanted")
-    container = path.suffix.removeprefix(".").upper() or "?"
-    return Stored(container, "by ffmpeg", sample_rate, wave_CT.shape[0]), wave_T, tuple(notes)
-
-
-def _stored(utterance: Utterance) -> Stored:
-    if utterance.path.stat().st_size == 0:
-        raise DecodeError("empty file (0 bytes)")
-    try:
-        info = soundfile.info(utterance.path)
-    except soundfile.LibsndfileError as error:
-        cause = error.error_string.strip().removeprefix("Error : ").rstrip(".")
-        raise UnknownFormatError(f"not readable as audio: {cause}") from error
-    return Stored(info.format, info.subtype, info.samplerate, info.channels)
+    if format is None:
+        raise DecodeError("not readable as audio: unknown format")
+    container = format.name.rpartition(" ")[2] if format.subtype else format.name
+    coding = format.subtype or format.decoder
+    return Stored(container, coding, audio.sample_rate, format.num_channels or 1), audio.wave, audio.notes
 
 
 def _told_channel(channel: Mapping[str, str]) -> str:

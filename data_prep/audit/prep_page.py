@@ -4,7 +4,7 @@ Array names carry shapes: T samples, F frames, N feature bins, U utterances.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from data_prep.audit import plots
 from data_prep.audit.gallery import Clip, ClipRow, make_clip
 from data_prep.audit.page import MOST_REJECTED, rank, render
 from data_prep.audit.signal import FloatArray
-from data_prep.augmentation import make_view
-from data_prep.decoding import DecodeError, Wave, read_audio
+from data_prep.augmentation.scene import Scene
+from data_prep.augmentation.view import make_view
+from data_prep.decoding import DecodeError, read_audio
 from data_prep.plan import Recipe
 from data_prep.shards import ShardSet
 from data_prep.utterance import LABELS, SPLITS, Utterance
@@ -46,19 +47,18 @@ class Speed:
         return self.audio_s / self.wall_s
 
 
-def page_path(folder: Path) -> Path:
-    """Where the page of the shard set in ``folder`` lies: beside it, since it is no part of what the identity tells."""
-    return folder.with_name(f"{folder.name}.prep.html")
+def page_path(output: Path, shard_set_id: str) -> Path:
+    """Where the page of a shard set lies: beside its folder, since it is no part of what the identity tells."""
+    return output / "shards" / f"{shard_set_id}.prep.html"
 
 
-def leave_page(shard_set: ShardSet, recipe: Recipe, speed: Speed | None, console: Console) -> None:
+def leave_page(path: Path, shard_set: ShardSet, recipe: Recipe, speed: Speed | None, console: Console) -> None:
     """Write the page and say where it is; a failure is told as a warning, since the shards are worth more than it.
 
     Args:
         recipe: that of the shards, with the utterances in its corpus.
         speed: none where an earlier run made the shards.
     """
-    path = page_path(shard_set.folder)
     try:
         atomic_write_text(path, _render(shard_set, recipe, speed))
     except (SpoofsweepError, DecodeError, OSError, RuntimeError, ValueError) as error:
@@ -153,18 +153,17 @@ def _clips(utterance: Utterance, recipe: Recipe) -> Iterator[Clip]:
     except (DecodeError, FileNotFoundError):
         return
     yield make_clip("clean", [f"{len(wave_T) / rate:.2f} s"], wave_T, rate)
-    for view in range(1, min(config.augmentation.num_views, _MOST_VIEWS) + 1):
-        policy, drawn, view_T = _view(utterance, wave_T, recipe, view)
-        facts = [f"{len(view_T) / rate:.2f} s", *(f"{name} {_short(value)}" for name, value in drawn.items())]
-        yield make_clip(f"view {view}: {policy}", facts, view_T, rate)
+    scene = Scene(rate, recipe.recordings)
+    for number in range(1, min(config.augmentation.num_views, _MOST_VIEWS) + 1):
+        view = make_view(wave_T, scene, config.augmentation, config.seed, utterance.utterance_id, number)
+        facts = [f"{len(view.wave) / rate:.2f} s", *(_step(step) for step in view.steps)]
+        yield make_clip(f"view {number}: {view.policy}", facts, view.wave, rate)
 
 
-def _view(utterance: Utterance, wave_T: Wave, recipe: Recipe, view: int) -> tuple[str, dict[str, Any], Wave]:
-    """Policy, drawn values and wave of an augmented view, as in the shards."""
-    config = recipe.config
-    rate, name = config.features.sample_rate, utterance.utterance_id
-    made = make_view(wave_T, rate, config.augmentation, recipe.noises, config.seed, name, view)
-    return made.policy, dict(made.drawn), made.wave
+def _step(step: Mapping[str, Any]) -> str:
+    """A step and what it drew, on one line."""
+    drawn = ", ".join(f"{name} {_short(value)}" for name, value in step.items() if name != "step")
+    return f"{step['step']}: {drawn}" if drawn else step["step"]
 
 
 def _short(value: Any) -> str:

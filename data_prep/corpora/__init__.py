@@ -22,6 +22,7 @@ from data_prep.corpora import (
 from data_prep.corpora.combination import combine
 from data_prep.corpora.layout import Layout
 from data_prep.corpora.selection import divide, limit, map_splits
+from data_prep.remote_files import STORE_REMEDY, inside_archive, is_uri, store_errors, to_path
 from data_prep.utterance import Corpus
 
 LAYOUTS: dict[str, Layout] = {
@@ -66,21 +67,28 @@ def read_corpus(config: CorpusConfig, base: Path, seed: int = 0) -> Corpus:
     return limit(corpus, config.max_utterances, seed)
 
 
+def _exists(root: Path) -> bool:
+    try:
+        return root.exists()
+    except store_errors() as error:
+        raise SpoofsweepError("the store of the corpus must be reachable", f"{root} ({error})", STORE_REMEDY) from error
+
+
 def expand_path(text: str, base: Path) -> Path:
-    """``text`` with ``~``, ``$VAR`` and ``${VAR}`` expanded, absolute, relative to ``base``.
+    """``text`` with ``~``, ``$VAR`` and ``${VAR}`` expanded, absolute, relative to ``base``; a URI as a ``UPath``.
 
     Raises:
-        SpoofsweepError: a variable is not set.
+        SpoofsweepError: a variable is not set, or the URI's protocol is not to be had.
     """
     expanded = os.path.expanduser(os.path.expandvars(text))
     if "$" in expanded:
         raise SpoofsweepError("every variable in a path must be set", text, "export the variable or write the path out")
-    return Path(os.path.abspath(base / expanded))
+    return to_path(expanded) if is_uri(expanded) else Path(os.path.abspath(base / expanded))
 
 
 def _read_source(source: CorpusSource, base: Path, seed: int, where: str, allow_shared: bool) -> Corpus:
-    root = expand_path(source.root, base)
-    if not root.exists():
+    root = inside_archive(expand_path(source.root, base))
+    if not _exists(root):
         raise SpoofsweepError("the corpus root must exist", root, f"correct root of [{where}] in the study file")
     corpus = LAYOUTS[source.layout].read(root, source.subset)
     if source.splits is not None:

@@ -127,7 +127,7 @@ def test_killed_run_on_one_worker_ends_with_the_bytes_of_two(
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     folder = tmp_path / "shards" / prepared[0].shard_set_id
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and len(list(folder.glob("parts/*.json"))) < 2:
+        while process.poll() is None and len(list(folder.glob("parts/*.parquet"))) < 2:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
     assert not (folder / "manifest.json").exists()

@@ -39,7 +39,7 @@ ROWS = [row("a"), row("a", view=1, offset=100), row("b", label="spoof", offset=2
 def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
     info = shards.write_frames(folder, 0, "train", FRAMES, 3)
     empty = shards.write_frames(folder, 1, "dev", FRAMES[:0], 0)
-    shards.write_index(folder, ROWS)
+    shards.write_index(folder, [shards.index_table(ROWS)])
     shards.write_rejected(folder, [{"utterance_id": "é", "split": "train", "file": "é.flac", "reason": "silent"}])
     manifest = Manifest(
         format_version=shards.FORMAT_VERSION,
@@ -55,7 +55,7 @@ def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
         utterances_per_shard=256,
         num_bins=4,
         num_rejected=1,
-        splits=shards.summarise(ROWS),
+        splits=shards.summarise([shards.index_table(ROWS)]),
         shards=(info, empty),
     )
     shards.write_manifest(folder, manifest)

@@ -35,7 +35,7 @@ def write_toy_shards(folder: Path, shard_set_id: str = "toy", num_views: int = 2
                     offset += len(frames[-1])
             tensor = torch.from_numpy(np.concatenate(frames)).half()
             infos.append(shard_format.write_frames(folder, len(infos), split, tensor, len(rows) - first_row))
-    shard_format.write_index(folder, rows)
+    shard_format.write_index(folder, [shard_format.index_table(rows)])
     shard_format.write_rejected(folder, [])
     shard_format.write_manifest(folder, _manifest(shard_set_id, num_views, infos, rows))
     return ShardSet.open(folder)
@@ -87,6 +87,6 @@ def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> sha
         utterances_per_shard=20,
         num_bins=NUM_BINS,
         num_rejected=0,
-        splits=shard_format.summarise(rows),
+        splits=shard_format.summarise([shard_format.index_table(rows)]),
         shards=tuple(infos),
     )
