@@ -75,23 +75,23 @@ class Corpus:
             for protocol in corpus.protocol_files:
                 digest.update(b"\0" + protocol.name.encode() + b"\0" + hashlib.sha256(protocol.read_bytes()).digest())
         for utterance in self.utterances:
-            path = utterance.path
             chosen = f"{utterance.corpus}\0{utterance.split}\0" if self.parts else ""
-            digest.update(f"{chosen}{utterance.utterance_id}\0{self._relative(utterance, path.name)}\0".encode())
-            digest.update(f"{_size(path)}\n".encode())
+            relative = self._below_root(utterance) or utterance.path.name
+            digest.update(f"{chosen}{utterance.utterance_id}\0{relative}\0{_size(utterance.path)}\n".encode())
         return digest.hexdigest()
 
     def shown_path(self, utterance: Utterance) -> str:
         """The path of an utterance's file below the root of its corpus; the whole path if it lies elsewhere."""
-        return self._relative(utterance, str(utterance.path))
+        return self._below_root(utterance) or str(utterance.path)
 
     def without_utterances(self) -> "Corpus":
         """All but the utterances, small enough to be sent around."""
         return replace(self, utterances=())
 
-    def _relative(self, utterance: Utterance, otherwise: str) -> str:
+    def _below_root(self, utterance: Utterance) -> str | None:
+        # Texts are compared, since relative_to takes ten times as long and there may be a million.
         text, prefix = str(utterance.path), self._prefixes[utterance.corpus]
-        return text[len(prefix) :] if text.startswith(prefix) else otherwise
+        return text[len(prefix) :] if text.startswith(prefix) else None
 
     @cached_property
     def _prefixes(self) -> dict[str, str]:
