@@ -82,10 +82,9 @@ class Corpus:
             for protocol in corpus.protocol_files:
                 digest.update(b"\0" + protocol.name.encode() + b"\0" + hashlib.sha256(protocol.read_bytes()).digest())
         for utterance in self.utterances:
-            path = utterance.path
             chosen = f"{utterance.corpus}\0{utterance.split}\0" if self.parts else ""
-            name = relative_name(path, self._roots[utterance.corpus]) or path.name
-            digest.update(f"{chosen}{utterance.utterance_id}\0{name}\0{self.sizes.get(path, -1)}\n".encode())
+            name = relative_name(utterance.path, self._roots[utterance.corpus]) or utterance.path.name
+            digest.update(f"{chosen}{utterance.utterance_id}\0{name}\0{self.sizes.get(utterance.path, -1)}\n".encode())
         return digest.hexdigest()
 
     def shown_path(self, utterance: Utterance) -> str:

@@ -80,6 +80,7 @@ def print_preview(found: Preview, console: Console) -> None:
             _facts(found),
             "",
             counts_table(found.corpus.counts),
+            *(Text(note) for note in found.corpus.notes),
             "",
             *((_divisions_table(found.divisions), "") if found.divisions else ()),
             _space_table(found.study),
