@@ -79,6 +79,29 @@ def test_convert_reports_failures_and_exits_with_one(tmp_path: Path) -> None:
     assert code == 1
     assert "1 of 2 files are FLAC now" in printed
     assert "b.mp3: not readable" in printed
+    assert str(tmp_path / "out" / "ledger.jsonl") in printed.replace("\n", "")
+
+
+def test_convert_counts_by_format(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(3):
+        soundfile.write(source / f"{number}.mp3", speech(12.0), 16000, format="MP3")
+    soundfile.write(source / "a.wav", speech(12.0), 16000)
+    (source / "bad\udcff\n.wav").write_text("text")
+
+    def rows() -> dict[str, list[str]]:
+        _, printed = invoke("convert", source, tmp_path / "out")
+        assert "warning: bad\\udcff\\n.wav: not readable as audio" in printed
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines() if "│" in line]
+        return {row[0]: row[1:] for row in cells}
+
+    assert rows() == {
+        "MP3": ["3", "0", "0", "0.010"],
+        "16-bit WAV": ["1", "0", "0", "0.003"],
+        "unknown": ["0", "0", "1", "0.000"],
+    }
+    assert rows()["MP3"] == ["0", "3", "0", "0.010"]
 
 
 def test_convert_takes_one_file(tmp_path: Path) -> None:
