@@ -75,8 +75,8 @@ class FeaturesConfig(Settings):
     """Bandwidth added to every constant-Q bin, which shortens the windows of low ones; 0 is a constant Q, none follows
     the ear (equivalent rectangular bandwidths), as the CQCC baselines do."""
     cmvn: Literal["none", "utterance", "global"] = "none"
-    """Mean and variance normalisation of each bin. ``utterance``: over all frames of an utterance or view, in detection
-    of the whole file, so a stream cannot have it (and a file beyond ``corpus.max_duration_s``, which preparation cuts,
+    """Mean and variance normalisation of every bin. ``utterance``: over all frames of a view, in detection of the
+    whole file, so a stream cannot have it (and a file beyond ``corpus.max_duration_s``, which preparation cuts,
     is normalised as a whole). ``global``: over the clean training frames; shards hold features without it, the model
     carries the statistics and applies them."""
 
