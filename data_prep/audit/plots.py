@@ -78,7 +78,7 @@ def histograms(by_split: Mapping[str, ByClass], quantity: str) -> Figure:
             axes.stairs(share, edges, color=COLOURS[label], fill=True, alpha=0.18)
             axes.stairs(share, edges, color=COLOURS[label], linewidth=1.4, linestyle=_STYLES[label], label=NAMES[label])
         axes.set(title=split, xlabel=quantity)
-    _finish(panels, "files of the class (%)")
+    _finish(panels, "share of the class (%)")
     return figure
 
 

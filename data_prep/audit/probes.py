@@ -121,7 +121,8 @@ def _fit_kind(rows: pandas.DataFrame, columns: list[str]) -> Scorer:
 
 
 def _kinds(rows: pandas.DataFrame, columns: list[str]) -> pandas.Series:
-    return rows[columns].astype(str).agg(" ".join, axis=1)
+    first, *others = (rows[column].astype(str) for column in columns)
+    return first.str.cat(others, sep=" ") if others else first
 
 
 def _log_ratio(bonafide: np.ndarray, spoof: np.ndarray) -> FloatArray:

@@ -1,6 +1,7 @@
 """What an audit shows on the terminal."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -95,25 +96,27 @@ def _spread(one: Spread | None, factor: float, decimals: int) -> str:
 
 
 def _formats(report: AuditReport) -> Table:
-    keys = [(split, label) for split in SPLITS for label in LABELS]
-    keys = [key for key in keys if any((row.split, row.label) == key for row in report.splits)]
-    table = _table("\nStored as", "", numbers=tuple(f"{split} {label}" for split, label in keys))
-    counts: dict[str, dict[tuple[str, str], int]] = {}
+    """Formats, most frequent first, and classes of bandwidth."""
+    splits = [split for split in SPLITS if any(row.split == split for row in report.splits)]
+    table = _table("\nStored as: bona fide / spoofed files", "", numbers=tuple(splits))
+    formats: dict[str, Counter[tuple[str, str]]] = {}
     for row in report.formats:
         name = f"{row.container} {row.coding}, {row.sample_rate} Hz, {row.channels} ch"
         name += f", {row.told_channel}" if row.told_channel else ""
-        cell = counts.setdefault(name, {})
-        cell[row.split, row.label] = cell.get((row.split, row.label), 0) + row.files
-    frequent = sorted(counts, key=lambda name: -sum(counts[name].values()))
+        formats.setdefault(name, Counter())[row.split, row.label] += row.files
+    frequent = sorted(formats, key=lambda name: -formats[name].total())
     for name in frequent[:_SHOWN_FORMATS]:
-        table.add_row(escape(name), *(f"{counts[name].get(key, 0):,}" for key in keys))
+        table.add_row(escape(name), *_pairs(formats[name], splits))
     if len(frequent) > _SHOWN_FORMATS:
         table.add_row(f"and {len(frequent) - _SHOWN_FORMATS} more, see the page")
-    bands = {row.band for row in report.bands}
-    for band in (name for name, _ in BANDS if name in bands):
-        files = {(row.split, row.label): row.files for row in report.bands if row.band == band}
-        table.add_row(band, *(f"{files.get(key, 0):,}" for key in keys))
+    for band in (name for name, _ in BANDS if any(row.band == name for row in report.bands)):
+        files = Counter({(row.split, row.label): row.files for row in report.bands if row.band == band})
+        table.add_row(f"bandwidth {band}", *_pairs(files, splits))
     return table
+
+
+def _pairs(files: Counter[tuple[str, str]], splits: Sequence[str]) -> list[str]:
+    return [" / ".join(f"{files[split, label]:,}" for label in LABELS) for split in splits]
 
 
 def _probes(report: AuditReport) -> Table:

@@ -26,6 +26,7 @@ def test_every_rooms_commands_are_mounted() -> None:
     shown = run("--help")
     for command in (
         "check",
+        "audit",
         "prep",
         "sweep",
         "reproduce",
