@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import SpoofsweepError
+from data_prep.corpora import read_corpus
+from data_prep.plan import shard_set_id
 from search.preview import preview
 from search.study import Study, load_study
 
@@ -55,3 +57,17 @@ def test_first_trial_outside_of_the_space_is_told(load) -> None:
     found = preview(load("[space]\nmodel.dropout = { low = 0.5, high = 0.6 }\n"))
     assert len(found.notes) == 1
     assert "'model.dropout' = 0.3 in [trial] lies outside" in found.notes[0]
+
+
+def test_drawn_corpus_follows_the_study_seed(tmp_path: Path, sample_root: Path) -> None:
+    def draw(seed: int) -> Study:
+        path = tmp_path / f"study{seed}.toml"
+        text = STUDY.format(output=tmp_path / "out", root=sample_root) + "max_utterances = { train = 20 }\n"
+        path.write_text(text.replace('name = "preview"', f'name = "preview"\nseed = {seed}'))
+        return load_study(path)
+
+    found = preview(draw(1))
+    assert found.horizon.samples_per_pass == 20
+    assert found.shard_set_id != preview(draw(2)).shard_set_id
+    drawn = read_corpus(draw(1).config.corpus, draw(1).base, draw(1).prep.seed)
+    assert found.shard_set_id == shard_set_id(draw(1).prep, drawn, draw(1).base)
