@@ -19,7 +19,7 @@ _VERSIONS = {"protocol_V2": "ASVspoof2017_V2", "protocol": "ASVspoof2017"}
 """Folder of the protocols, and what its files and the audio folders begin with."""
 _COLUMNS = Columns("file key speaker phrase environment playback recording")
 
-# Version 2, Delgado et al. 2018, table 1; version 1 has one training file more of each class.
+# Version 2, Delgado et al. 2018, table 1; the evaluation list of version 1 was published without keys.
 _PUBLISHED = both((1_507, 1_507), (760, 950), (1_298, 12_008))
 
 
@@ -36,7 +36,8 @@ def _parse(root: Path, subset: str | None) -> Corpus:
         audio = AudioFolder(root / f"{stem}_{split}")
         utterances += parse_lines(path, lambda fields, s=split, a=audio: _utterance(fields, s, a), faults)  # type: ignore[misc]
     faults.check()
-    return Corpus(_NAME, root, tuple(utterances), tuple(files.values()), _PUBLISHED)
+    published = _PUBLISHED if folder == "protocol_V2" else None
+    return Corpus(_NAME, root, tuple(utterances), tuple(files.values()), published)
 
 
 def _utterance(fields: list[str], split: Split, audio: AudioFolder) -> Utterance:

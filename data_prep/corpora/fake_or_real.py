@@ -9,7 +9,7 @@ speakers nor attacks are told.
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
-from data_prep.corpora.audio_folder import audio_below, subfolders
+from data_prep.corpora.audio_folder import audio_below
 from data_prep.corpora.layout import Layout, both
 from data_prep.corpora.protocol import LABEL_WORDS, without_blanks
 from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER, Corpus, Split, Utterance
@@ -76,7 +76,7 @@ LAYOUT = Layout(
     marks=f"hold for-{{{','.join(_VARIANTS)}}}/training/{{real,fake}}",
     audio="for-VARIANT/{training,validation,testing}/{real,fake}/*.{mp3,wav}",
     source="bil.eecs.yorku.ca/datasets",
-    holds=lambda root: bool(_variants(root)) and bool(subfolders(root)),
+    holds=lambda root: bool(_variants(root)),
     parse=_parse,
     subsets=_VARIANTS,
     default_subset="the only variant there",

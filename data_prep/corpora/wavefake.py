@@ -2,9 +2,9 @@
 
 A folder a generator: ``ljspeech_melgan/*.wav``, ``jsut_parallel_wavegan/*.wav``...; the folder is the attack (Frank and
 Schönherr 2021, "WaveFake: a data set to facilitate audio deepfake detection"). The folder of the text-to-speech
-prompts repeats its files in a folder ``generated``, which is left out. Bona fide speech is optional: ``LJSpeech-1.1``
-and ``jsut_ver1.1`` as they unpack, or ``ljspeech_real`` and ``jsut_real``. There is one speaker a corpus: the reader of
-LJSpeech (LJ) and that of JSUT. There are no splits: all of it is ``eval``.
+prompts repeats its files in a folder ``generated``, by its users' account; these are left out. Bona fide speech is
+optional: ``LJSpeech-1.1`` and ``jsut_ver1.1`` as they unpack, or ``ljspeech_real`` and ``jsut_real``. There is one
+speaker a corpus: the reader of LJSpeech (LJ) and that of JSUT. There are no splits: all of it is ``eval``.
 """
 
 from collections.abc import Iterator

@@ -5,6 +5,8 @@ import pytest
 from rich.console import Console
 
 from cluster.errors import SpoofsweepError
+from data_prep.corpora import read_corpus
+from data_prep.plan import shard_set_id
 from search.preview import preview, print_preview
 from search.study import Study, load_study
 
@@ -86,3 +88,17 @@ def test_folds_are_told_one_by_one(load) -> None:
 def test_a_policy_that_the_corpus_cannot_carry_stops_here(load, policy: str, complaint: str) -> None:
     with pytest.raises(SpoofsweepError, match=complaint):
         preview(load(f"[validation]\n{policy}\n"))
+
+
+def test_drawn_corpus_follows_the_study_seed(tmp_path: Path, sample_root: Path) -> None:
+    def draw(seed: int) -> Study:
+        path = tmp_path / f"study{seed}.toml"
+        text = STUDY.format(output=tmp_path / "out", root=sample_root) + "max_utterances = { train = 20 }\n"
+        path.write_text(text.replace('name = "preview"', f'name = "preview"\nseed = {seed}'))
+        return load_study(path)
+
+    found = preview(draw(1))
+    assert found.horizon.samples_per_pass == 20
+    assert found.shard_set_id != preview(draw(2)).shard_set_id
+    drawn = read_corpus(draw(1).config.corpus, draw(1).base, draw(1).prep.seed)
+    assert found.shard_set_id == shard_set_id(draw(1).prep, drawn, draw(1).base)

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from miniature import prep_config
 from trees import asvspoof2019_la, in_the_wild, mlaad
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
-from data_prep.config import CorpusConfig
+from data_prep.config import CorpusConfig, ExtraCorpus
 from data_prep.corpora import read_corpus
+from data_prep.plan import Conversions, Recipe, plan_shards
+from data_prep.shard_builder import build_shard, read_part
 from data_prep.utterance import Corpus
 from data_prep.validation import validate
 
@@ -149,3 +152,16 @@ def test_divided_extra_corpus(roots: Path) -> None:
     speakers = {(u.split, u.speaker) for u in divided if u.corpus == "itw"}
     assert len(speakers) == 2
     assert {split for split, _ in speakers} == {"train", "dev"}
+
+
+def test_index_names_the_corpus_of_each_row(roots: Path, tmp_path: Path) -> None:
+    extra = ExtraCorpus(name="two", layout="asvspoof2019-la", root=str(roots / "LA"))
+    prep = prep_config(roots / "LA", extra=(extra,), min_duration_s=0.01, augmentation={"num_views": 0})
+    corpus = read_corpus(prep.corpus, Path())
+    (plan,) = [
+        plan for plan in plan_shards(corpus.utterances, 100) if plan.utterances[-1].utterance_id == "two/LA_T_0000003"
+    ]
+    build_shard(plan, Recipe(tmp_path / "shards", corpus.without_utterances(), prep, (), Conversions({}, {})))
+    part = read_part(tmp_path / "shards", plan.number)
+    assert part is not None
+    assert {row["utterance_id"]: row["corpus"] for row in part.rows}["two/LA_T_0000003"] == "two"
