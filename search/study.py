@@ -13,6 +13,7 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.config import PrepConfig
 from data_prep.corpora import expand_path
+from data_prep.remote_files import is_remote
 from data_prep.shard_store import shards_folder
 from search.config import ParameterConfig, StudyConfig
 from trainable.hold_out import Folds, resolve_folds
@@ -38,7 +39,11 @@ class Study:
     @property
     def output(self) -> Path:
         """Folder of everything that is written; shared by studies of one output root."""
-        return expand_path(self.config.study.output, Path.cwd())
+        output = expand_path(self.config.study.output, Path.cwd())
+        if is_remote(output):
+            remedy = "name a folder; shards.store keeps the shards in an object store"
+            raise SpoofsweepError("study.output must be a folder on disk", output, remedy)
+        return output
 
     @property
     def folder(self) -> Path:

@@ -31,6 +31,21 @@ def test_output_expands_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert study.output == tmp_path / "scratch" / "out"
 
 
+def test_shards_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_study(write(tmp_path, MINIMAL)).shards_folder == tmp_path / "results" / "shards"
+    elsewhere = load_study(write(tmp_path, MINIMAL + '[shards]\nstore = "s3://bucket/sets"\n'))
+    assert str(elsewhere.shards_folder / "x") == "s3://bucket/sets/x"
+    assert elsewhere.prep.store == "s3://bucket/sets"
+    assert load_study(write(tmp_path, MINIMAL + '[shards]\nstore = "sets"\n')).shards_folder == tmp_path / "sets"
+
+
+def test_output_must_be_on_disk(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path, MINIMAL.replace("[corpus]", 'output = "s3://bucket/out"\n[corpus]')))
+    with pytest.raises(SpoofsweepError, match=r"must be a folder on disk.*shards\.store"):
+        _ = study.folder
+
+
 def test_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL + "[trial.model]\ndroput = 0.5\n")
     with pytest.raises(
