@@ -11,7 +11,6 @@ from torch import Tensor
 
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
-from trainable.hold_out import hold_out
 
 IntArray = NDArray[np.int64]
 
@@ -34,7 +33,8 @@ class FeatureStore:
     there once if it fits; otherwise batches are gathered on the CPU and sent.
 
     Args:
-        held_out: attacks that training does without; they decide what train and dev are, see `trainable.hold_out`.
+        index: rows of the shards' index, where ``split`` may say otherwise than there (see `trainable.hold_out`); none
+            means the index as it is.
 
     Attributes:
         utterances: data frame ``[U]`` of utterance_id, corpus, attack and label.
@@ -54,10 +54,10 @@ class FeatureStore:
         split: str,
         device: torch.device,
         clean_only: bool = False,
-        held_out: tuple[str, ...] = (),
+        index: pd.DataFrame | None = None,
     ) -> None:
         self.device = device
-        index = hold_out(shards.index, held_out)
+        index = shards.index if index is None else index
         index = index[index["split"] == split]
         if clean_only:
             index = index[index["view"] == 0]

@@ -19,6 +19,7 @@ from trainable.atomic_folder import replace_folder
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
 from trainable.feature_store import FeatureStore, to_device
+from trainable.hold_out import hold_out
 from trainable.losses import WeightedCrossEntropy
 from trainable.metrics import eer_interval, equal_error_rate
 from trainable.models import build_model
@@ -62,10 +63,11 @@ class Training(Iterator[Report]):
     ) -> None:
         self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
         self.held_out = held_out
+        self._index = hold_out(shards.index, held_out)
         self.features = shards.manifest.features
         self.precision = resolve_precision(config.precision, self.device)
-        self._train = FeatureStore(shards, "train", self.device, held_out=held_out)
-        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True, held_out=held_out)
+        self._train = FeatureStore(shards, "train", self.device, index=self._index)
+        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True, index=self._index)
         self._crop_frames = frames_in(config.batch.crop_s, self.features)
         self._plan = PassPlan(self._train, config.batch, self._crop_frames, seed)
         self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
@@ -111,8 +113,7 @@ class Training(Iterator[Report]):
 
     def score(self, split: str) -> ScoreTable:
         """Scores of a split's utterances by their clean views, in the order of their identifiers."""
-        chosen = (self.shards, split, self.device, True, self.held_out)
-        store = self._dev if split == "dev" else FeatureStore(*chosen)
+        store = self._dev if split == "dev" else FeatureStore(self.shards, split, self.device, True, self._index)
         score_U = score_store(self.model, store, self.config.validation, self.features)
         return ScoreTable.of(store.utterances, score_U)
 

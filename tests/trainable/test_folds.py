@@ -9,6 +9,7 @@ from courses import equal_weights, numbers, weights
 from trainable.checkpoint import read_record
 from trainable.feature_store import FeatureStore
 from trainable.folds import FoldedTraining, begin, resume
+from trainable.hold_out import hold_out
 from trainable.metrics import eer_by_attack
 from trainable.training import Training
 
@@ -17,7 +18,7 @@ FOLDS = (("A01",), ("A02",))
 
 def test_a_hold_out_trains_and_validates_on_other_attacks(toy_shards, toy_trial):
     training = begin(toy_trial(budget_passes=1.0), toy_shards, 1, folds=(("A02",),))
-    store = FeatureStore(toy_shards, "train", torch.device("cpu"), held_out=("A02",))
+    store = FeatureStore(toy_shards, "train", torch.device("cpu"), index=hold_out(toy_shards.index, ("A02",)))
     assert training.samples_per_pass == len(store.label_U) == 12 + 14
     assert set(store.utterances["attack"]) == {"-", "A01"}
     (report,) = training
