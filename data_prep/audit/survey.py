@@ -24,7 +24,7 @@ _TASKS_A_WORKER = 4
 def draw_files(utterances: Sequence[Utterance], max_files: int | None, seed: int) -> list[Utterance]:
     """About ``max_files`` utterances, every split and attack in its share, rounded down, but with at least one.
 
-    All are taken if none is given. The draw depends on seed and utterance ids, not on their order; the order of the protocols is kept.
+    All are taken if none is given. The draw depends on seed and utterance ids, not on their order; they keep theirs.
     """
     if max_files is None or max_files >= len(utterances):
         return list(utterances)
