@@ -6,6 +6,7 @@ libsndfile knows most formats. The others are told by their first bytes: MP4 (IS
 """
 
 import io
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -174,7 +175,7 @@ def _is_text(head: bytes) -> bool:
 
 def _moov(raw: BinaryIO) -> bytes:
     """The table of contents of an MP4 file; empty if there is none."""
-    start = 0
+    start, end = 0, raw.seek(0, os.SEEK_END)
     for _ in range(_BOX_LIMIT):
         raw.seek(start)
         header = raw.read(16)
@@ -186,9 +187,9 @@ def _moov(raw: BinaryIO) -> bytes:
         if kind == b"moov":
             raw.seek(start)
             return raw.read(min(size, _MOOV_LIMIT))
-        if size < 8 or size > 1 << 62:
-            break
         start += size
+        if size < 8 or start >= end:
+            break
     return b""
 
 
