@@ -45,7 +45,9 @@ def main() -> None:
         for (policy, seed), future in zip(runs, waiting, strict=True):
             outcomes[policy].append(future.result())
             found = outcomes[policy][-1]
-            print(f"{policy}, seed {seed}: dev {100 * found['dev']:.2f} %, eval {100 * found['eval']:.2f} %", flush=True)
+            print(
+                f"{policy}, seed {seed}: dev {100 * found['dev']:.2f} %, eval {100 * found['eval']:.2f} %", flush=True
+            )
     text = report(outcomes)
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "augmentation-quality.md").write_text(text)

@@ -65,7 +65,9 @@ def main() -> None:
         for name, (_, run) in variants.items():
             fastest[name] = min(fastest[name], timed(run))
             print(f"{name}: {fastest[name]:.2f} s", flush=True)
-    text = report({name: variants[name][0] / seconds for name, seconds in fastest.items()}, fastest, audio_s, len(files))
+    text = report(
+        {name: variants[name][0] / seconds for name, seconds in fastest.items()}, fastest, audio_s, len(files)
+    )
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "prep-speed.md").write_text(text)
     print(text)
