@@ -84,7 +84,8 @@ class Corpus:
         for utterance in self.utterances:
             chosen = f"{utterance.corpus}\0{utterance.split}\0" if self.parts else ""
             name = relative_name(utterance.path, self._roots[utterance.corpus]) or utterance.path.name
-            digest.update(f"{chosen}{utterance.utterance_id}\0{name}\0{self.sizes.get(utterance.path, -1)}\n".encode())
+            line = f"{chosen}{utterance.utterance_id}\0{name}\0{self.sizes.get(utterance.path, -1)}\n"
+            digest.update(line.encode(errors="surrogateescape"))  # file names may hold any bytes
         return digest.hexdigest()
 
     def shown_path(self, utterance: Utterance) -> str:

@@ -74,6 +74,8 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool =
     warnings: list[str] = []
     distinct = _without_duplicates(corpus.utterances, errors, warnings)
     present, rejected = _without_missing(corpus, distinct, errors, warnings)
+    present, misnamed = _without_misnamed(corpus, present)
+    rejected += misnamed
     shared = _shared_speakers(present)
     if shared:
         (warnings if allow_shared_speakers else errors).append(
@@ -141,9 +143,22 @@ def _without_missing(
     return present, [reject(corpus, utterance, MISSING) for utterance in missing]
 
 
+def _without_misnamed(corpus: Corpus, utterances: list[Utterance]) -> tuple[list[Utterance], list[Rejection]]:
+    """Ids that come from file names which are not UTF-8 have no place in an index."""
+    present = [utterance for utterance in utterances if utterance.utterance_id == _writable(utterance.utterance_id)]
+    misnamed = [utterance for utterance in utterances if utterance.utterance_id != _writable(utterance.utterance_id)]
+    return present, [reject(corpus, utterance, "file name is not UTF-8") for utterance in misnamed]
+
+
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
     """The record of ``utterance`` being set aside for ``reason``."""
-    return Rejection(utterance.utterance_id, utterance.split, corpus.shown_path(utterance), reason)
+    file = _writable(corpus.shown_path(utterance))
+    return Rejection(_writable(utterance.utterance_id), utterance.split, file, reason)
+
+
+def _writable(name: str) -> str:
+    """``name`` with the bytes that are not UTF-8, which Python keeps as lone surrogates, spelt out."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
