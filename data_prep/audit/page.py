@@ -3,8 +3,6 @@
 Array names carry shapes: N utterances, K bands of the spectrum.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from data_prep.audit.measure import Measurement, read_stored
 from data_prep.audit.report import PAGE, AuditReport
 from data_prep.audit.signal import FloatArray
 from data_prep.audit.summary import BANDS
+from data_prep.audit.survey import rank
 from data_prep.config import CorpusConfig
 from data_prep.decoding import DecodeError
 from data_prep.utterance import LABELS, SPLITS
@@ -77,11 +76,6 @@ def render(template: str, **values: Any) -> str:
     )
     environment.globals |= {"labels": LABELS, "names": plots.NAMES, "colours": plots.COLOURS}
     return environment.get_template(template).render(values)
-
-
-def rank(seed: int, name: str) -> bytes:
-    """A key that orders names at random, by seed."""
-    return hashlib.sha256(json.dumps([seed, name]).encode()).digest()
 
 
 def _figures(examination: Examination) -> dict[str, str]:

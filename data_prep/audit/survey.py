@@ -34,7 +34,7 @@ def draw_files(utterances: Sequence[Utterance], max_files: int | None, seed: int
     share = max_files / len(utterances)
     drawn: set[str] = set()
     for names in strata.values():
-        drawn.update(sorted(names, key=lambda name: _rank(seed, name))[: max(1, int(share * len(names)))])
+        drawn.update(sorted(names, key=lambda name: rank(seed, name))[: max(1, int(share * len(names)))])
     return [utterance for utterance in utterances if utterance.utterance_id in drawn]
 
 
@@ -78,5 +78,6 @@ def _measure_all(
     return [measure(utterance, corpus, config) for utterance in utterances]
 
 
-def _rank(seed: int, utterance_id: str) -> bytes:
+def rank(seed: int, utterance_id: str) -> bytes:
+    """A key that orders utterances at random, by seed."""
     return hashlib.sha256(json.dumps([seed, utterance_id]).encode()).digest()
