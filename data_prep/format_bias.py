@@ -7,15 +7,19 @@ import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from data_prep.audio_format import recognise
 from data_prep.audio_stream import faults_told
 from data_prep.conversion import SAMPLE_RATE, is_flac
 from data_prep.decode_error import DecodeError
+from data_prep.remote_files import is_remote, local_copies
 from data_prep.utterance import LABELS, Utterance
 
 SAMPLE_SIZE = 2000
 """Files looked at, over all splits and classes."""
+REMOTE_SAMPLE_SIZE = 200
+"""The same where each file is fetched from a store or an archive."""
 _LEAST_DIFFERENCE = 0.2
 """Shares of the two classes that differ by less are ordinary."""
 _CHANCE_SDS = 2.0
@@ -33,10 +37,11 @@ def format_warnings(utterances: Sequence[Utterance], convert: bool, seed: int = 
         convert: whether what is not FLAC will be converted.
         seed: of the sample.
     """
-    looked_at = sample(utterances, SAMPLE_SIZE, seed)
+    remote = any(is_remote(utterance.path) for utterance in utterances)
+    looked_at = sample(utterances, REMOTE_SAMPLE_SIZE if remote else SAMPLE_SIZE, seed)
     found: dict[str, dict[str, list[Facts]]] = defaultdict(lambda: {label: [] for label in LABELS})
-    for utterance in looked_at:
-        facts = _facts(utterance)
+    for utterance, file in zip(looked_at, local_copies([one.path for one in looked_at]), strict=True):
+        facts = None if isinstance(file, str) else _facts(file)
         if facts is not None:
             found[utterance.split][utterance.label].append(facts)
     extent = f" ({len(looked_at):,} of {len(utterances):,} files looked at)" if len(looked_at) < len(utterances) else ""
@@ -56,11 +61,11 @@ def sample(utterances: Sequence[Utterance], size: int, seed: int) -> list[Uttera
     return [one for members in strata.values() for one in sorted(members, key=draw)[:share]]
 
 
-def _facts(utterance: Utterance) -> Facts | None:
+def _facts(file: Path) -> Facts | None:
     """None for a file in which nothing is recognised, which preparation will set aside."""
     try:
         with faults_told():
-            format, kept = recognise(utterance.path), is_flac(utterance.path)
+            format, kept = recognise(file), is_flac(file)
     except (DecodeError, FileNotFoundError):
         return None
     if format is None:

@@ -25,7 +25,6 @@ from cluster.settings import Settings, parse_settings
 from data_prep.atomic import atomic_write, atomic_write_bytes, atomic_write_text
 from data_prep.config import AugmentationConfig, FeaturesConfig
 from data_prep.remote_files import fetch, folder_sizes, is_remote
-from data_prep.shard_cache import node_copy
 from data_prep.utterance import LABELS
 
 FORMAT_VERSION = 2
@@ -172,6 +171,8 @@ class ShardSet:
     def _at_hand(self) -> Path:
         if not is_remote(self.folder):
             return self.folder
+        from data_prep.shard_cache import node_copy  # not needed where a model is loaded, nor is its lock's package
+
         return node_copy(self.folder, self.shard_set_id, {one.file: one.sha256 for one in self.manifest.shards})
 
     @cached_property

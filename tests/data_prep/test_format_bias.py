@@ -102,5 +102,5 @@ def test_the_sample_is_told(la_root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_corpus_command_prints_it(la_root: Path) -> None:
     for utterance in train(la_root, "spoof"):
         rewrite(utterance, format="MP3", subtype="MPEG_LAYER_III")
-    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["corpus", str(la_root)])
+    result = CliRunner(env={"COLUMNS": "300"}).invoke(app, ["corpus", "inspect", str(la_root)])
     assert "warning: train: 100% of spoof is MP3" in result.output

@@ -8,7 +8,7 @@ from miniature import make_la, prep_config
 from data_prep.config import FeaturesConfig
 from data_prep.global_statistics import measure_statistics
 from data_prep.prepare import prepare
-from data_prep.shards import ShardSet, write_frames, write_index
+from data_prep.shards import ShardSet, index_table, write_frames, write_index
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_bin_that_never_moves_is_not_divided_by_nothing(shard_set: ShardSet, t
         num_frames = int(index.loc[index["shard"] == number, "num_frames"].sum())
         still_FN = torch.full((num_frames, shard_set.manifest.num_bins), -7.5, dtype=torch.float16)
         write_frames(tmp_path, number, shard.split, still_FN, shard.num_views)
-    write_index(tmp_path, index.to_dict("records"))
+    write_index(tmp_path, [index_table(index.to_dict("records"))])
     statistics = measure_statistics(ShardSet(tmp_path, shard_set.manifest))
     assert set(statistics.mean) == {-7.5}
     assert set(statistics.std) == {1e-3}
