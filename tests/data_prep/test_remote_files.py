@@ -8,6 +8,7 @@ from miniature import make_la, prep_config, speech
 from object_store import ObjectStore, download_all, upload
 
 from cluster.errors import SpoofsweepError
+from data_prep import format_bias
 from data_prep.atomic import atomic_write, atomic_write_text
 from data_prep.config import CorpusConfig
 from data_prep.corpora import expand_path, read_corpus
@@ -116,16 +117,21 @@ def test_files_are_fetched_once_and_leave_no_copy(
     assert (read_audio(remote[0], 16000).wave == read_audio(local[0], 16000).wave).all()
 
 
-def test_a_corpus_costs_listings_and_no_request_a_file(bucket: str, store_server: ObjectStore, la_root: Path) -> None:
+def test_a_corpus_costs_listings_and_a_sample_of_its_files(
+    bucket: str, store_server: ObjectStore, la_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (la_root / "ASVspoof2019_LA_eval" / "flac" / "LA_E_0000001.flac").unlink()
     upload(la_root, f"s3://{bucket}/LA")
     config = prep_config(la_root).corpus
     here = read_corpus(config, Path())
     there = read_corpus(config.model_copy(update={"root": f"s3://{bucket}/LA"}), Path())
     assert there.identity == here.identity
-    assert validate(there, config).rejected == validate(here, config).rejected
     asked = store_server.requests(bucket)
     assert not [key for method, key in asked if method in ("GET", "HEAD") and key.endswith(".flac")]
+    monkeypatch.setattr(format_bias, "REMOTE_SAMPLE_SIZE", 6)
+    assert validate(there, config).rejected == validate(here, config).rejected
+    asked = store_server.requests(bucket)
+    assert sum(asked[key] for key in asked if key[0] in ("GET", "HEAD") and key[1].endswith(".flac")) == 6
 
 
 def test_missing_and_present_sizes(tmp_path: Path) -> None:
