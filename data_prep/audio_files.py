@@ -4,6 +4,9 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
+from cluster.errors import SpoofsweepError
+from data_prep.remote_files import is_remote
+
 # In the order of preference: where a corpus holds an utterance twice, its FLAC file is meant.
 AUDIO_SUFFIXES = (".flac", ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aiff", ".aif", ".au")
 """What conversion takes."""
@@ -12,7 +15,13 @@ DECODABLE_SUFFIXES = tuple(suffix for suffix in AUDIO_SUFFIXES if suffix not in 
 
 
 def audio_files_below(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> list[Path]:
-    """Files with one of ``suffixes`` (in lower case) in ``folder`` and below, sorted; links to folders are followed."""
+    """Files with one of ``suffixes`` (in lower case) in ``folder`` and below, sorted; links to folders are followed.
+
+    Raises:
+        SpoofsweepError: the folder is in an object store.
+    """
+    if is_remote(folder):
+        raise SpoofsweepError("a folder searched for audio must be on disk", folder, "copy it from the store")
     # os.walk with followlinks, since rglob of Python 3.11 passes over linked folders
     found = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
     return sorted(path for path in found if path.suffix.lower() in suffixes)

@@ -201,12 +201,12 @@ def download(path: Path, target: Path) -> None:
 
 def relative_name(path: Path, root: Path) -> str | None:
     """``path`` relative to ``root`` as text; none if it lies elsewhere."""
-    if is_remote(path):  # UPath's own takes a millisecond, and corpora have a hundred thousand paths
-        prefix = _key(root).rstrip("/") + "/" if is_remote(root) else None
-        if prefix is not None and (prefix == "/" or _key(path).startswith(prefix)):
-            return _key(path).removeprefix(prefix)
+    if is_remote(path) != is_remote(root):
         return None
-    return str(path.relative_to(root)) if path.is_relative_to(root) else None
+    # Texts are compared, since pathlib's own comparison takes ten times as long, and UPath's a hundred times.
+    text, prefix = (_key(one) if is_remote(one) else str(one) for one in (path, root))
+    prefix = prefix.rstrip("/") + "/" if prefix else ""
+    return text.removeprefix(prefix) if text.startswith(prefix) else None
 
 
 def _fs(path: Path) -> Any:
