@@ -68,7 +68,7 @@ def read_parts(folder: Path, numbers: Iterable[int]) -> Iterator[tuple[int, Shar
 
 
 def _parse(data: bytes) -> ShardPart:
-    table = pyarrow.parquet.read_table(io.BytesIO(data))
+    table = pyarrow.parquet.read_table(io.BytesIO(data), use_threads=False)
     metadata = table.schema.metadata
     rejected = [Rejection(**values) for values in json.loads(metadata[_REJECTED])]
     return ShardPart(ShardInfo.model_validate_json(metadata[_INFO]), table.replace_schema_metadata(None), rejected)

@@ -10,6 +10,7 @@ from object_store import ObjectStore, download_all, upload
 from cluster.errors import SpoofsweepError
 from data_prep import format_bias
 from data_prep.atomic import atomic_write, atomic_write_text
+from data_prep.audio_files import audio_files_below
 from data_prep.config import CorpusConfig
 from data_prep.corpora import expand_path, read_corpus
 from data_prep.decoding import read_audio
@@ -63,6 +64,13 @@ def test_names_relative_to_a_root() -> None:
     assert relative_name(to_path("s3://bucket/LA2/a.flac"), root) is None
     assert relative_name(Path("/LA/a.flac"), Path("/LA")) == "a.flac"
     assert relative_name(Path("/other/a.flac"), Path("/LA")) is None
+    assert relative_name(Path("/LA/a.flac"), root) is None
+    assert relative_name(root / "a.flac", to_path("s3://bucket")) == "LA/a.flac"
+
+
+def test_recordings_must_be_on_disk() -> None:
+    with pytest.raises(SpoofsweepError, match=r"must be on disk; got s3://bucket/noise"):
+        audio_files_below(to_path("s3://bucket/noise"))
 
 
 def test_write_read_list_remove(bucket: str) -> None:
