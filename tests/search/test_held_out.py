@@ -5,6 +5,7 @@ Slow: two sweeps with their finalists, and each starts its own actors.
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +25,16 @@ from trainable.hold_out import samples_per_pass
 pytestmark = pytest.mark.slow
 
 
-def study_with(tiny_study: Study, name: str, **validation: Any) -> Study:
-    """The session's small study with a policy: a trial or two, and one finalist."""
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With an MLflow store of its own: other tests count the runs of theirs."""
+    return tmp_path_factory.mktemp("held-out")
+
+
+def study_with(tiny_study: Study, output: Path, name: str, **validation: Any) -> Study:
+    """The session's small study with a policy: two trials, and one finalist."""
     values = tiny_study.config.model_dump()
-    values["study"]["name"] = name
+    values["study"] |= {"name": name, "output": str(output)}
     values["search"]["num_trials"] = 2
     values["finalists"] = {"num_configs": 1, "num_seeds": 1}
     values["validation"] = validation
@@ -40,14 +47,14 @@ def swept(study: Study, shards: ShardSet) -> StudyOutcome:
 
 
 @pytest.fixture(scope="module")
-def folded(tiny_study: Study, tiny_shards: ShardSet) -> tuple[Study, StudyOutcome]:
-    study = study_with(tiny_study, "tiny-folds", folds=2)
+def folded(tiny_study: Study, tiny_shards: ShardSet, output: Path) -> tuple[Study, StudyOutcome]:
+    study = study_with(tiny_study, output, "tiny-folds", folds=2)
     return study, swept(study, tiny_shards)
 
 
 @pytest.fixture(scope="module")
-def held_out(tiny_study: Study, tiny_shards: ShardSet) -> tuple[Study, StudyOutcome]:
-    study = study_with(tiny_study, "tiny-hold-out", hold_out_attacks=("A05",))
+def held_out(tiny_study: Study, tiny_shards: ShardSet, output: Path) -> tuple[Study, StudyOutcome]:
+    study = study_with(tiny_study, output, "tiny-hold-out", hold_out_attacks=("A05",))
     return study, swept(study, tiny_shards)
 
 
@@ -55,8 +62,8 @@ def run_of(study: Study, trial: Any) -> Any:
     return MlflowClient(study.tracking_uri).get_run(trial.attributes["mlflow_run_id"])
 
 
-def repeat(study: Study, reference: str) -> Any:
-    return reproduce(reference, study.tracking_uri, study.output / "shards", console=Console(quiet=True))
+def repeat(study: Study, shards: ShardSet, reference: str) -> Any:
+    return reproduce(reference, study.tracking_uri, shards.folder, console=Console(quiet=True))
 
 
 def text_of(outcome: StudyOutcome) -> str:
@@ -80,20 +87,20 @@ def test_a_trial_is_the_mean_over_its_folds(folded, tiny_shards):
     assert outcome.trials[0].samples_seen >= outcome.horizon.budget
 
 
-def test_a_folded_trial_is_reproduced_bit_for_bit(folded):
+def test_a_folded_trial_is_reproduced_bit_for_bit(folded, tiny_shards):
     study, outcome = folded
-    result = repeat(study, outcome.trials[0].attributes["mlflow_run_id"])
+    result = repeat(study, tiny_shards, outcome.trials[0].attributes["mlflow_run_id"])
     assert result.verdict == "same"
     assert len(result.reproduced) == 2
 
 
-def test_the_champion_of_folds_knows_all_attacks_and_says_what_chose_it(folded):
+def test_the_champion_of_folds_knows_all_attacks_and_says_what_chose_it(folded, tiny_shards):
     study, outcome = folded
     champion = outcome.champion.finalist
     assert champion.record.held_out == ()
     assert champion.candidate.fold_eer == outcome.summary.best.value
     assert set(champion.scores("dev").attack) == {"-", *(f"A0{n}" for n in range(1, 7))}
-    assert repeat(study, outcome.champion.run_id).verdict == "same"
+    assert repeat(study, tiny_shards, outcome.champion.run_id).verdict == "same"
     client = MlflowClient(study.tracking_uri)
     card = client.get_model_version(study.name, outcome.champion.version).description
     chosen = f"{100 * outcome.summary.best.value:.2f}%"
@@ -109,20 +116,20 @@ def test_the_models_of_folds_are_no_single_detector(folded):
         resolve(outcome.summary.best.attributes["mlflow_run_id"], study.tracking_uri)
 
 
-def test_a_study_goes_on_with_the_attacks_that_it_held_out(folded, tiny_study, tiny_shards):
-    other = study_with(tiny_study, "tiny-folds", folds=3)
+def test_a_study_goes_on_with_the_attacks_that_it_held_out(folded, tiny_study, tiny_shards, output):
+    other = study_with(tiny_study, output, "tiny-folds", folds=3)
     with pytest.raises(SpoofsweepError, match="must go on with the held-out attacks it began with"):
         run_sweep(other, tiny_shards)
 
 
-def test_finalists_do_without_the_attacks_that_trials_did_without(held_out):
+def test_finalists_do_without_the_attacks_that_trials_did_without(held_out, tiny_shards):
     study, outcome = held_out
     champion = outcome.champion.finalist
     assert champion.record.held_out == ("A05",)
     assert set(champion.scores("dev").attack) == {"-", "A05"}
     assert champion.candidate.fold_eer is None
     for reference in (outcome.trials[0].attributes["mlflow_run_id"], outcome.champion.run_id):
-        assert repeat(study, reference).verdict == "same"
+        assert repeat(study, tiny_shards, reference).verdict == "same"
     card = MlflowClient(study.tracking_uri).get_model_version(study.name, outcome.champion.version).description
     assert "Held out of training: A05." in card
     assert "| attacks held out | `A05` |" in card
