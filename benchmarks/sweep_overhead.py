@@ -101,7 +101,6 @@ def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool) -> None:
     """The stack as its documentation puts it together."""
     from ray.air.integrations.mlflow import MLflowLoggerCallback
     from ray.tune.schedulers import ASHAScheduler
-    from ray.tune.search import ConcurrencyLimiter
     from ray.tune.search.optuna import OptunaSearch
 
     callback = MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="stock")
@@ -119,7 +118,7 @@ def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool) -> None:
         tune_config=tune.TuneConfig(
             metric="dev_eer",
             mode="min",
-            search_alg=ConcurrencyLimiter(OptunaSearch(), max_concurrent=2),
+            search_alg=OptunaSearch(),  # two cores allow two trials at a time; a limiter would start actors anew
             scheduler=scheduler,
             num_samples=num_trials,
             reuse_actors=reuse_actors,

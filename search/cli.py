@@ -137,6 +137,8 @@ def ui(
         return
     print(f"MLflow UI of {shown(uri)} at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     arguments = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
+    # Its runners of evaluation jobs, a dozen processes, have nothing to do here.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.execv(sys.executable, [sys.executable, *arguments])
 
 

@@ -207,6 +207,7 @@ def test_a_deleted_experiment_is_refused(store: Store, tmp_path: Path) -> None:
 def test_a_real_server_away_in_the_middle(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Starts `mlflow server` twice: some ten seconds each."""
     monkeypatch.setattr("search.tracking._LONGEST_DELAY_S", 1.0)
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # else it starts a dozen processes more
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
