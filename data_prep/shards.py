@@ -32,7 +32,7 @@ _FRAMES = "frames"
 INDEX_SCHEMA = pyarrow.schema(
     [
         ("utterance_id", pyarrow.string()),
-        ("corpus", pyarrow.string()),  # empty for a study's only corpus
+        ("corpus", pyarrow.string()),  # name among a study's corpora, empty if there is one
         ("view", pyarrow.int32()),  # 0 is clean
         ("split", pyarrow.string()),
         ("speaker", pyarrow.string()),

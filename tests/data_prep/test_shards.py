@@ -126,7 +126,7 @@ def test_format_of_another_version(tmp_path: Path) -> None:
     write(tmp_path)
     values = json.loads((tmp_path / shards.MANIFEST).read_text()) | {"format_version": 99}
     (tmp_path / shards.MANIFEST).write_text(json.dumps(values))
-    with pytest.raises(SpoofsweepError, match="must be of format 1; got 99"):
+    with pytest.raises(SpoofsweepError, match="must be of format 2; got 99"):
         ShardSet.open(tmp_path)
 
 
