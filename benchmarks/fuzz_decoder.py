@@ -102,7 +102,7 @@ def run_one(target: str) -> Callable[[Path], str]:
     """What is done with the file that holds an input; returns its verdict, which counts as coverage."""
     from data_prep.audio_format import recognise
     from data_prep.conversion_ledger import Ledger
-    from data_prep.corpora import asvspoof5, asvspoof2019, csv_manifest
+    from data_prep.corpora import LAYOUTS
     from data_prep.decoding import read_audio
     from data_prep.utterance import Corpus
 
@@ -121,7 +121,7 @@ def run_one(target: str) -> Callable[[Path], str]:
         from data_prep.config import CorpusConfig
         from data_prep.validation import validate
 
-        report = validate(corpus, CorpusConfig(layout="csv", root=str(corpus.root)))
+        report = validate(corpus, CorpusConfig(layout="manifest", root=str(corpus.root)))
         return f"{corpus.identity[:0]} {len(report.errors)} {len(report.warnings)}"
 
     def ledger(path: Path) -> str:
@@ -137,9 +137,11 @@ def run_one(target: str) -> Callable[[Path], str]:
     five = [f"ASVspoof5.{name}.tsv" for name in ("train", "dev.track_1", "eval.track_1")]
     return {
         "containers": lambda path: f"{recognise(path)}",
-        "asvspoof2019": lambda path: protocols(path, "ASVspoof2019_LA_cm_protocols", la, asvspoof2019.read_la),
-        "asvspoof5": lambda path: protocols(path, "", five, asvspoof5.read),
-        "csv": lambda path: judge(csv_manifest.read(path)),
+        "asvspoof2019": lambda path: protocols(
+            path, "ASVspoof2019_LA_cm_protocols", la, LAYOUTS["asvspoof2019-la"].read
+        ),
+        "asvspoof5": lambda path: protocols(path, "", five, LAYOUTS["asvspoof5"].read),
+        "csv": lambda path: judge(LAYOUTS["manifest"].read(path)),
         "ledger": ledger,
         "study": study,
     }.get(target, decode)

@@ -13,7 +13,7 @@ from data_prep.validation import validate
 
 def manifest(folder: Path, content: bytes) -> CorpusConfig:
     (folder / "a.csv").write_bytes(content)
-    return CorpusConfig(layout="csv", root=str(folder / "a.csv"))
+    return CorpusConfig(layout="manifest", root=str(folder / "a.csv"))
 
 
 def test_zero_byte_in_a_name(tmp_path: Path) -> None:

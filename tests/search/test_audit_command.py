@@ -17,7 +17,7 @@ seed = 4
 output = "{folder}/results"
 
 [corpus]
-layout = "csv"
+layout = "manifest"
 root = "corpus/list.csv"
 """
 

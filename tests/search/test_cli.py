@@ -59,7 +59,7 @@ def test_status_and_leaderboard_read_the_ledger(tiny_study: Study, tiny_outcome:
 def test_looking_at_a_study_that_was_never_started_makes_nothing(tmp_path: Path, command: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(
-        f'[study]\nname = "unborn"\noutput = "{tmp_path / "out"}"\n[corpus]\nlayout = "csv"\nroot = "none.csv"\n'
+        f'[study]\nname = "unborn"\noutput = "{tmp_path / "out"}"\n[corpus]\nlayout = "manifest"\nroot = "none.csv"\n'
     )
     with pytest.raises(SpoofsweepError, match="must have been started; got unborn"):
         run(command, str(path))

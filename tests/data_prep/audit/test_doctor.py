@@ -41,7 +41,7 @@ def make_corpus(root: Path, per_class: int = 12) -> CorpusConfig:
     (root / "broken.flac").write_text("text")
     lines += ["copy.wav,spoof,dev,copy,A99,dev,", f"broken.flac,spoof,dev,{HOSTILE},A99,dev,"]
     (root / "list.csv").write_text("\n".join(lines))
-    return CorpusConfig(layout="csv", root=str(root / "list.csv"))
+    return CorpusConfig(layout="manifest", root=str(root / "list.csv"))
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import Rejection
 
 Write = Callable[..., Path]
-CONFIG = CorpusConfig(layout="csv", root="unused")
+CONFIG = CorpusConfig(layout="manifest", root="unused")
 
 
 def record(path: Path, config: CorpusConfig = CONFIG, **channel: str) -> Measurement | Rejection:
     utterance = Utterance(path.stem, path, "train", "s", "-", "bonafide", channel)
-    return measure(utterance, Corpus("csv", path.parent, (), ()), config)
+    return measure(utterance, Corpus("manifest", path.parent, (), ()), config)
 
 
 def measured(path: Path, config: CorpusConfig = CONFIG, **channel: str) -> Measurement:
