@@ -86,7 +86,7 @@ def test_what_only_ffmpeg_reads_is_measured_where_preparation_converts(tmp_path:
     segment.from_wav(io.BytesIO(buffer.getvalue())).export(tmp_path / "a.m4a", format="adts").close()
     assert isinstance(record(tmp_path / "a.m4a"), Rejection)
     found = measured(tmp_path / "a.m4a", CONFIG.model_copy(update={"convert": True}))
-    assert (found.container, found.coding) == ("M4A", "by ffmpeg")
+    assert (found.container, found.coding) == ("AAC", "aac")
     assert found.duration_s == pytest.approx(1.0, abs=0.15)
 
 

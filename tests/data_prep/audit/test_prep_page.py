@@ -30,6 +30,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def page_of(shard_set: ShardSet) -> Path:
+    return prep_page.page_path(shard_set.folder.parent.parent, shard_set.shard_set_id)
+
+
 @pytest.fixture(scope="module")
 def made(root: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[ShardSet, str]:
     return prepared(root, tmp_path_factory.mktemp("output"))
@@ -37,7 +41,7 @@ def made(root: Path, tmp_path_factory: pytest.TempPathFactory, ray_session: None
 
 def test_the_page_shows_views_counts_and_rejected_files(made: tuple[ShardSet, str]) -> None:
     shard_set, printed = made
-    path = prep_page.page_path(shard_set.folder)
+    path = page_of(shard_set)
     assert f"Page with pictures: {path}" in printed
     html = path.read_text()
     assert html.count("<audio controls src=") == 2 * 2 * 3  # utterances of each class, their clean and augmented views
@@ -48,14 +52,14 @@ def test_the_page_shows_views_counts_and_rejected_files(made: tuple[ShardSet, st
 
 def test_the_shards_are_the_same_without_it(made: tuple[ShardSet, str], root: Path, tmp_path: Path) -> None:
     plain = prepare(prep_config(root), Path(), tmp_path, console=Console(quiet=True))
-    assert not prep_page.page_path(plain.folder).exists()
+    assert not page_of(plain).exists()
     assert {path.name: path.read_bytes() for path in plain.folder.iterdir()} == {
         path.name: path.read_bytes() for path in made[0].folder.iterdir()
     }
 
 
 def test_a_missing_page_is_drawn_again_and_one_that_is_there_is_kept(made: tuple[ShardSet, str], root: Path) -> None:
-    path = prep_page.page_path(made[0].folder)
+    path = page_of(made[0])
     path.unlink()
     output = made[0].folder.parent.parent
     assert f"Page with pictures: {path}" in prepared(root, output)[1]
