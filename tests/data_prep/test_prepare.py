@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import soundfile
 import torch
 from miniature import make_la, prep_config, speech, train_file
+from object_store import upload
 from rich.console import Console
 from test_decoding import mp3
 
@@ -95,6 +97,39 @@ def test_second_call_opens_what_is_there(prepared: tuple[ShardSet, str], config:
     assert again == prepared[0]
     assert printed == ""
     assert {path: path.stat().st_mtime_ns for path in again.folder.iterdir()} == before
+
+
+def test_what_a_run_killed_at_its_very_end_left_is_removed(
+    prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shards" / prepared[0].shard_set_id
+    shutil.copytree(prepared[0].folder, folder)
+    (folder / "parts").mkdir()
+    (folder / "parts" / "shard-00000.safetensors.parquet").write_bytes(b"x")
+    (folder / ".index.parquet.0123.tmp").write_bytes(b"x")
+    run(config, tmp_path)
+    assert contents(folder) == contents(prepared[0].folder)
+
+
+def test_shards_go_to_the_store(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
+    elsewhere = config.model_copy(update={"store": str(tmp_path / "sets")})
+    shard_set, _ = run(elsewhere, tmp_path / "output")
+    assert shard_set.folder == tmp_path / "sets" / prepared[0].shard_set_id
+    assert contents(shard_set.folder) == contents(prepared[0].folder)
+    assert not list((tmp_path / "output").rglob("*.safetensors"))
+
+
+def test_store_without_its_bucket(config: PrepConfig, bucket: str, tmp_path: Path) -> None:
+    nowhere = config.model_copy(update={"store": f"s3://no-{bucket}/sets"})
+    with pytest.raises(SpoofsweepError, match=r"store of the shards must be at hand; got s3://no-.*bucket"):
+        run(nowhere, tmp_path)
+
+
+def test_conversion_of_a_remote_corpus_is_refused(root: Path, bucket: str, tmp_path: Path) -> None:
+    upload(root, f"s3://{bucket}/LA")
+    corpus = {"layout": "asvspoof2019-la", "root": f"s3://{bucket}/LA", "convert": True}
+    with pytest.raises(SpoofsweepError, match=r"conversion needs a corpus on disk.*leave corpus\.convert out"):
+        run(PrepConfig.model_validate({"corpus": corpus}), tmp_path)
 
 
 def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
