@@ -30,8 +30,15 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
+# What needs no corpus but the sample, best on an otherwise idle machine: about half an hour on two cores.
 bench: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/sweep_overhead.py
+	$(BIN)/python benchmarks/prep_speed.py
+	$(BIN)/python benchmarks/feature_speed.py
+	$(BIN)/python benchmarks/augmentation_speed.py
+	$(BIN)/python benchmarks/prep_scale.py
+	$(BIN)/python benchmarks/prep_kill.py
 
 clean:
 	rm -rf .venv results/studies results/shards results/mlflow.db results/mlartifacts

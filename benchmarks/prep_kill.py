@@ -25,15 +25,11 @@ WORKERS = 2
 
 def configuration(corpus: Path) -> PrepConfig:
     """Two augmented views and many small shards, so that kills hit every stage."""
+    steps = [{"kind": kind, "probability": 0.5} for kind in ("pitch", "stretch", "noise")]
     return PrepConfig.model_validate(
         {
             "corpus": {"layout": "asvspoof2019-la", "root": str(corpus)},
-            "augmentation": {
-                "num_views": 2,
-                "noise": {"probability": 0.5},
-                "pitch": {"probability": 0.5},
-                "stretch": {"probability": 0.5},
-            },
+            "augmentation": {"policies": {"all": {"views": 2, "steps": steps}}},
             "utterances_per_shard": 16,
             "seed": 7,
         }

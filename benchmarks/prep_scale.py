@@ -21,11 +21,12 @@ from data_prep.config import PrepConfig
 
 
 def configuration(corpus: Path, num_views: int, utterances_per_shard: int) -> PrepConfig:
-    chances = {name: {"probability": 1.0} for name in ("noise", "pitch", "stretch")}
+    steps = [{"kind": "pitch"}, {"kind": "stretch"}, {"kind": "noise"}]
+    policies = {"all": {"views": num_views, "steps": steps}} if num_views else {}
     return PrepConfig.model_validate(
         {
             "corpus": {"layout": "asvspoof2019-la", "root": str(corpus)},
-            "augmentation": {"num_views": num_views, **chances},
+            "augmentation": {"policies": policies},
             "utterances_per_shard": utterances_per_shard,
         }
     )

@@ -83,7 +83,10 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool =
         )
     seen = _attacks(present, "dev")
     if seen and seen <= _attacks(present, "train"):
-        warnings.append(f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks")
+        warnings.append(
+            f"every attack of dev is in train ({_names(seen)}): dev says nothing about unseen attacks "
+            "unless [validation] holds some out"
+        )
     warnings += format_warnings(present, convert)
     notes = (*_completeness(corpus, present), *_corpora(present), *_unseen_attacks(present))
     return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), notes)
