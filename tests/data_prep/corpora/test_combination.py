@@ -13,7 +13,8 @@ from cluster.settings import parse_settings
 from data_prep.config import CorpusConfig, ExtraCorpus
 from data_prep.corpora import read_corpus
 from data_prep.plan import Conversions, Recipe, plan_shards
-from data_prep.shard_builder import build_shard, read_part
+from data_prep.shard_builder import build_shard
+from data_prep.shard_part import read_parts
 from data_prep.utterance import Corpus
 from data_prep.validation import validate
 
@@ -156,12 +157,11 @@ def test_divided_extra_corpus(roots: Path) -> None:
 
 def test_index_names_the_corpus_of_each_row(roots: Path, tmp_path: Path) -> None:
     extra = ExtraCorpus(name="two", layout="asvspoof2019-la", root=str(roots / "LA"))
-    prep = prep_config(roots / "LA", extra=(extra,), min_duration_s=0.01, augmentation={"num_views": 0})
+    prep = prep_config(roots / "LA", extra=(extra,), min_duration_s=0.01, augmentation={})
     corpus = read_corpus(prep.corpus, Path())
     (plan,) = [
         plan for plan in plan_shards(corpus.utterances, 100) if plan.utterances[-1].utterance_id == "two/LA_T_0000003"
     ]
-    build_shard(plan, Recipe(tmp_path / "shards", corpus.without_utterances(), prep, (), Conversions({}, {})))
-    part = read_part(tmp_path / "shards", plan.number)
-    assert part is not None
-    assert {row["utterance_id"]: row["corpus"] for row in part.rows}["two/LA_T_0000003"] == "two"
+    build_shard(plan, Recipe(tmp_path / "shards", corpus.without_utterances(), prep, {}, Conversions({}, {})))
+    ((_, part),) = read_parts(tmp_path / "shards", [plan.number])
+    assert {row["utterance_id"]: row["corpus"] for row in part.rows.to_pylist()}["two/LA_T_0000003"] == "two"
