@@ -28,7 +28,7 @@ _STREAMS = 16
 _S3 = ("s3", "s3a")
 MISSING = "file missing"
 STORE_REMEDY = "check the address, AWS_ENDPOINT_URL and the credentials in the environment"
-ARCHIVES = {".zip": "zip", ".tar": "tar"}
+_ARCHIVES = {".zip": "zip", ".tar": "tar"}
 """Protocols of archives that can be read without unpacking; a compressed tar has no way to reach a file but from its
 start."""
 
@@ -47,7 +47,7 @@ def to_path(text: str) -> Path:
     """The path or URI ``text``; ``file://`` is local.
 
     Raises:
-        SpoofsweepError: the protocol is unknown, or the package for it is not installed.
+        SpoofsweepError: the protocol is unknown, the package for it is not installed, or an archive is missing or cut.
     """
     if not is_uri(text):
         return Path(text)
@@ -67,6 +67,8 @@ def to_path(text: str) -> Path:
         ) from error
     except ValueError as error:
         raise SpoofsweepError("the protocol of a URI must be one of fsspec's", text, "correct the URI") from error
+    except (FileNotFoundError, zipfile.BadZipFile, tarfile.ReadError) as error:
+        raise SpoofsweepError("an archive must be there and whole", f"{text} ({error})", "fetch it again") from error
     return cast(Path, path)
 
 
@@ -74,14 +76,11 @@ def inside_archive(path: Path) -> Path:
     """The root folder inside ``path`` if that is an archive on disk, else ``path``.
 
     Raises:
-        SpoofsweepError: it cannot be opened.
+        SpoofsweepError: it is cut.
     """
-    if is_remote(path) or path.suffix.lower() not in ARCHIVES or not path.is_file():
+    if is_remote(path) or path.suffix.lower() not in _ARCHIVES or not path.is_file():
         return path
-    try:
-        return to_path(f"{ARCHIVES[path.suffix.lower()]}://::{path.absolute().as_uri()}")
-    except (zipfile.BadZipFile, tarfile.ReadError) as error:
-        raise SpoofsweepError("an archive must be whole", f"{path} ({error})", "fetch or pack it again") from error
+    return to_path(f"{_ARCHIVES[path.suffix.lower()]}://::file://{path.absolute()}")
 
 
 def store_errors() -> tuple[type[Exception], ...]:

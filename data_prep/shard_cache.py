@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from filelock import FileLock
-
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import NO_ROOM, atomic_write_text
 from data_prep.remote_files import download, folder_sizes
@@ -40,6 +38,8 @@ def node_copy(origin: Path, shard_set_id: str, hashes: Mapping[str, str]) -> Pat
     Raises:
         SpoofsweepError: there is no room for it, or a file in the store is damaged.
     """
+    from filelock import FileLock  # here, since a detector needs neither copies nor this package
+
     folder = cache_folder() / "shards" / shard_set_id
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / _LOCK):

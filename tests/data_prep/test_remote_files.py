@@ -1,5 +1,6 @@
 """Files in stores and archives: read once, listed once, written whole; and clear errors where that cannot be."""
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -150,12 +151,10 @@ def test_missing_and_present_sizes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["zip", "tar"])
 def test_corpus_in_an_archive_is_the_same_corpus(tmp_path: Path, suffix: str) -> None:
-    import shutil
-
     root = make_la(tmp_path / "LA")
     config = prep_config(root).corpus
     here = read_corpus(config, Path())
-    archive = shutil.make_archive(str(tmp_path / "packed"), suffix, root_dir=tmp_path, base_dir="LA")
+    archive = shutil.make_archive(str(tmp_path / "packed corpus"), suffix, root_dir=tmp_path, base_dir="LA")
     packed = read_corpus(config.model_copy(update={"root": archive}), Path())
     assert packed.identity == here.identity
     assert validate(packed, config).counts == validate(here, config).counts
@@ -174,8 +173,13 @@ def test_damage_inside_an_archive_is_told(tmp_path: Path) -> None:
     assert list(fetch_ahead([inside_archive(archive) / "a.wav"])) == ["damaged in its archive: Bad CRC-32"]
 
 
+def test_missing_archive(tmp_path: Path) -> None:
+    with pytest.raises(SpoofsweepError, match=r"an archive must be there"):
+        to_path(f"zip://LA::file://{tmp_path}/none.zip")
+
+
 def test_cut_archive(tmp_path: Path) -> None:
     archive = tmp_path / "packed.zip"
     archive.write_bytes(b"PK")
-    with pytest.raises(SpoofsweepError, match=r"an archive must be whole.*packed\.zip"):
+    with pytest.raises(SpoofsweepError, match=r"an archive must be there and whole.*packed\.zip"):
         inside_archive(archive)
