@@ -131,7 +131,7 @@ def test_from_store_to_store(
 
     identity = undisturbed.shard_set_id
     corpus = read_corpus(remote.corpus, Path())
-    recipe = Recipe(to_path(f"s3://{bucket}/sets/{identity}"), corpus, remote, (), Conversions({}, {}))
+    recipe = Recipe(to_path(f"s3://{bucket}/sets/{identity}"), corpus, remote, {}, Conversions({}, {}))
     for plan in plan_shards(corpus.utterances, 1)[:5]:  # of a run that was interrupted
         build_shard(plan, recipe)
     finish(program(PREPARE, remote, tmp_path / "output"))

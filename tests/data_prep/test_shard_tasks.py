@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 def recipe(tmp_path: Path) -> Recipe:
     config = prep_config(make_la(tmp_path / "LA", per_class=4, seconds=0.3), augmentation={})
     corpus = read_corpus(config.corpus, Path())
-    return Recipe(tmp_path / "set", corpus, config, (), Conversions({}, {}))
+    return Recipe(tmp_path / "set", corpus, config, {}, Conversions({}, {}))
 
 
 def plans_of(recipe: Recipe) -> list[ShardPlan]:
