@@ -99,6 +99,9 @@ losing = threading.Thread(target=lose)
 losing.start()
 prepare(config, Path(), output)
 losing.join()
+deadline = time.monotonic() + 60  # Ray notices a silent node by its missed health checks
+while sum(one["Alive"] for one in ray.nodes()) > 1 and time.monotonic() < deadline:
+    time.sleep(0.5)
 print("nodes left", sum(one["Alive"] for one in ray.nodes()), flush=True)
 ray.shutdown()
 cluster.shutdown()
