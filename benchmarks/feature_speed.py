@@ -39,7 +39,7 @@ Systems = dict[str, Extract]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, help="folder for feature_speed.md; else it is only printed")
+    parser.add_argument("--output", type=Path, help="folder for feature-speed.md; else it is only printed")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     waves = [torch.from_numpy(soundfile.read(path, dtype="float32")[0]) for path in sorted(CORPUS.rglob("*.flac"))[:60]]
@@ -51,7 +51,7 @@ def main() -> None:
     print(text)
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "feature_speed.md").write_text(text)
+        (arguments.output / "feature-speed.md").write_text(text)
 
 
 def features() -> dict[str, Systems]:

@@ -234,8 +234,8 @@ def main() -> None:
         "",
         ", ".join(f"{key} {value}" for key, value in facts.items()),
     ]
-    (arguments.output / "sweep_overhead.md").write_text("\n".join(lines) + "\n")
-    (arguments.output / "sweep_overhead.json").write_text(
+    (arguments.output / "sweep-overhead.md").write_text("\n".join(lines) + "\n")
+    (arguments.output / "sweep-overhead.json").write_text(
         json.dumps({"facts": facts, "figures": figures}, indent=1) + "\n"
     )
 
