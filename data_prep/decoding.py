@@ -3,6 +3,7 @@
 Array names carry shapes: T samples, C channels.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +69,7 @@ def read_audio(
         wave_CT = wave_CT[:, : int(max_duration_s * native_rate)]
         notes.append(f"cut to {max_duration_s:g} s")
     wave_T = mix_down([wave_CT], notes)
-    _check_signal(wave_T, native_rate, min_duration_s)
-    peak = float(np.abs(wave_T).max())
+    peak = _checked_peak(wave_T, native_rate, min_duration_s)
     if peak > 1.0:
         wave_T = (wave_T / np.float32(peak)).astype(np.float32)
         notes.append(f"scaled from peak {peak:.3g}")
@@ -93,8 +93,10 @@ def mix_down(blocks_CT: Sequence[Wave], notes: list[str]) -> Wave:
         blocks_CT: consecutive parts of the wave, at least one.
     """
     num_channels = len(blocks_CT[0])
+    if num_channels == 1:
+        return np.concatenate([block_CT[0] for block_CT in blocks_CT])
     level_C = _rms(blocks_CT)
-    if num_channels == 1 or not np.isfinite(level_C).any():
+    if not np.isfinite(level_C).any():
         return np.concatenate([block_CT[0] for block_CT in blocks_CT])
     loudest = int(np.nanargmax(level_C))
     used = [c for c in range(num_channels) if not level_C[c] < _EMPTY_CHANNEL * level_C[loudest]]
@@ -114,15 +116,22 @@ def _rms(blocks_CT: Sequence[Wave]) -> npt.NDArray[np.float64]:
     return np.sqrt(total_C / num_samples if num_samples else np.full(len(blocks_CT[0]), np.nan))
 
 
-def _check_signal(wave_T: Wave, rate: int, min_duration_s: float) -> None:
+def _checked_peak(wave_T: Wave, rate: int, min_duration_s: float) -> float:
+    """The largest magnitude; raises DecodeError where the wave is no speech.
+
+    Extremes alone are computed for sound waves: not a number passes through them, and decoding is most of preparation.
+    """
     num_samples = len(wave_T)
     if num_samples == 0:
         raise DecodeError("no samples")
     if num_samples < min_duration_s * rate:
         raise DecodeError(f"too short: {num_samples / rate:.4g} s, at least {min_duration_s:g} s wanted")
-    bad = int(np.count_nonzero(~np.isfinite(wave_T)))
-    if bad:
+    low, high = float(wave_T.min()), float(wave_T.max())
+    if not math.isfinite(high - low):
+        bad = int(np.count_nonzero(~np.isfinite(wave_T)))
         raise DecodeError(f"not finite: {bad} of {num_samples} samples are NaN or infinite")
-    mean = float(wave_T.mean(dtype=np.float64))
-    if float(np.abs(wave_T - np.float32(mean)).max()) < SILENT_PEAK:
-        raise DecodeError("silent" if abs(mean) < SILENT_PEAK else f"constant signal at {mean:.3g}")
+    if high - low < 2 * SILENT_PEAK:
+        mean = float(wave_T.mean(dtype=np.float64))
+        if max(high - mean, mean - low) < SILENT_PEAK:
+            raise DecodeError("silent" if abs(mean) < SILENT_PEAK else f"constant signal at {mean:.3g}")
+    return max(high, -low)

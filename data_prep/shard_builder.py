@@ -24,6 +24,8 @@ from data_prep.shards import Row, index_table, write_frames
 from data_prep.utterance import Utterance
 from data_prep.validation import Rejection, reject
 
+_LARGEST = torch.finfo(torch.float16).max
+
 
 def build_shard(plan: ShardPlan, recipe: Recipe) -> float:
     """Make the shard of ``plan`` and then its part; a pure function of its arguments and the files that they name.
@@ -116,12 +118,13 @@ def _views(utterance: Utterance, audio: Audio, recipe: Recipe) -> Iterator[tuple
 
 def _features(front_end: FrontEnd, view: View, utterance: Utterance) -> Tensor:
     with torch.inference_mode():
-        feat_FN = front_end(torch.from_numpy(view.wave)[None])[0].to(torch.float16)
-    if not torch.isfinite(feat_FN).all():
+        feat_FN = front_end(torch.from_numpy(view.wave)[None])[0]
+        low, high = feat_FN.aminmax()  # several times as fast as isfinite; not a number passes through
+    if not max(-low.item(), high.item()) <= _LARGEST:
         raise ArithmeticError(
             f"utterance {utterance.utterance_id}, view {view.policy} {list(view.steps)}: features not finite"
         )
-    return feat_FN
+    return feat_FN.to(torch.float16)
 
 
 def _row(utterance: Utterance, number: int, view: View, audio: Audio) -> Row:
