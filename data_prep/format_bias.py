@@ -3,7 +3,6 @@
 Told from file headers, cheaply; of a large corpus a seeded sample is looked at.
 """
 
-import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from data_prep.audio_format import recognise
 from data_prep.audio_stream import faults_told
 from data_prep.conversion import SAMPLE_RATE, is_flac
 from data_prep.decode_error import DecodeError
+from data_prep.draws import rank
 from data_prep.remote_files import is_remote, local_copies
 from data_prep.utterance import LABELS, Utterance
 
@@ -54,11 +54,11 @@ def sample(utterances: Sequence[Utterance], size: int, seed: int) -> list[Uttera
     for utterance in utterances:
         strata[utterance.split, utterance.label].append(utterance)
     share = size // max(1, len(strata))
-
-    def draw(utterance: Utterance) -> bytes:
-        return hashlib.sha256(f"{seed}\0{utterance.utterance_id}".encode()).digest()
-
-    return [one for members in strata.values() for one in sorted(members, key=draw)[:share]]
+    return [
+        one
+        for members in strata.values()
+        for one in sorted(members, key=lambda member: rank(seed, member.utterance_id))[:share]
+    ]
 
 
 def _facts(file: Path) -> Facts | None:

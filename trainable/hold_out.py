@@ -12,16 +12,15 @@ With the attacks H held out,
 The evaluation split stays as it is.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import Settings, nearest
+from data_prep.draws import generator, rank
 from data_prep.utterance import LABELS, NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER
 
 Folds = tuple[tuple[str, ...], ...]
@@ -62,7 +61,7 @@ def resolve_folds(config: HoldOutConfig, utterances: pd.DataFrame, seed: int) ->
     if not config.hold_out_attacks and config.folds == 1:
         return ()
     counts = _attack_counts(utterances)
-    rng = np.random.Generator(np.random.Philox(key=_key(seed)))
+    rng = generator(seed, "held out")
     shuffled = [str(name) for name in rng.permutation(sorted(counts))]
     if config.folds > 1:
         return _balanced(shuffled, counts, config.folds)
@@ -155,7 +154,8 @@ def _moved(utterances: pd.DataFrame, attacks: tuple[str, ...]) -> pd.Series:
     speakers: set[str] = set()
     nameless: set[str] = set()
     for name in lacking:
-        imitated = sorted(set(speaker[in_train & is_known & (attack == name)]), key=_key)
+        voices = set(speaker[in_train & is_known & (attack == name)])
+        imitated = sorted(voices, key=lambda voice: rank("moved to dev", voice))
         speakers.update(imitated[: -(-len(imitated) // _ONE_SPEAKER_IN)])
         if not imitated:
             nameless.add(name)
@@ -173,8 +173,3 @@ def _require_classes(divided: pd.DataFrame, attacks: tuple[str, ...]) -> None:
                     "none, once no speaker stands in both train and dev",
                     "hold out other attacks, or give the corpus splits with speakers of their own",
                 )
-
-
-def _key(value: object) -> int:
-    """128 bits that follow from ``value`` alone."""
-    return int.from_bytes(hashlib.sha256(f"held out {value}".encode()).digest()[:16], "big")

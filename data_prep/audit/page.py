@@ -20,9 +20,9 @@ from data_prep.audit.measure import Measurement, read_stored
 from data_prep.audit.report import PAGE, AuditReport
 from data_prep.audit.signal import FloatArray
 from data_prep.audit.summary import BANDS
-from data_prep.audit.survey import rank
 from data_prep.config import CorpusConfig
 from data_prep.decoding import DecodeError
+from data_prep.draws import rank
 from data_prep.utterance import LABELS, SPLITS
 
 QUANTITIES = {

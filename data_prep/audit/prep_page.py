@@ -19,10 +19,10 @@ from data_prep.audit import plots
 from data_prep.audit.gallery import Clip, ClipRow, make_clip
 from data_prep.audit.page import MOST_REJECTED, render
 from data_prep.audit.signal import FloatArray
-from data_prep.audit.survey import rank
 from data_prep.augmentation.scene import Scene
 from data_prep.augmentation.view import make_view
 from data_prep.decoding import DecodeError, read_audio
+from data_prep.draws import rank
 from data_prep.plan import Recipe
 from data_prep.shards import ShardSet
 from data_prep.utterance import LABELS, SPLITS, Utterance

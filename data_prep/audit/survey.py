@@ -1,8 +1,6 @@
 """Measures the files of a corpus, all or a sample drawn by seed, on all cores of this machine."""
 
-import hashlib
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,6 +11,7 @@ from multiprocessing import get_context
 from cluster.errors import SpoofsweepError
 from data_prep.audit.measure import Measurement, measure
 from data_prep.config import CorpusConfig
+from data_prep.draws import rank
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import Rejection
 
@@ -76,8 +75,3 @@ def _measure_all(
     utterances: Sequence[Utterance], corpus: Corpus, config: CorpusConfig
 ) -> list[Measurement | Rejection]:
     return [measure(utterance, corpus, config) for utterance in utterances]
-
-
-def rank(seed: int, utterance_id: str) -> bytes:
-    """A key that orders utterances at random, by seed."""
-    return hashlib.sha256(json.dumps([seed, utterance_id]).encode()).digest()

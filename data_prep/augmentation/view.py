@@ -4,8 +4,6 @@ All draws of a view come from a generator of its own, seeded by study seed, utte
 order of work nor the number of workers changes them. Array names carry shapes: T samples.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +23,7 @@ from data_prep.augmentation.scene import Drawn, Scene
 from data_prep.augmentation.silence import apply_pad, apply_trim_silence
 from data_prep.augmentation.speed import apply_speed
 from data_prep.decoding import Wave
+from data_prep.draws import generator
 
 APPLY: Mapping[str, Callable[[Any, Wave, Scene, np.random.Generator], tuple[Wave, Drawn]]] = {
     "noise": apply_noise,
@@ -61,7 +60,7 @@ def make_view(wave_T: Wave, scene: Scene, config: AugmentationConfig, seed: int,
     Raises:
         SpoofsweepError: a recording that was drawn cannot be used.
     """
-    rng = view_generator(seed, utterance_id, view)
+    rng = generator(seed, utterance_id, view)
     name = config.policy_of(view)
     chain = [step for step in config.policies[name].steps if rng.random() < step.probability]
     applied: list[Mapping[str, float | int | str]] = []
@@ -85,9 +84,3 @@ def _passes(chain: Sequence[Any]) -> list[list[Any]]:
         else:
             passes.append([step])
     return passes
-
-
-def view_generator(seed: int, utterance_id: str, view: int) -> np.random.Generator:
-    """Counter-based generator of one view's draws."""
-    key = hashlib.sha256(json.dumps([seed, utterance_id, view]).encode()).digest()
-    return np.random.Generator(np.random.Philox(int.from_bytes(key[:16], "little")))

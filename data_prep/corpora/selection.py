@@ -3,8 +3,6 @@
 Every draw comes from a counter-based generator of its own, so that it depends on the seed and on what is drawn alone.
 """
 
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +12,7 @@ import numpy as np
 
 from cluster.errors import SpoofsweepError
 from data_prep.corpora.layout import completeness, tally
+from data_prep.draws import generator
 from data_prep.utterance import SPLITS, UNKNOWN_SPEAKER, Corpus, Split, Utterance
 
 _Stratum = tuple[str, str, str]
@@ -54,9 +53,9 @@ def divide(corpus: Corpus, shares: Mapping[Split, float], seed: int, where: str,
         by_speaker = []
     grouped = {utterance.utterance_id for utterance in by_speaker}
     single = [utterance for utterance in corpus.utterances if utterance.utterance_id not in grouped]
-    target = _divide_speakers(by_speaker, named, _generator(seed, "speakers", where))
+    target = _divide_speakers(by_speaker, named, generator(seed, "speakers", where))
     for stratum, members in _strata(single).items():
-        rng = _generator(seed, "divide", where, *stratum)
+        rng = generator(seed, "divide", where, *stratum)
         target |= _cut(_shuffled([utterance.utterance_id for utterance in members], rng), named)
     return chosen(corpus, [_moved(utterance, target[utterance.utterance_id]) for utterance in corpus.utterances])
 
@@ -75,7 +74,7 @@ def limit(corpus: Corpus, max_utterances: Mapping[Split, int], seed: int) -> Cor
         strata = dict(sorted(_strata(members.values()).items()))
         numbers = allocate([len(each) for each in strata.values()], min(number, len(members)))
         for (stratum, each), wanted in zip(strata.items(), numbers, strict=True):
-            drawn.update(_draw(each, wanted, _generator(seed, "limit", split, *stratum)))
+            drawn.update(_draw(each, wanted, generator(seed, "limit", split, *stratum)))
     kept = [u for u in corpus.utterances if u.split not in max_utterances or u.utterance_id in drawn]
     return corpus if len(kept) == len(corpus.utterances) else chosen(corpus, kept)
 
@@ -167,8 +166,3 @@ def _shuffled(names: list[str], rng: np.random.Generator) -> list[str]:
 
 def _moved(utterance: Utterance, split: Split) -> Utterance:
     return utterance if utterance.split == split else replace(utterance, split=split)
-
-
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    key = hashlib.sha256(json.dumps([seed, *names]).encode()).digest()
-    return np.random.Generator(np.random.Philox(int.from_bytes(key[:16], "little")))
