@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from data_prep.audio_stream import Wave, open_audio
 from data_prep.decode_error import DecodeError
 from data_prep.remote_files import local_copy
+from data_prep.resampling import resample
 
 SILENT_PEAK = 1e-4
 """A signal that departs less from its mean (-80 dB of full scale, 3 steps of 16 bits) holds no speech."""
@@ -73,8 +73,8 @@ def read_audio(
     if peak > 1.0:
         wave_T = (wave_T / np.float32(peak)).astype(np.float32)
         notes.append(f"scaled from peak {peak:.3g}")
-    if sample_rate not in (None, native_rate):
-        wave_T = np.asarray(soxr.resample(wave_T, native_rate, sample_rate, quality="HQ"), dtype=np.float32)
+    if sample_rate is not None and sample_rate != native_rate:
+        wave_T = resample(wave_T, native_rate, sample_rate)
         notes.append(f"resampled from {native_rate} Hz")
     return Audio(np.ascontiguousarray(wave_T), sample_rate or native_rate, tuple(notes))
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 
 from data_prep.audio_format import recognise
 from data_prep.audio_stream import faults_told, require_content
@@ -18,6 +17,7 @@ from data_prep.config import CorpusConfig
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import Wave, read_audio
 from data_prep.remote_files import fetch, local_copy
+from data_prep.resampling import resample
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import Rejection, reject
 
@@ -123,9 +123,7 @@ def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measu
 
 def audio_hash(wave_T: Wave, sample_rate: int) -> str:
     """SHA-256, 32 hex digits, of a wave at 16 kHz in 16 bits."""
-    if sample_rate != HASH_RATE:
-        wave_T = np.asarray(soxr.resample(wave_T, sample_rate, HASH_RATE, quality="HQ"), dtype=np.float32)
-    steps = np.clip(np.rint(wave_T * 32768.0), -32768, 32767).astype("<i2")
+    steps = np.clip(np.rint(resample(wave_T, sample_rate, HASH_RATE) * 32768.0), -32768, 32767).astype("<i2")
     return hashlib.sha256(steps.tobytes()).hexdigest()[:32]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from cluster.errors import SpoofsweepError
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
@@ -15,6 +14,7 @@ from data_prep.augmentation.config import AugmentationConfig
 from data_prep.augmentation.steps import FolderStep, NoiseStep
 from data_prep.corpora import expand_path
 from data_prep.decoding import Wave
+from data_prep.resampling import resample
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,8 @@ def read_whole(recordings: Recordings, name: str, sample_rate: int) -> Wave:
         SpoofsweepError: it cannot be used.
     """
     with _open(recordings, name) as file:
-        return _resampled(
-            _checked(file.read(dtype="float32", always_2d=True)[:, 0], recordings, name), file, sample_rate
-        )
+        wave_T = _checked(file.read(dtype="float32", always_2d=True)[:, 0], recordings, name)
+        return resample(wave_T, file.samplerate, sample_rate)
 
 
 def read_excerpt(
@@ -103,7 +102,7 @@ def read_excerpt(
             file.seek(0)
             whole_T = _checked(_mono(file, file.frames), recordings, name)
             wave_T = _read(file, int(np.abs(whole_T).argmax()), needed)
-        return np.resize(_resampled(_checked(wave_T, recordings, name), file, sample_rate), num_samples)
+        return np.resize(resample(_checked(wave_T, recordings, name), file.samplerate, sample_rate), num_samples)
 
 
 def _list_folder(folder: Path) -> Recordings:
@@ -163,12 +162,6 @@ def _checked(wave_T: Wave, recordings: Recordings, name: str) -> Wave:
     if not np.any(wave_T):
         raise _unusable(recordings, name, "silent")
     return wave_T
-
-
-def _resampled(wave_T: Wave, file: soundfile.SoundFile, sample_rate: int) -> Wave:
-    if file.samplerate == sample_rate:
-        return wave_T
-    return np.asarray(soxr.resample(wave_T, file.samplerate, sample_rate, quality="HQ"), dtype=np.float32)
 
 
 def _unusable(recordings: Recordings, name: str, reason: str) -> SpoofsweepError:
