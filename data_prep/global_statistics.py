@@ -17,7 +17,7 @@ def measure_statistics(shard_set: ShardSet) -> FeatureStatistics:
     """
     index = shard_set.index
     clean = index[(index["split"] == "train") & (index["view"] == 0)]
-    total_N, squares_N = torch.zeros(2, shard_set.manifest.num_bins, dtype=torch.float64)
+    total_N, squares_N = torch.zeros(2, shard_set.manifest.features.num_bins, dtype=torch.float64)
     for shard, rows in clean.groupby("shard"):
         frames_FN = shard_set.frames(int(shard))
         for offset, num_frames in zip(rows["offset"], rows["num_frames"], strict=True):

@@ -194,7 +194,7 @@ def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: C
     _check_classes(report, rejected, folder)
     shards.write_index(folder, (part.rows for part in _parts(plans, folder)))
     splits = shards.summarise(part.rows for part in _parts(plans, folder))
-    manifest = _manifest(recipe, corpus, infos, splits, len(rejected))
+    manifest = _manifest(recipe, corpus, infos, splits)
     if manifest.features.cmvn == "global":
         statistics = measure_statistics(ShardSet(folder, manifest))
         manifest = manifest.model_copy(update={"statistics": statistics})
@@ -225,9 +225,7 @@ def _check_classes(report: CorpusReport, rejected: Sequence[Rejection], folder: 
         )
 
 
-def _manifest(
-    recipe: Recipe, corpus: Corpus, infos: Sequence[ShardInfo], splits: dict[str, SplitSummary], num_rejected: int
-) -> Manifest:
+def _manifest(recipe: Recipe, corpus: Corpus, infos: Sequence[ShardInfo], splits: dict[str, SplitSummary]) -> Manifest:
     config = recipe.config
     return Manifest(
         format_version=shards.FORMAT_VERSION,
@@ -241,8 +239,6 @@ def _manifest(
         augmentation=with_content_identity(config.augmentation, recipe.recordings),
         seed=config.seed,
         utterances_per_shard=config.utterances_per_shard,
-        num_bins=config.features.num_bins,
-        num_rejected=num_rejected,
         splits=splits,
         shards=tuple(infos),
     )

@@ -52,7 +52,7 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> float:
                 duration_s = len(view.wave) / recipe.config.features.sample_rate
                 rows.append(_row(utterance, number, view, audio) | place | {"duration_s": duration_s})
                 offset += len(frames[-1])
-    info = write_frames(recipe.folder, plan.number, plan.split, _joined(frames), len(rows))
+    info = write_frames(recipe.folder, plan.number, _joined(frames))
     part = ShardPart(info, index_table(rows), rejected)
     write_part(recipe.folder, plan.number, part)
     return part.audio_s

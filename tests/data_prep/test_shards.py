@@ -37,8 +37,8 @@ ROWS = [row("a"), row("a", view=1, offset=100), row("b", label="spoof", offset=2
 
 
 def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
-    info = shards.write_frames(folder, 0, "train", FRAMES, 3)
-    empty = shards.write_frames(folder, 1, "dev", FRAMES[:0], 0)
+    info = shards.write_frames(folder, 0, FRAMES)
+    empty = shards.write_frames(folder, 1, FRAMES[:0])
     shards.write_index(folder, [shards.index_table(ROWS)])
     shards.write_rejected(folder, [{"utterance_id": "é", "split": "train", "file": "é.flac", "reason": "silent"}])
     manifest = Manifest(
@@ -53,8 +53,6 @@ def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
         augmentation=AugmentationConfig(),
         seed=0,
         utterances_per_shard=256,
-        num_bins=4,
-        num_rejected=1,
         splits=shards.summarise([shards.index_table(ROWS)]),
         shards=(info, empty),
     )
@@ -126,12 +124,12 @@ def test_format_of_another_version(tmp_path: Path) -> None:
     write(tmp_path)
     values = json.loads((tmp_path / shards.MANIFEST).read_text()) | {"format_version": 99}
     (tmp_path / shards.MANIFEST).write_text(json.dumps(values))
-    with pytest.raises(SpoofsweepError, match="must be of format 2; got 99"):
+    with pytest.raises(SpoofsweepError, match="must be of format 3; got 99"):
         ShardSet.open(tmp_path)
 
 
 def test_manifest_that_is_not_json(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / shards.MANIFEST).write_text("{")
-    with pytest.raises(SpoofsweepError, match="must be JSON"):
+    with pytest.raises(SpoofsweepError, match=rf"must be JSON.*remove {tmp_path} and run"):
         ShardSet.open(tmp_path)
