@@ -86,7 +86,7 @@ def inspect(
     console = Console()
     name = layout or recognise(expand_path(root, Path.cwd())).name
     values = {"layout": name, "root": root, "subset": subset}
-    found = read_corpus(parse_settings(CorpusConfig, values, "corpus"), Path.cwd())
+    found = read_corpus(parse_settings(CorpusConfig, values, "corpus"), Path.cwd(), seed=0)  # nothing is drawn
     report = examine(found)
     console.print(f"{name} in {found.root}", highlight=False, soft_wrap=True)
     console.print(display.counts_table(report.counts))

@@ -4,12 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cluster.errors import SpoofsweepError
 from cluster.settings import Settings
 from data_prep.augmentation.config import AugmentationConfig
 from data_prep.features_config import FeaturesConfig
 from data_prep.utterance import Split
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
+CONVERSION_RATE = 16000
+"""Hz, of everything that conversion makes."""
 
 
 class CorpusSource(Settings):
@@ -120,3 +123,20 @@ class PrepConfig(ShardsConfig):
     augmentation: AugmentationConfig = AugmentationConfig()
     seed: int = Field(default=0, ge=0)
     """Seed of the augmentation draws, and of those that divide or thin out the corpus."""
+
+    @model_validator(mode="after")
+    def _conversion_keeps_the_band(self) -> "PrepConfig":
+        if self.corpus.convert and self.features.sample_rate > CONVERSION_RATE:
+            raise SpoofsweepError(
+                f"features.sample_rate must be at most {CONVERSION_RATE} Hz with corpus.convert = true, "
+                "which brings all files but FLAC ones to that rate",
+                self.features.sample_rate,
+                "lower it, or leave corpus.convert out",
+            )
+        return self
+
+    def min_duration_s(self, split: str) -> float:
+        """The shortest utterance kept in ``split``: the configured bound, and enough for one window in each view."""
+        window_s = (self.features.window_samples + self.features.hop_samples) / self.features.sample_rate
+        # Only training utterances have augmented views: these must not decide what is validated on.
+        return max(self.corpus.min_duration_s, window_s / (self.augmentation.shortest if split == "train" else 1.0))

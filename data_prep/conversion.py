@@ -20,13 +20,11 @@ from data_prep.atomic import atomic_write_bytes
 from data_prep.audio_files import AUDIO_SUFFIXES, audio_files_below
 from data_prep.audio_format import FLAC_MARK, recognise
 from data_prep.audio_stream import AudioStream, Wave, faults_told, open_audio, require_content
+from data_prep.config import CONVERSION_RATE
 from data_prep.conversion_ledger import Ledger, LedgerEntry
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import mix_down
 from data_prep.ffmpeg import load_pydub
-
-SAMPLE_RATE = 16000
-"""Hz, of everything that conversion makes."""
 
 
 @dataclass(frozen=True)
@@ -168,34 +166,34 @@ def to_flac(source: Path) -> bytes:
     if len(wave_T) == 0:
         raise DecodeError("no samples")
     format = recognise(source)
-    if is_flac(source) and format is not None and format.is_plain(SAMPLE_RATE):
+    if is_flac(source) and format is not None and format.is_plain(CONVERSION_RATE):
         return source.read_bytes()
     peak = max(float(wave_T.max()), -float(wave_T.min()))
     if peak > 1.0:
         wave_T /= np.float32(peak)
     buffer = io.BytesIO()
-    soundfile.write(buffer, wave_T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, wave_T, CONVERSION_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
 def _at_16k(stream: AudioStream) -> list[Wave]:
     """Blocks ``[C, T]`` of all channels, resampled as they come; DecodeError for samples that are not finite."""
-    resampler = soxr.ResampleStream(stream.rate, SAMPLE_RATE, stream.num_channels, dtype="float32", quality="HQ")
+    resampler = soxr.ResampleStream(stream.rate, CONVERSION_RATE, stream.num_channels, dtype="float32", quality="HQ")
     none_TC = np.zeros((0, stream.num_channels), np.float32)
     blocks_CT = [none_TC.T]
     num_samples = num_bad = 0
     for block_CT in stream.blocks:
         num_samples += block_CT.shape[1]
         num_bad += block_CT.shape[1] - int(np.count_nonzero(np.isfinite(block_CT).all(axis=0)))
-        if stream.rate != SAMPLE_RATE:
+        if stream.rate != CONVERSION_RATE:
             block_CT = resampler.resample_chunk(np.ascontiguousarray(block_CT.T)).T
         blocks_CT.append(block_CT)
     if num_bad:
         raise DecodeError(f"not finite: {num_bad} of {num_samples} samples are NaN or infinite")
-    if stream.rate != SAMPLE_RATE:
+    if stream.rate != CONVERSION_RATE:
         blocks_CT.append(resampler.resample_chunk(none_TC, last=True).T)
     if num_samples and not any(block_CT.size for block_CT in blocks_CT):
-        raise DecodeError(f"too short: nothing left at {SAMPLE_RATE} Hz")
+        raise DecodeError(f"too short: nothing left at {CONVERSION_RATE} Hz")
     return blocks_CT
 
 

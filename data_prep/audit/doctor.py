@@ -17,7 +17,7 @@ from data_prep.audit.probes import probe
 from data_prep.audit.report import TABLE, AuditReport, RejectedFile
 from data_prep.audit.summary import band_rows, duplicates, format_rows, split_rows, spreads, tabulate
 from data_prep.audit.survey import draw_files, survey
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import CorpusReport, Rejection, validate
@@ -50,7 +50,7 @@ class Examination:
 
 
 def examine(
-    config: CorpusConfig,
+    config: PrepConfig,
     base: Path,
     *,
     study: str,
@@ -72,8 +72,8 @@ def examine(
     Raises:
         SpoofsweepError: the corpus is missing or its protocols are malformed.
     """
-    corpus = read_corpus(config, base)
-    validation = validate(corpus, config)
+    corpus = read_corpus(config.corpus, base, config.seed)
+    validation = validate(corpus, config.corpus)
     chosen = draw_files(validation.usable, max_files, seed)
     measurements, rejections = _measure(chosen, corpus, config, workers, console)
     table = tabulate(measurements)
@@ -83,7 +83,7 @@ def examine(
 
 
 def _measure(
-    chosen: list[Utterance], corpus: Corpus, config: CorpusConfig, workers: int, console: Console | None
+    chosen: list[Utterance], corpus: Corpus, config: PrepConfig, workers: int, console: Console | None
 ) -> tuple[list[Measurement], list[Rejection]]:
     measurements: list[Measurement] = []
     rejections: list[Rejection] = []

@@ -13,7 +13,7 @@ from data_prep.audio_format import recognise
 from data_prep.audio_stream import faults_told, require_content
 from data_prep.audit import signal
 from data_prep.audit.signal import FloatArray
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import Wave, read_audio
 from data_prep.remote_files import fetch, local_copy
@@ -84,7 +84,7 @@ class Stored:
     channels: int
 
 
-def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measurement | Rejection:
+def measure(utterance: Utterance, corpus: Corpus, config: PrepConfig) -> Measurement | Rejection:
     """The facts of one utterance, or why it cannot be used; depends on its arguments and the file alone."""
     try:
         stored, wave_T, notes = read_stored(utterance, config)
@@ -127,7 +127,7 @@ def audio_hash(wave_T: Wave, sample_rate: int) -> str:
     return hashlib.sha256(steps.tobytes()).hexdigest()[:32]
 
 
-def read_stored(utterance: Utterance, config: CorpusConfig) -> tuple[Stored, Wave, tuple[str, ...]]:
+def read_stored(utterance: Utterance, config: PrepConfig) -> tuple[Stored, Wave, tuple[str, ...]]:
     """How a file is stored, its wave ``[T]`` at the stored rate as preparation decodes it, and notes on the decoding.
 
     Raises:
@@ -141,9 +141,9 @@ def read_stored(utterance: Utterance, config: CorpusConfig) -> tuple[Stored, Wav
         audio = read_audio(
             path,
             None,
-            min_duration_s=config.min_duration_s,
-            max_duration_s=config.max_duration_s,
-            compressed_by_ffmpeg=config.convert,
+            min_duration_s=config.min_duration_s(utterance.split),
+            max_duration_s=config.corpus.max_duration_s,
+            compressed_by_ffmpeg=config.corpus.convert,
         )
     if format is None:
         raise DecodeError("not readable as audio: unknown format")

@@ -50,7 +50,7 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def read_corpus(config: CorpusConfig, base: Path, seed: int = 0) -> Corpus:
+def read_corpus(config: CorpusConfig, base: Path, seed: int) -> Corpus:
     """The utterances that ``config`` asks for; relative roots start at ``base``.
 
     Args:

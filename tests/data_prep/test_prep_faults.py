@@ -133,7 +133,7 @@ def test_from_store_to_store(
     from data_prep.shard_builder import build_shard
 
     identity = undisturbed.shard_set_id
-    corpus = read_corpus(remote.corpus, Path())
+    corpus = read_corpus(remote.corpus, Path(), seed=0)
     recipe = Recipe(to_path(f"s3://{bucket}/sets/{identity}"), corpus, remote, {}, Conversions({}, {}))
     for plan in plan_shards(corpus.utterances, 1)[:5]:  # of a run that was interrupted
         build_shard(plan, recipe)

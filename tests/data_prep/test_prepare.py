@@ -21,13 +21,14 @@ from rich.console import Console
 from test_decoding import mp3
 
 from cluster.errors import SpoofsweepError
-from data_prep.config import PrepConfig
+from data_prep.config import FeaturesConfig, PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.decoding import decode
 from data_prep.features import FrontEnd
 from data_prep.plan import Conversions, Recipe, plan_shards
 from data_prep.prepare import prepare
-from data_prep.shard_builder import build_shard, minimum_duration_s
+from data_prep.shard_builder import build_shard
+from data_prep.shard_part import read_parts
 from data_prep.shards import ShardSet
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -133,7 +134,7 @@ def test_conversion_of_a_remote_corpus_is_refused(root: Path, bucket: str, tmp_p
 
 
 def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
-    corpus = read_corpus(config.corpus, Path())
+    corpus = read_corpus(config.corpus, Path(), seed=0)
     recipe = Recipe(tmp_path, corpus, config, {}, Conversions({}, {}))
     for plan in reversed(plan_shards(corpus.utterances, config.utterances_per_shard)):
         build_shard(plan, recipe)
@@ -178,7 +179,7 @@ def test_damaged_shard_of_an_unfinished_run_is_made_again(
     prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path
 ) -> None:
     folder = tmp_path / "shards" / prepared[0].shard_set_id
-    corpus = read_corpus(config.corpus, Path())
+    corpus = read_corpus(config.corpus, Path(), seed=0)
     plans = plan_shards(corpus.utterances, config.utterances_per_shard)
     for plan in plans[:2]:
         build_shard(plan, Recipe(folder, corpus, config, {}, Conversions({}, {})))
@@ -269,8 +270,29 @@ def test_full_disk_is_one_clear_error_and_leaves_no_partial_shard(tmp_path: Path
     assert list(tiny_disk.rglob("manifest.json")) == []
 
 
-def test_shortest_utterance_survives_the_fastest_stretch(la_root: Path) -> None:
+def test_shortest_training_utterance_survives_the_fastest_stretch(la_root: Path) -> None:
     augmentation = {"policies": {"fast": {"steps": [{"kind": "stretch", "rate": [8.0, 8.0]}]}}}
     fast = prep_config(la_root, min_duration_s=0.01, augmentation=augmentation)
-    assert minimum_duration_s(fast) == pytest.approx(8 * 0.03)
-    assert minimum_duration_s(prep_config(la_root)) == 0.1
+    assert fast.min_duration_s("train") == pytest.approx(8 * 0.03)
+    assert prep_config(la_root).min_duration_s("train") == 0.1
+
+
+def test_augmentation_does_not_decide_what_is_validated_on(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=1, seconds=0.2)
+    config = prep_config(
+        root, augmentation={"policies": {"fast": {"steps": [{"kind": "stretch", "rate": [8.0, 8.0]}]}}}
+    )
+    corpus = read_corpus(config.corpus, Path(), seed=0)
+    plans = plan_shards(corpus.utterances, 2)
+    for plan in plans:
+        build_shard(plan, Recipe(tmp_path / "set", corpus, config, {}, Conversions({}, {})))
+    parts = read_parts(tmp_path / "set", [plan.number for plan in plans])
+    kept = {plan.split: len(part.rows) for plan, (_, part) in zip(plans, parts, strict=True)}
+    assert kept == {"train": 0, "dev": 1, "eval": 1}
+
+
+def test_conversion_leaves_no_band_above_8_khz(la_root: Path) -> None:
+    prep_config(la_root, features=FeaturesConfig(sample_rate=24000))
+    prep_config(la_root, features=FeaturesConfig(sample_rate=8000), convert=True)
+    with pytest.raises(SpoofsweepError, match=r"at most 16000 Hz with corpus.convert = true.*got 24000; lower it"):
+        prep_config(la_root, features=FeaturesConfig(sample_rate=24000), convert=True)

@@ -55,7 +55,7 @@ def test_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     to_path("s3://nowhere").fs.clear_instance_cache()  # type: ignore[attr-defined]
     with pytest.raises(SpoofsweepError, match=r"store of the corpus must be reachable.*AWS_ENDPOINT_URL"):
-        read_corpus(CorpusConfig(layout="asvspoof2019-la", root="s3://nowhere/LA"), Path())
+        read_corpus(CorpusConfig(layout="asvspoof2019-la", root="s3://nowhere/LA"), Path(), seed=0)
     to_path("s3://nowhere").fs.clear_instance_cache()  # type: ignore[attr-defined]
 
 
@@ -132,8 +132,8 @@ def test_a_corpus_costs_listings_and_a_sample_of_its_files(
     (la_root / "ASVspoof2019_LA_eval" / "flac" / "LA_E_0000001.flac").unlink()
     upload(la_root, f"s3://{bucket}/LA")
     config = prep_config(la_root).corpus
-    here = read_corpus(config, Path())
-    there = read_corpus(config.model_copy(update={"root": f"s3://{bucket}/LA"}), Path())
+    here = read_corpus(config, Path(), seed=0)
+    there = read_corpus(config.model_copy(update={"root": f"s3://{bucket}/LA"}), Path(), seed=0)
     assert there.identity == here.identity
     asked = store_server.requests(bucket)
     assert not [key for method, key in asked if method in ("GET", "HEAD") and key.endswith(".flac")]
@@ -153,9 +153,9 @@ def test_missing_and_present_sizes(tmp_path: Path) -> None:
 def test_corpus_in_an_archive_is_the_same_corpus(tmp_path: Path, suffix: str) -> None:
     root = make_la(tmp_path / "LA")
     config = prep_config(root).corpus
-    here = read_corpus(config, Path())
+    here = read_corpus(config, Path(), seed=0)
     archive = shutil.make_archive(str(tmp_path / "packed corpus"), suffix, root_dir=tmp_path, base_dir="LA")
-    packed = read_corpus(config.model_copy(update={"root": archive}), Path())
+    packed = read_corpus(config.model_copy(update={"root": archive}), Path(), seed=0)
     assert packed.identity == here.identity
     assert validate(packed, config).counts == validate(here, config).counts
     for copy, utterance in zip(local_copies([u.path for u in packed.utterances]), here.utterances, strict=True):

@@ -28,7 +28,7 @@ class ParserContract:
         return TREES[self.layout](folder)
 
     def read(self, root: Path, base: Path = Path(), **more: Any) -> Corpus:
-        return read_corpus(CorpusConfig.model_validate({"layout": self.layout, "root": str(root)} | more), base)
+        return read_corpus(CorpusConfig.model_validate({"layout": self.layout, "root": str(root)} | more), base, seed=0)
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
