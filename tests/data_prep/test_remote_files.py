@@ -106,6 +106,18 @@ def test_contents_come_in_order_and_gaps_are_told(bucket: str) -> None:
     assert contents == [b"%d" % number if number != 25 else "file missing" for number in range(40)]
 
 
+def test_an_archive_beside_a_store_has_one_reader(bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    for number in range(30):
+        (tmp_path / "files" / f"{number:03d}").write_bytes(bytes([number]) * 300_000)
+    archive = shutil.make_archive(str(tmp_path / "packed"), "tar", root_dir=tmp_path, base_dir="files")
+    packed = inside_archive(Path(archive)) / "files"
+    store = to_path(f"s3://{bucket}")
+    atomic_write_text(store / "first", "first")
+    contents = list(fetch_ahead([store / "first", *(packed / f"{number:03d}" for number in range(30))]))
+    assert contents == [b"first", *(bytes([number]) * 300_000 for number in range(30))]
+
+
 def test_files_are_fetched_once_and_leave_no_copy(
     bucket: str, store_server: ObjectStore, la_root: Path, tmp_path: Path
 ) -> None:
