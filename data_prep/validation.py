@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
@@ -55,7 +56,10 @@ class CorpusReport:
 
 
 def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
-    """Check whether a corpus can carry a study; never raises, see :meth:`CorpusReport.check`."""
+    """Check whether a corpus can carry a study.
+
+    Faults of the corpus are gathered, see :meth:`CorpusReport.check`; failing storage raises OSError.
+    """
     report = examine(corpus, config.allow_shared_speakers, config.convert)
     warnings = report.warnings
     if not any(split == "eval" for split, _, _ in report.counts):
@@ -76,6 +80,7 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool =
     present, rejected = _without_missing(corpus, distinct, errors, warnings)
     present, misnamed = _without_misnamed(corpus, present)
     rejected += misnamed
+    _tell_shared_files(corpus, present, errors, warnings)
     shared = _shared_speakers(present)
     if shared:
         (warnings if allow_shared_speakers else errors).append(
@@ -131,6 +136,22 @@ def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warn
     return list(first.values())
 
 
+def _tell_shared_files(corpus: Corpus, utterances: Iterable[Utterance], errors: list[str], warnings: list[str]) -> None:
+    users: dict[Path, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        users[utterance.path].append(utterance)
+    torn: list[str] = []
+    repeated: list[str] = []
+    for those in users.values():
+        if len(those) > 1:
+            is_torn = len({(one.split, one.label) for one in those}) > 1
+            (torn if is_torn else repeated).append(writable(corpus.shown_path(those[0])))
+    if torn:
+        errors.append(f"{len(torn)} files stand in several splits or classes, under different ids ({_names(torn)})")
+    if repeated:
+        warnings.append(f"{len(repeated)} files stand under several ids in one split ({_names(repeated)})")
+
+
 def _without_missing(
     corpus: Corpus, utterances: list[Utterance], errors: list[str], warnings: list[str]
 ) -> tuple[list[Utterance], list[Rejection]]:
@@ -148,18 +169,18 @@ def _without_missing(
 
 def _without_misnamed(corpus: Corpus, utterances: list[Utterance]) -> tuple[list[Utterance], list[Rejection]]:
     """Ids that come from file names which are not UTF-8 have no place in an index."""
-    present = [utterance for utterance in utterances if utterance.utterance_id == _writable(utterance.utterance_id)]
-    misnamed = [utterance for utterance in utterances if utterance.utterance_id != _writable(utterance.utterance_id)]
+    present = [utterance for utterance in utterances if utterance.utterance_id == writable(utterance.utterance_id)]
+    misnamed = [utterance for utterance in utterances if utterance.utterance_id != writable(utterance.utterance_id)]
     return present, [reject(corpus, utterance, "file name is not UTF-8") for utterance in misnamed]
 
 
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
     """The record of ``utterance`` being set aside for ``reason``."""
-    file = _writable(corpus.shown_path(utterance))
-    return Rejection(_writable(utterance.utterance_id), utterance.split, file, reason)
+    file = writable(corpus.shown_path(utterance))
+    return Rejection(writable(utterance.utterance_id), utterance.split, file, reason)
 
 
-def _writable(name: str) -> str:
+def writable(name: str) -> str:
     """``name`` with the bytes that are not UTF-8, which Python keeps as lone surrogates, spelt out."""
     return name.encode(errors="backslashreplace").decode()
 
