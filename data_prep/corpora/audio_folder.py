@@ -1,6 +1,6 @@
 """Audio files of a corpus: of some folders by utterance id, or all that lie below a folder."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.audio_files import AUDIO_SUFFIXES
@@ -32,15 +32,6 @@ def split_name(name: str) -> tuple[str, str]:
     """A file's name without its suffix, and the suffix in lower case."""
     stem, _, suffix = name.rpartition(".")
     return (stem, f".{suffix.lower()}") if stem else (name, "")
-
-
-def audio_below(folder: Path) -> Iterator[Path]:
-    """Audio files in ``folder`` and below, in order of their names."""
-    for path in sorted(folder.iterdir()):
-        if split_name(path.name)[1] in _RANKS:
-            yield path
-        elif path.is_dir():
-            yield from audio_below(path)
 
 
 def subfolders(folder: Path) -> list[Path]:

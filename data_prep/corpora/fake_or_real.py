@@ -9,7 +9,7 @@ speakers nor attacks are told.
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
-from data_prep.corpora.audio_folder import audio_below
+from data_prep.audio_files import audio_below
 from data_prep.corpora.layout import Layout, both
 from data_prep.corpora.protocol import LABEL_WORDS, without_blanks
 from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER, Corpus, Split, Utterance

@@ -12,7 +12,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data_prep.corpora.audio_folder import AudioFolder, audio_below, split_name, subfolders
+from data_prep.audio_files import audio_below
+from data_prep.corpora.audio_folder import AudioFolder, split_name, subfolders
 from data_prep.corpora.layout import Layout
 from data_prep.corpora.protocol import Faults, LineError, read_text, without_blanks
 from data_prep.utterance import UNKNOWN_SPEAKER, Corpus, Utterance

@@ -10,7 +10,8 @@ speaker a corpus: the reader of LJSpeech (LJ) and that of JSUT. There are no spl
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.corpora.audio_folder import audio_below, split_name, subfolders
+from data_prep.audio_files import audio_below
+from data_prep.corpora.audio_folder import split_name, subfolders
 from data_prep.corpora.layout import Layout, both
 from data_prep.corpora.protocol import without_blanks
 from data_prep.utterance import NO_ATTACK, Corpus, Utterance
