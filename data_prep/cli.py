@@ -1,6 +1,5 @@
 """Commands of this room; the root program mounts them."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,20 +23,16 @@ def convert(
 ) -> None:
     """Convert MP3 and other audio to FLAC; run it again to go on after an interruption."""
     from data_prep import display
-    from data_prep.conversion import convert_files, find_audio
+    from data_prep.conversion import find_audio, require_apart
     from data_prep.conversion_ledger import LEDGER
+    from data_prep.corpus_conversion import convert_visibly
 
     console = Console()
+    source, folder = source.absolute(), output.absolute()
     files = find_audio(source)
+    require_apart(source, folder)
     root = source if source.is_dir() else source.parent
-    outcomes = []
-    with display.prep_progress(console, console.is_terminal) as bar:
-        task = bar.add_task("converting", total=len(files), audio_s=0.0)
-        for outcome in convert_files(
-            [file.absolute() for file in files], root.absolute(), output.absolute(), workers or os.cpu_count() or 1
-        ):
-            outcomes.append(outcome)
-            bar.advance(task)
+    outcomes = list(convert_visibly(files, root, folder, console, console.is_terminal, workers))
     display.print_conversion(console, outcomes, output / LEDGER)
     if any(outcome.entry.reason for outcome in outcomes):
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_prep.audio_stream import Wave, open_audio
-from data_prep.decode_error import DecodeError
+from data_prep.decode_error import TOO_SHORT, DecodeError
 from data_prep.remote_files import local_copy
 from data_prep.resampling import resample
 
@@ -82,8 +82,8 @@ def read_audio(
 def _read_channels(path: Path, max_duration_s: float | None, compressed_by_ffmpeg: bool) -> tuple[Wave, int]:
     """Samples ``[C, T]`` as stored, and their rate; a little more than ``max_duration_s`` if the file is longer."""
     with open_audio(path, max_duration_s=max_duration_s, compressed_by_ffmpeg=compressed_by_ffmpeg) as stream:
-        none_CT = np.zeros((stream.num_channels, 0), np.float32)
-        return np.concatenate([none_CT, *stream.blocks], axis=1), stream.rate
+        blocks_CT = list(stream.blocks) or [np.zeros((stream.num_channels, 0), np.float32)]
+        return blocks_CT[0] if len(blocks_CT) == 1 else np.concatenate(blocks_CT, axis=1), stream.rate
 
 
 def mix_down(blocks_CT: Sequence[Wave], notes: list[str]) -> Wave:
@@ -125,7 +125,7 @@ def _checked_peak(wave_T: Wave, rate: int, min_duration_s: float) -> float:
     if num_samples == 0:
         raise DecodeError("no samples")
     if num_samples < min_duration_s * rate:
-        raise DecodeError(f"too short: {num_samples / rate:.4g} s, at least {min_duration_s:g} s wanted")
+        raise DecodeError(f"{TOO_SHORT}: {num_samples / rate:.4g} s, at least {min_duration_s:g} s wanted")
     low, high = float(wave_T.min()), float(wave_T.max())
     if not math.isfinite(high - low):
         bad = int(np.count_nonzero(~np.isfinite(wave_T)))

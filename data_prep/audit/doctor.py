@@ -9,7 +9,6 @@ import pyarrow
 import pyarrow.parquet
 from rich.console import Console
 
-from data_prep import display
 from data_prep.atomic import atomic_write_bytes
 from data_prep.audit.findings import all_findings
 from data_prep.audit.measure import Measurement
@@ -21,6 +20,7 @@ from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import CorpusReport, Rejection, validate
+from data_prep.work_progress import WorkProgress
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,15 @@ def _measure(
     measurements: list[Measurement] = []
     rejections: list[Rejection] = []
     console = console or Console(quiet=True)
-    with display.prep_progress(console, console.is_terminal) as bar:
-        task = bar.add_task("measuring", total=len(chosen), audio_s=0.0)
-        audio_s = 0.0
+    num_files, visible = len(chosen), console.is_terminal
+    with WorkProgress(console, num_files, num_files, visible=visible, task="measuring") as progress:
         for outcome in survey(chosen, replace(corpus, utterances=()), config, workers):
             if isinstance(outcome, Measurement):
                 measurements.append(outcome)
-                audio_s += outcome.duration_s
+                progress.advance(1, 1, outcome.duration_s)
             else:
                 rejections.append(outcome)
-            bar.update(task, advance=1, audio_s=audio_s)
+                progress.advance(1, 1, 0.0)
     return measurements, rejections
 
 
