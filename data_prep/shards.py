@@ -229,19 +229,27 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     )  # keys as declared: policies have an order
 
 
-def summarise(tables: Iterable[pyarrow.Table]) -> dict[str, SplitSummary]:
-    """Counts and hours by split of an index in pieces."""
-    totals: dict[str, dict[str, float]] = {}
-    for table in tables:
+class Summary:
+    """Counts and hours by split of an index, piece by piece."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, dict[str, float]] = {}
+
+    def add(self, table: pyarrow.Table) -> None:
+        """Count a piece of the index."""
         for split in table["split"].unique().to_pylist():
             of_split = table.filter(pyarrow.compute.field("split") == split)
             labels = of_split.filter(pyarrow.compute.field("view") == 0)["label"].to_pylist()
-            total = totals.setdefault(split, {"bonafide": 0, "spoof": 0, "num_views": 0, "duration_s": 0.0})
+            total = self._totals.setdefault(split, {"bonafide": 0, "spoof": 0, "num_views": 0, "duration_s": 0.0})
             for label in LABELS:
                 total[label] += labels.count(label)
             total["num_views"] += len(of_split)
             total["duration_s"] += pyarrow.compute.sum(of_split["duration_s"]).as_py()
-    return {split: _summary(**total) for split, total in totals.items()}
+
+    @property
+    def splits(self) -> dict[str, SplitSummary]:
+        """Of all pieces so far."""
+        return {split: _summary(**total) for split, total in self._totals.items()}
 
 
 def _summary(duration_s: float, **counts: Any) -> SplitSummary:

@@ -73,6 +73,8 @@ def _augmentation(num_views: int) -> AugmentationConfig:
 
 
 def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> shard_format.Manifest:
+    summary = shard_format.Summary()
+    summary.add(shard_format.index_table(rows))
     return shard_format.Manifest(
         format_version=shard_format.FORMAT_VERSION,
         shard_set_id=shard_set_id,
@@ -85,6 +87,6 @@ def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> sha
         augmentation=_augmentation(num_views),
         seed=0,
         utterances_per_shard=20,
-        splits=shard_format.summarise([shard_format.index_table(rows)]),
+        splits=summary.splits,
         shards=tuple(infos),
     )

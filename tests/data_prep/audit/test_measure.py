@@ -1,6 +1,5 @@
 """Files to records, and files that cannot be measured."""
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from miniature import make_la, prep_config, speech
+from miniature import aac, make_la, prep_config, speech
 
 from data_prep.audit.measure import Measurement, measure
 from data_prep.audit.survey import draw_files, survey
 from data_prep.config import CorpusConfig, PrepConfig
-from data_prep.ffmpeg import load_pydub
 from data_prep.utterance import Corpus, Split, Utterance
 from data_prep.validation import Rejection
 
@@ -95,10 +93,7 @@ def test_what_cannot_be_measured_has_a_reason(tmp_path: Path, content: bytes | N
 
 
 def test_what_only_ffmpeg_reads_is_measured_where_preparation_converts(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, speech(1.0), 16000, format="WAV")
-    segment, _ = load_pydub()
-    segment.from_wav(io.BytesIO(buffer.getvalue())).export(tmp_path / "a.m4a", format="adts").close()
+    aac(tmp_path / "a.m4a", speech(1.0))
     assert isinstance(record(tmp_path / "a.m4a"), Rejection)
     found = measured(tmp_path / "a.m4a", with_corpus(convert=True))
     assert (found.container, found.coding) == ("AAC", "aac")
