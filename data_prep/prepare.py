@@ -19,7 +19,6 @@ from data_prep.build_progress import BuildProgress
 from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus
-from data_prep.global_statistics import measure_statistics
 from data_prep.plan import Conversions, Recipe, ShardPlan, plan_shards, shard_set_id
 from data_prep.remote_files import STORE_REMEDY, folder_sizes, is_remote, put, remove_folder, store_errors
 from data_prep.shard_part import PARTS, ShardPart, read_parts
@@ -194,11 +193,7 @@ def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: C
     _check_classes(report, rejected, folder)
     shards.write_index(folder, (part.rows for part in _parts(plans, folder)))
     splits = shards.summarise(part.rows for part in _parts(plans, folder))
-    manifest = _manifest(recipe, corpus, infos, splits, len(rejected))
-    if manifest.features.cmvn == "global":
-        statistics = measure_statistics(ShardSet(folder, manifest))
-        manifest = manifest.model_copy(update={"statistics": statistics})
-    shards.write_manifest(folder, manifest)
+    shards.write_manifest(folder, _manifest(recipe, corpus, infos, splits, len(rejected)))
 
 
 def _parts(plans: Sequence[ShardPlan], folder: Path) -> Iterator[ShardPart]:

@@ -79,13 +79,6 @@ class SplitSummary(Settings):
     """Of all views."""
 
 
-class FeatureStatistics(Settings):
-    """Over the clean training frames, a number a feature bin."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 class Manifest(Settings):
     """What a shard set is made of; written last, so its presence says that the set is complete."""
 
@@ -102,8 +95,6 @@ class Manifest(Settings):
     seed: int
     utterances_per_shard: int
     num_bins: int
-    statistics: FeatureStatistics | None = None
-    """Of global normalisation, which the models apply; none without it."""
     num_rejected: int
     splits: dict[str, SplitSummary]
     shards: tuple[ShardInfo, ...]
