@@ -13,8 +13,6 @@ def recognise(root: Path) -> Layout:
     Raises:
         SpoofsweepError: there is none, or several.
     """
-    if not root.exists():
-        raise SpoofsweepError("the corpus root must exist", root, "correct the path")
     found = {layout: place for layout in LAYOUTS.values() if (place := layout.found_at(root))}
     best = {layout: place for layout, place in found.items() if not layout.is_generic} or found
     if not best:

@@ -38,8 +38,3 @@ def test_nothing_known_says_what_was_looked_for(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "asvspoof5 would hold the file ASVspoof5.train.tsv" in message
     assert "(with: music)" in message
-
-
-def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(SpoofsweepError, match="root must exist"):
-        recognise(tmp_path / "nowhere")
