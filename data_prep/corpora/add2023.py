@@ -22,7 +22,7 @@ _COLUMNS = Columns("file key")
 def _parse(root: Path, subset: str | None) -> Corpus:
     folders = [(folder, split) for folder, split in _folders(root) if _is_wanted(folder, split, subset)]
     if subset and not any(split == "eval" for _, split in folders):
-        raise SpoofsweepError(f"corpus.root must hold the test round {subset}", root, "correct corpus.subset")
+        raise SpoofsweepError(f"the root must hold the test round {subset}", root, "correct the subset")
     faults = Faults()
     utterances: list[Utterance] = []
     for folder, split in folders:

@@ -75,7 +75,9 @@ def read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise SpoofsweepError("the protocol file must exist", path, "check corpus.root and corpus.layout") from None
+        raise SpoofsweepError(
+            "the protocol file must exist", path, "check the root and the layout of the corpus"
+        ) from None
     except UnicodeDecodeError as error:
         raise SpoofsweepError("a protocol must be UTF-8 text", f"{path} ({error})", "save it as UTF-8") from error
     if "\0" in text:  # no file name holds one

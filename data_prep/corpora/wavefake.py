@@ -63,5 +63,6 @@ LAYOUT = Layout(
     source="doi.org/10.5281/zenodo.5642694",
     holds=_holds,
     parse=_parse,
+    may_step_up=False,
     published={"": _PUBLISHED},
 )

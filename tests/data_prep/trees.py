@@ -206,4 +206,4 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "folders": folders,
     "manifest": manifest,
 }
-"""Writes the tree of a layout below a folder, and returns ``corpus.root``."""
+"""Writes the tree of a layout below a folder, and returns the root of the corpus."""

@@ -22,6 +22,10 @@ class TestWavefake(ParserContract):
             "ljspeech_melgan/LJ001-0001_gen": ("ljspeech_melgan", "LJ"),
         }
 
+    def test_one_generator_does_not_bring_the_others(self, root: Path) -> None:
+        with pytest.raises(SpoofsweepError, match=r"must hold folders of generated speech.*with: LJ001-0001_gen\.wav"):
+            self.read(root / "ljspeech_melgan")
+
     def test_bona_fide_corpora_beside(self, root: Path) -> None:
         write_audio(root / "LJSpeech-1.1" / "wavs" / "LJ001-0001.wav")
         write_audio(root / "jsut_ver1.1" / "basic5000" / "wav" / "BASIC5000_0001.wav")

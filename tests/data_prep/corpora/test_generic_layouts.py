@@ -97,6 +97,10 @@ class TestFolders(ParserContract):
             ("test/fake/tts_1/a.wav", "tts_1"),
         ]
 
+    def test_one_class_does_not_bring_the_others(self, root: Path) -> None:
+        with pytest.raises(SpoofsweepError, match=r"must hold folders for classes.*with: b\.wav, tts 1"):
+            self.read(root / "test" / "fake")
+
     def test_without_splits_all_is_for_evaluation(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "corpus" / "bonafide" / "a.flac")
         write_audio(tmp_path / "corpus" / "spoof" / "a.flac")
