@@ -124,7 +124,7 @@ def test_missing_files_are_counted_by_corpus_and_named_below_its_root(roots: Pat
     chosen = config(WILD)
     report = validate(read_corpus(chosen, roots), chosen)
     assert any("2 of 4 files of itw eval are missing" in error for error in report.errors)
-    assert {rejection.file for rejection in report.rejected} == {"0.flac", "1.flac"}
+    assert {rejection.file for rejection in report.rejected} == {"0.wav", "1.wav"}
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,16 @@ class TestMlaad(ProtocolContract):
         self.protocol(root).unlink()
         assert len(self.read(root).utterances) == 4
 
+    def test_quotation_marks_are_text(self, root: Path) -> None:
+        for number in range(2):
+            self.append(root, f'./fake/de/x/more_{number}.wav|x.wav|de|True|3.2|LJ|xtts|XTTS|"Nein, sagte sie.')
+        assert [u.utterance_id.rpartition("/")[2] for u in self.read(root).utterances if "/de/" in str(u.path)] == [
+            "audio_000",
+            "audio_001",
+            "more_0",
+            "more_1",
+        ]
+
     def test_lines_that_end_early(self, root: Path) -> None:
         self.append(root, "./a.wav|x.wav|de")
         with pytest.raises(SpoofsweepError, match="fields up to 'architecture' are expected"):

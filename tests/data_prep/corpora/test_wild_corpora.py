@@ -29,6 +29,13 @@ class TestInTheWild(ProtocolContract):
         with pytest.raises(SpoofsweepError, match=r"3 fields expected .*found 4"):
             self.read(root)
 
+    def test_quotation_marks_enclose_fields(self, root: Path) -> None:
+        self.append(root, '9.wav,"Turing, Alan",spoof')
+        assert self.read(root).utterances[-1].speaker == "Turing, Alan"
+        self.append(root, '10.wav,"Turing,spoof')
+        with pytest.raises(SpoofsweepError, match=r"meta\.csv: .* begins at line 7; close every quotation mark"):
+            self.read(root)
+
 
 class TestFakeOrReal(ParserContract):
     layout = "fake-or-real"
