@@ -97,8 +97,24 @@ def both(train: tuple[int, int], dev: tuple[int, int], evaluation: tuple[int, in
     }
 
 
+def completeness_notes(corpus: Corpus) -> tuple[str, ...]:
+    """The notes of ``corpus``, and how the files that are there compare with what was published, where that is known.
+
+    Protocols are small and come whole; it is audio that copies lack.
+    """
+    if corpus.published is None:
+        return corpus.notes
+    present = {utterance.utterance_id: utterance for utterance in corpus.utterances if utterance.path in corpus.sizes}
+    return (*corpus.notes, completeness(tally(present.values()), corpus.published))
+
+
 def completeness(found: Tally, published: Tally) -> str:
-    """One line that says whether ``found`` is the published corpus, and if not, what is missing or too much."""
+    """One line that says whether ``found`` is the published corpus, and if not, what is missing or too much.
+
+    A class that was not published at all lies beside the corpus, and comes from elsewhere.
+    """
+    classes = {label for _, label in published}
+    found = {(split, label): number for (split, label), number in found.items() if label in classes}
     total, expected = sum(found.values()), sum(published.values())
     if dict(found) == dict(published):
         return f"complete: matches the published counts ({expected:,} utterances)"

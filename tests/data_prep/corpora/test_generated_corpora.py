@@ -29,7 +29,9 @@ class TestWavefake(ParserContract):
     def test_bona_fide_corpora_beside(self, root: Path) -> None:
         write_audio(root / "LJSpeech-1.1" / "wavs" / "LJ001-0001.wav")
         write_audio(root / "jsut_ver1.1" / "basic5000" / "wav" / "BASIC5000_0001.wav")
-        bonafide = {u.speaker: u.utterance_id for u in self.read(root).utterances if u.label == "bonafide"}
+        corpus = self.read(root)
+        assert corpus.published == {("eval", "spoof"): 117_985}
+        bonafide = {u.speaker: u.utterance_id for u in corpus.utterances if u.label == "bonafide"}
         assert bonafide == {
             "LJ": "LJSpeech-1.1/wavs/LJ001-0001",
             "JSUT": "jsut_ver1.1/basic5000/wav/BASIC5000_0001",
