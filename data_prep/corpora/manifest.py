@@ -83,7 +83,7 @@ def _utterance(header: list[str], row: list[str], folder: Path) -> Utterance:
     check_attack(attack, label)
     return Utterance(
         utterance_id=values.get("utterance_id") or without_blanks(str(file.with_suffix(""))),
-        path=_below(folder, values["path"]),
+        path=_file(folder, values["path"]),
         split=values["split"],
         speaker=values.get("speaker") or UNKNOWN_SPEAKER,
         attack=attack,
@@ -92,8 +92,8 @@ def _utterance(header: list[str], row: list[str], folder: Path) -> Utterance:
     )
 
 
-def _below(folder: Path, name: str) -> Path:
-    """Without ``..``, which would lead out of the folder of converted files too."""
+def _file(folder: Path, name: str) -> Path:
+    """The file ``name`` as seen from ``folder``, without ``..``, by which its conversion would leave its folder too."""
     path = folder / name
     return path if is_remote(path) or ".." not in path.parts else Path(os.path.normpath(path))
 

@@ -3,9 +3,9 @@
 ``fake/LANGUAGE/MODEL/*.wav``, in each folder a ``meta.csv`` whose fields are separated by ``|``:
 ``path|original_file|language|is_original_language|duration|training_data|model_name|architecture|transcript``
 (Müller et al. 2024, "MLAAD: the multi-language audio anti-spoofing dataset"). Quotation marks are text there, by its
-users' account: transcripts hold single ones. The attack is the model's folder,
-whatever the language; voices are not told. A folder without ``meta.csv`` is listed. There are no splits: all of it is
-``eval``. The corpus grows with each version, a thousand files a model and language, so no count stands for it.
+users' account: transcripts hold single ones. The attack is the model's folder, whatever the language; voices are not
+told. A folder without ``meta.csv`` is listed. There are no splits: all of it is ``eval``. The corpus grows with each
+version, a thousand files a model and language, so no count stands for it.
 """
 
 from collections.abc import Iterator
@@ -40,19 +40,20 @@ def _utterances(folder: Path, faults: Faults) -> Iterator[Utterance]:
     _, header = next(rows, (0, []))
     for number, row in rows:
         try:
-            # The transcript, at the end, may hold the separator too.
-            yield _described(dict(zip(header, row, strict=False)), "architecture" in header, folder, audio)
+            yield _described(header, row, folder, audio)
         except LineError as error:
             faults.add(meta, number, "|".join(row), str(error))
 
 
-def _described(row: dict[str, str], has_architecture: bool, folder: Path, audio: AudioFolder) -> Utterance:
-    file = PurePosixPath(row.get("path", "")).name
+def _described(header: list[str], row: list[str], folder: Path, audio: AudioFolder) -> Utterance:
+    # The transcript, at the end, may hold the separator or be missing.
+    values = dict(zip(header, row, strict=False))
+    file = PurePosixPath(values.get("path", "")).name
     if not file:
         raise LineError("the column 'path' must name a file")
-    if has_architecture and "architecture" not in row:
+    if "architecture" in header and "architecture" not in values:
         raise LineError("the fields up to 'architecture' are expected")
-    return _utterance(audio.named(file)[1], folder, {"architecture": row.get("architecture", "")})
+    return _utterance(audio.named(file)[1], folder, {"architecture": values.get("architecture", "")})
 
 
 def _utterance(path: Path, folder: Path, facts: dict[str, str]) -> Utterance:
