@@ -74,12 +74,13 @@ def inspect(
     from cluster.settings import parse_settings
     from data_prep import display
     from data_prep.config import CorpusConfig
-    from data_prep.corpora import expand_path, read_corpus
+    from data_prep.corpora import open_root, read_corpus
     from data_prep.corpora.recognition import recognise
     from data_prep.validation import class_faults, examine
 
     console = Console()
-    name = layout or recognise(expand_path(root, Path.cwd())).name
+    place = open_root(root, Path.cwd())
+    name = layout or recognise(place).name
     values = {"layout": name, "root": root, "subset": subset}
     found = read_corpus(parse_settings(CorpusConfig, values, "corpus"), Path.cwd(), seed=0)  # nothing is drawn
     report = examine(found)

@@ -39,7 +39,8 @@ class CorpusSource(Settings):
     root: str
     """Folder of the corpus (for ``manifest``: the CSV or Parquet file), or its .zip or .tar, or a URI (``s3://bucket/LA``).
 
-    Relative paths start at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
+    A corpus that comes in several archives (ASVspoof 5, 2021 DF) must be unpacked into one folder. Relative paths start
+    at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
     """
     subset: str | None = None
     """Part of a corpus that has several, such as ``progress`` of ASVspoof 2021; none means the layout's default."""

@@ -21,7 +21,6 @@ from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus, known_conversions
 from data_prep.decode_error import TOO_SHORT
-from data_prep.global_statistics import measure_statistics
 from data_prep.plan import Conversions, Recipe, ShardPlan, plan_shards, shard_set_id
 from data_prep.remote_files import STORE_REMEDY, folder_sizes, is_remote, put, remove_folder, store_errors
 from data_prep.shard_part import PARTS, ShardPart, read_parts
@@ -212,11 +211,7 @@ def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: C
     shards.write_index(folder, rows())
     shards.write_rejected(folder, sorted((asdict(one) for one in rejected), key=lambda one: one["utterance_id"]))
     _check_classes(report, rejected, folder)
-    manifest = _manifest(recipe, corpus, infos, summary.splits)
-    if manifest.features.cmvn == "global":
-        statistics = measure_statistics(ShardSet(folder, manifest))
-        manifest = manifest.model_copy(update={"statistics": statistics})
-    shards.write_manifest(folder, manifest)
+    shards.write_manifest(folder, _manifest(recipe, corpus, infos, summary.splits))
 
 
 def _parts(plans: Sequence[ShardPlan], folder: Path) -> Iterator[ShardPart]:

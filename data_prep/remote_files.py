@@ -6,6 +6,7 @@ being one. Endpoints and credentials come from the environment alone (``AWS_ENDP
 
 import errno
 import hashlib
+import os
 import shutil
 import stat
 import tarfile
@@ -42,6 +43,18 @@ def is_uri(text: str) -> bool:
 def is_remote(path: Path) -> bool:
     """Whether ``path`` lies in a store or an archive, so that only the functions of this file should read it."""
     return not isinstance(path, PurePath)
+
+
+def expand_path(text: str, base: Path) -> Path:
+    """``text`` with ``~``, ``$VAR`` and ``${VAR}`` expanded, absolute, relative to ``base``; a URI as a ``UPath``.
+
+    Raises:
+        SpoofsweepError: a variable is not set, or the URI's protocol is not to be had.
+    """
+    expanded = os.path.expanduser(os.path.expandvars(text))
+    if "$" in expanded:
+        raise SpoofsweepError("every variable in a path must be set", text, "export the variable or write the path out")
+    return to_path(expanded) if is_uri(expanded) else Path(os.path.abspath(base / expanded))
 
 
 def to_path(text: str) -> Path:

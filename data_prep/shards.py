@@ -76,13 +76,6 @@ class SplitSummary(Settings):
     """Of all views."""
 
 
-class FeatureStatistics(Settings):
-    """Over the clean training frames, a number a feature bin."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 class Manifest(Settings):
     """What a shard set is made of; written last, so its presence says that the set is complete."""
 
@@ -98,8 +91,6 @@ class Manifest(Settings):
     """A folder of recordings stands as the hash of its content."""
     seed: int
     utterances_per_shard: int
-    statistics: FeatureStatistics | None = None
-    """Of global normalisation, which the models apply; none without it."""
     splits: dict[str, SplitSummary]
     shards: tuple[ShardInfo, ...]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
-from data_prep.corpora.layout import completeness, tally
+from data_prep.corpora.layout import completeness_notes
 from data_prep.format_bias import format_warnings
 from data_prep.remote_files import MISSING
 from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
@@ -93,7 +93,7 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool =
             "unless [validation] holds some out"
         )
     warnings += format_warnings(present, convert)
-    notes = (*_completeness(corpus, present), *_corpora(present), *_unseen_attacks(present))
+    notes = (*completeness_notes(corpus), *_corpora(present), *_unseen_attacks(present))
     return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), notes)
 
 
@@ -197,10 +197,6 @@ def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
 def _attacks(utterances: Iterable[Utterance], split: str) -> set[str]:
     """Those that have names."""
     return {u.attack for u in utterances if u.split == split and u.has_known_attack}
-
-
-def _completeness(corpus: Corpus, present: Sequence[Utterance]) -> tuple[str, ...]:
-    return (completeness(tally(present), corpus.published),) if corpus.published else corpus.notes
 
 
 def _corpora(present: Sequence[Utterance]) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 from data_prep.augmentation.config import AugmentationConfig
 from data_prep.augmentation.steps import FolderStep, NoiseStep
-from data_prep.corpora import expand_path
 from data_prep.decoding import Wave
+from data_prep.remote_files import expand_path
 from data_prep.resampling import resample
 
 

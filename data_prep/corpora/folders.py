@@ -65,5 +65,6 @@ LAYOUT = Layout(
     source="",
     holds=lambda root: next(_class_folders(root), None) is not None,
     parse=_parse,
+    may_step_up=False,
     is_generic=True,
 )

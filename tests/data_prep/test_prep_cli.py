@@ -1,5 +1,6 @@
 """The commands of this room."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,20 @@ def test_inspect_a_corpus_for_evaluation_alone(tmp_path: Path) -> None:
     code, printed = invoke("corpus", "inspect", TREES["asvspoof2021-df"](tmp_path), "--subset", "hidden")
     assert code == 0
     assert "alone it cannot carry a study: split train is empty; split dev is empty" in printed
+
+
+def test_inspect_reads_archives(la_root: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", la_root)
+    code, printed = invoke("corpus", "inspect", archive)
+    assert code == 0
+    assert "asvspoof2019-la in zip://" in printed
+    assert "speakers: train 1, dev 1, eval 1" in printed
+
+
+@pytest.mark.parametrize("layout", [(), ("--layout", "asvspoof2019-la")])
+def test_inspect_of_nothing(tmp_path: Path, layout: tuple[str, ...]) -> None:
+    with pytest.raises(SpoofsweepError, match=r"root must exist.*correct the path"):
+        invoke("corpus", "inspect", tmp_path / "nowhere", *layout)
 
 
 def test_inspect_with_an_unknown_layout(la_root: Path) -> None:

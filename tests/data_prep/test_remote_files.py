@@ -13,9 +13,10 @@ from data_prep import format_bias
 from data_prep.atomic import atomic_write, atomic_write_text
 from data_prep.audio_files import audio_files_below
 from data_prep.config import CorpusConfig
-from data_prep.corpora import expand_path, read_corpus
+from data_prep.corpora import read_corpus
 from data_prep.decoding import read_audio
 from data_prep.remote_files import (
+    expand_path,
     fetch,
     fetch_ahead,
     file_sizes,
@@ -36,6 +37,15 @@ def test_uris_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_remote(expand_path("s3://corpora/LA", Path("/base")))
     assert expand_path("file:///data/LA%20corpus", Path("/base")) == Path("/data/LA corpus")
     assert not is_remote(to_path("LA"))
+
+
+def test_paths_expand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CORPORA", str(tmp_path))
+    assert expand_path("$CORPORA/LA", Path("/base")) == expand_path("${CORPORA}/LA", Path("/base")) == tmp_path / "LA"
+    assert expand_path("../LA", Path("/base/study")) == Path("/base/LA")
+    assert expand_path("~/LA", Path("/base")) == Path.home() / "LA"
+    with pytest.raises(SpoofsweepError, match="variable in a path must be set"):
+        expand_path("$NO_SUCH_VARIABLE/LA", Path())
 
 
 def test_protocol_without_its_package() -> None:

@@ -118,13 +118,21 @@ def test_report_tells_what_each_corpus_contributes(roots: Path) -> None:
     assert any(note.startswith("itw: not the published corpus: eval has 4 of 31,779") for note in notes)
 
 
+def test_speakers_that_train_one_corpus_and_test_another_are_noted(roots: Path) -> None:
+    assert not any("speaker ids" in note for note in read(roots, WILD, GENERATED).notes)
+    again = {"name": "again", "layout": "asvspoof2019-la", "root": "LA", "splits": {"train": ["dev"], "eval": ["eval"]}}
+    (note,) = [note for note in read(roots, again).notes if "speaker ids" in note]
+    assert note.startswith("1 speaker ids stand in train of one corpus and in dev or eval of another (LA_0001)")
+
+
 def test_missing_files_are_counted_by_corpus_and_named_below_its_root(roots: Path) -> None:
     for name in ("0.wav", "1.wav"):
         (roots / "itw" / name).unlink()
     chosen = config(WILD)
     report = validate(read_corpus(chosen, roots, seed=0), chosen)
     assert any("2 of 4 files of itw eval are missing" in error for error in report.errors)
-    assert {rejection.file for rejection in report.rejected} == {"0.flac", "1.flac"}
+    assert any(note.startswith("itw: not the published corpus: eval has 2 of 31,779") for note in report.notes)
+    assert {rejection.file for rejection in report.rejected} == {"0.wav", "1.wav"}
 
 
 @pytest.mark.parametrize(
