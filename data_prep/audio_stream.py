@@ -52,6 +52,8 @@ class AudioStream:
     num_channels: int
     blocks: Iterator[Wave]
     """Consecutive ``[C, T]``, to be read once; DecodeError where the file is damaged or shorter than it says."""
+    format: AudioFormat | None
+    """None where it was not needed."""
 
 
 @contextmanager
@@ -84,7 +86,7 @@ def open_audio(
             else:
                 _require_plausible(file.samplerate, file.channels)
                 blocks = _blocks(file, promised, max_duration_s)
-                yield AudioStream(file.samplerate, file.channels, _bounded(blocks))
+                yield AudioStream(file.samplerate, file.channels, _bounded(blocks), format)
 
 
 @contextmanager
@@ -142,8 +144,9 @@ def _by_ffmpeg(path: Path, format: AudioFormat | None, max_duration_s: float | N
     slices = decode_with_ffmpeg(path, format)
     first_CT, rate = next(slices)
     _require_plausible(rate, len(first_CT))
-    blocks = chain([first_CT], (slice_CT for slice_CT, _ in slices))
-    return AudioStream(rate, len(first_CT), _bounded(_complete(blocks, rate, format.duration_s, max_duration_s)))
+    blocks: Iterator[Wave] = chain([first_CT], (slice_CT for slice_CT, _ in slices))
+    blocks = _complete(blocks, rate, format.duration_s, max_duration_s)
+    return AudioStream(rate, len(first_CT), _bounded(blocks), format)
 
 
 def _complete(

@@ -199,8 +199,7 @@ def to_flac(source: Path) -> bytes:
         wave_T = mix_down(_at_16k(stream), [])
     if len(wave_T) == 0:
         raise DecodeError("no samples")
-    format = recognise(source)
-    if is_flac(source) and format is not None and format.is_plain(CONVERSION_RATE):
+    if stream.format is not None and stream.format.is_plain(CONVERSION_RATE) and is_flac(source):
         return source.read_bytes()
     peak = max(float(wave_T.max()), -float(wave_T.min()))
     if peak > 1.0:

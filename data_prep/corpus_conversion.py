@@ -25,7 +25,8 @@ def convert_corpus(
     Raises:
         SpoofsweepError: the disk is full, or no ffmpeg is at hand.
     """
-    sources = [u.path for u in utterances if not _is_kept(u.path)] if config.convert else []
+    paths = dict.fromkeys(utterance.path for utterance in utterances)  # two ids may share a file
+    sources = [path for path in paths if not _is_kept(path)] if config.convert else []
     if not sources:
         return Conversions({}, {})
     root, folder = _root(corpus), _folder(corpus, output)

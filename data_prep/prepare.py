@@ -113,7 +113,7 @@ def _tidy(folder: Path) -> None:
 
 
 def _is_remote(corpus: Corpus) -> bool:
-    return any(is_remote(one.root) for one in (corpus, *corpus.parts))
+    return is_remote(corpus.root) or any(is_remote(utterance.path) for utterance in corpus.utterances)
 
 
 def _known_conversions(corpus: Corpus, config: PrepConfig, output: Path) -> Conversions:
