@@ -13,6 +13,9 @@ Colour = Literal["white", "pink", "brown", "blue", "violet"]
 Codec = Literal["mp3", "opus", "vorbis", "g722", "gsm", "alaw", "mulaw"]
 SPEECH = "speech"
 """The kind of recorded noise of which several files make one babble."""
+SILENCE_DB = -30.0
+"""Power of a frame, against the loudest one, below which it is silence, as in the energy detector of Kinnunen and Li
+(Speech Communication 52, 2010). The audit measures silence by the same threshold."""
 
 
 class FolderStep(Step):
@@ -143,8 +146,8 @@ class TrimSilenceStep(Step):
     """Cuts leading and trailing silence."""
 
     kind: Literal["trim_silence"]
-    threshold_db: float = Field(default=-40.0, lt=0.0)
-    """Frames this far below the loudest are silence."""
+    threshold_db: float = Field(default=SILENCE_DB, lt=0.0)
+    """Frames this far below the loudest are silence; the default is what the audit calls so."""
     keep_s: NonNegativeRange = (0.0, 0.1)
     """Silence that stays at each end, as far as there is any."""
     at_most: float = Field(default=0.7, gt=0.0, lt=1.0)

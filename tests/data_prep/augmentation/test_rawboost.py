@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import signal
-from view_maker import QUIET, snr_db, view
+from view_maker import QUIET, view
 
 from data_prep.augmentation.rawboost import (
     Filters,
@@ -77,7 +77,6 @@ def test_stationary_noise_is_as_defined(seed: int) -> None:
     expected = QUIET + coloured / np.linalg.norm(coloured) * np.linalg.norm(QUIET) / 10 ** (0.05 * 17.0)
     made = stationary_noise(QUIET, noise, filters, 17.0, 16000)
     np.testing.assert_allclose(made, expected, atol=1e-5)
-    assert snr_db(QUIET, made) == pytest.approx(17.0, abs=1e-3)
 
 
 def test_impulsive_noise_is_as_defined() -> None:
