@@ -133,7 +133,7 @@ class ClipStep(Step):
 
     kind: Literal["clip"]
     share: tuple[Share, Share] = (0.0, 0.05)
-    """Share of the samples that are clipped."""
+    """Share of the samples, digital silence left out, that are clipped."""
 
     @model_validator(mode="after")
     def _not_all(self) -> "ClipStep":
