@@ -20,7 +20,7 @@ _ONLY_FOR = {
     "bins_per_octave": _CONSTANT_Q,
     "gamma_hz": _CONSTANT_Q,
 }
-_DEFAULTS: dict[Any, dict[str, Any]] = {
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "lfcc": {"deltas": 2},
     "mfcc": {"deltas": 2},
     "cqt": {"low_hz": 62.5},
@@ -83,7 +83,10 @@ class FeaturesConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _by_kind(cls, values: Any) -> Any:
-        return _DEFAULTS.get(values.get("kind", "lfcc"), {}) | values if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        kind = values.get("kind", "lfcc")
+        return _DEFAULTS.get(kind, {}) | values if isinstance(kind, str) else values
 
     @model_validator(mode="after")
     def _consistent(self) -> "FeaturesConfig":

@@ -44,9 +44,9 @@ class NoiseStep(FolderStep):
     @model_validator(mode="after")
     def _consistent(self) -> "NoiseStep":
         if self.kinds and self.folder is None:
-            raise ValueError("kinds of recorded noise need a folder")
+            raise ValueError(f"kinds of recorded noise need a folder: {', '.join(self.kinds)}")
         if not 1 <= self.voices[0] <= self.voices[1]:
-            raise ValueError("voices must be two rising numbers from 1 on")
+            raise ValueError(f"voices {list(self.voices)} must be two rising numbers from 1 on")
         return self
 
 
@@ -116,7 +116,7 @@ class BandStep(Step):
     @model_validator(mode="after")
     def _apart(self) -> "BandStep":
         if self.low_hz[1] >= self.high_hz[0]:
-            raise ValueError("low_hz must end below the start of high_hz")
+            raise ValueError(f"low_hz {list(self.low_hz)} must end below the start of high_hz {list(self.high_hz)}")
         return self
 
 
@@ -138,7 +138,7 @@ class ClipStep(Step):
     @model_validator(mode="after")
     def _not_all(self) -> "ClipStep":
         if not self.share[0] <= self.share[1] <= 0.5:
-            raise ValueError("shares must rise, and end at 0.5 at most")
+            raise ValueError(f"share {list(self.share)} must rise, and end at 0.5 at most")
         return self
 
 

@@ -68,6 +68,25 @@ def test_values_that_make_no_sense_are_refused(step: dict[str, Any]) -> None:
         parse(step)
 
 
+@pytest.mark.parametrize(
+    ("step", "complaint"),
+    [
+        ({"kind": "noise", "snr_db": [20, 10]}, "snr_db' = [20, 10]: the first number of a range must not exceed"),
+        ({"kind": "noise", "colours": ["grey"]}, "colours.0' = 'grey': Input should be"),
+        ({"kind": "noise", "voices": [0, 3]}, "noise: voices [0, 3] must be two rising numbers"),
+        ({"kind": "noise", "kinds": {"music": [5, 15]}}, "noise: kinds of recorded noise need a folder: music"),
+        ({"kind": "clip", "share": [0.2, 0.1]}, "clip: share [0.2, 0.1] must rise"),
+        ({"kind": "band", "low_hz": [300, 4000]}, "low_hz [300.0, 4000.0] must end below the start of high_hz [3400.0"),
+    ],
+)
+def test_a_mistake_is_told_once_with_its_value(step: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpoofsweepError) as caught:
+        parse(step)
+    assert complaint in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "Value error" not in str(caught.value)
+
+
 def test_policy_without_steps_or_views_is_refused() -> None:
     for policy in ({"steps": []}, {"steps": [{"kind": "gain"}], "views": 0}):
         with pytest.raises(SpoofsweepError, match=r"policies\.none"):
