@@ -120,3 +120,8 @@ class PrepConfig(ShardsConfig):
     augmentation: AugmentationConfig = AugmentationConfig()
     seed: int = Field(default=0, ge=0)
     """Seed of the augmentation draws, and of those that divide or thin out the corpus."""
+
+    @model_validator(mode="after")
+    def _bands_below_half_the_rate(self) -> "PrepConfig":
+        self.augmentation.check_rate(self.features.sample_rate)
+        return self

@@ -109,7 +109,7 @@ class BandStep(Step):
 
     kind: Literal["band"]
     low_hz: NonNegativeRange = (300.0, 300.0)
-    """Lower edge, -6 dB; 0 keeps the low frequencies."""
+    """Lower edge, -6 dB, below half the sampling rate; 0 keeps the low frequencies."""
     high_hz: PositiveRange = (3400.0, 3400.0)
     """Upper edge, -6 dB; half the sampling rate or more keeps the high frequencies."""
 
@@ -163,9 +163,18 @@ class PadStep(Step):
 
     kind: Literal["pad"]
     leading_s: NonNegativeRange = (0.0, 0.3)
+    """Silence before the utterance, seconds."""
     trailing_s: NonNegativeRange = (0.0, 0.3)
+    """Silence behind it, seconds."""
     level_db: Range | None = None
-    """Level of white noise in the padding, below full scale; none means digital silence."""
+    """Level of white noise in the padding, root mean square against full scale, 0 at most; none means digital silence.
+    """
+
+    @model_validator(mode="after")
+    def _within_full_scale(self) -> "PadStep":
+        if self.level_db is not None and self.level_db[1] > 0:
+            raise ValueError(f"level_db {list(self.level_db)} must end at 0, which is full scale, at most")
+        return self
 
 
 AnyStep = Annotated[
