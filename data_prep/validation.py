@@ -155,8 +155,12 @@ def _without_misnamed(corpus: Corpus, utterances: list[Utterance]) -> tuple[list
 
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
     """The record of ``utterance`` being set aside for ``reason``."""
-    file = _writable(corpus.shown_path(utterance))
-    return Rejection(_writable(utterance.utterance_id), utterance.split, file, reason)
+    return Rejection(_writable(utterance.utterance_id), utterance.split, shown_file(corpus, utterance), reason)
+
+
+def shown_file(corpus: Corpus, utterance: Utterance) -> str:
+    """Path relative to the corpus root, as it can be written to a report."""
+    return _writable(corpus.shown_path(utterance))
 
 
 def _writable(name: str) -> str:

@@ -25,7 +25,7 @@ def simulate_room(
 ) -> Wave:
     """Impulse response ``[T]`` from ``source_m`` to ``microphone_m``, until the sound has fallen by 60 dB.
 
-    The level of the noise is that of the images which it stands for: without losses ``4 pi r^2 / V`` of them lie in each
+    The level of the noise is that of the images it stands for: without losses ``4 pi r^2 / V`` of them lie in each
     metre of distance, of power ``1 / r^2`` each, so ``4 pi c / V`` of it arrives in a second.
     """
     direct_s = float(np.linalg.norm(source_m - microphone_m)) / _SPEED_OF_SOUND
