@@ -34,7 +34,8 @@ class FeaturesConfig(Settings):
 
     A field that does not apply to the kind must be left alone. Published front ends:
 
-    - LFCC of ASVspoof 2019: the defaults with ``pre_emphasis = 0.97``.
+    - LFCC of ASVspoof 2019: the defaults with ``pre_emphasis = 0.97``, up to a constant factor for each order of
+      derivatives (see ``features.filter_banks.Cepstra``).
     - LFCC of ASVspoof 2021 LA and DF (github.com/asvspoof-challenge/2021, LA/Baseline-LFCC-GMM): ``window_ms = 30``,
       ``hop_ms = 15``, ``fft_size = 1024``, ``num_filters = 70``, ``num_coefficients = 20`` (its text says 19 and the
       zeroth; its MATLAB script keeps 19 in all), ``high_hz = 4000``. For PA ``high_hz`` is left out.
