@@ -2,7 +2,7 @@
 
     python benchmarks/augmentation_speed.py [--original FOLDER]
 
-Ours is a whole view: a generator of its own, the step, the check of full scale. Peers get the same wave: audiomentations
+Ours is a whole view: generator, step, check of full scale. Peers get the same wave: audiomentations
 and torchaudio where they have the step (torchaudio for one shift and one speed, whose resampling kernels stand before
 the clock starts), the RawBoost authors' program where FOLDER is a copy of their repository
 (TakHemlata/RawBoost-antispoofing). Processor time, so that other work on the machine counts little: the fastest and the
