@@ -148,22 +148,18 @@ def _without_missing(
 
 def _without_misnamed(corpus: Corpus, utterances: list[Utterance]) -> tuple[list[Utterance], list[Rejection]]:
     """Ids that come from file names which are not UTF-8 have no place in an index."""
-    present = [utterance for utterance in utterances if utterance.utterance_id == _writable(utterance.utterance_id)]
-    misnamed = [utterance for utterance in utterances if utterance.utterance_id != _writable(utterance.utterance_id)]
+    present = [utterance for utterance in utterances if utterance.utterance_id == writable(utterance.utterance_id)]
+    misnamed = [utterance for utterance in utterances if utterance.utterance_id != writable(utterance.utterance_id)]
     return present, [reject(corpus, utterance, "file name is not UTF-8") for utterance in misnamed]
 
 
 def reject(corpus: Corpus, utterance: Utterance, reason: str) -> Rejection:
     """The record of ``utterance`` being set aside for ``reason``."""
-    return Rejection(_writable(utterance.utterance_id), utterance.split, shown_file(corpus, utterance), reason)
+    file = writable(corpus.shown_path(utterance))
+    return Rejection(writable(utterance.utterance_id), utterance.split, file, reason)
 
 
-def shown_file(corpus: Corpus, utterance: Utterance) -> str:
-    """Path relative to the corpus root, as it can be written to a report."""
-    return _writable(corpus.shown_path(utterance))
-
-
-def _writable(name: str) -> str:
+def writable(name: str) -> str:
     """``name`` with the bytes that are not UTF-8, which Python keeps as lone surrogates, spelt out."""
     return name.encode(errors="backslashreplace").decode()
 
