@@ -1,7 +1,6 @@
 """Which files are audio, by their suffix, and where they lie."""
 
-import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
@@ -24,6 +23,14 @@ def audio_files_below(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) 
     """
     if is_remote(folder):
         raise SpoofsweepError("a folder searched for audio must be on disk", folder, "copy it from the store")
-    # os.walk with followlinks, since rglob of Python 3.11 passes over linked folders
-    found = [Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names]
-    return sorted(path for path in found if path.suffix.lower() in suffixes)
+    return list(audio_below(folder, suffixes)) if folder.is_dir() else []
+
+
+def audio_below(folder: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> Iterator[Path]:
+    """The same, for any folder, also in an archive or an object store."""
+    for path in sorted(folder.iterdir()):
+        # Audio is told by its name, since asking about each of a million files takes long.
+        if path.suffix.lower() in suffixes:
+            yield path
+        elif path.is_dir():
+            yield from audio_below(path, suffixes)

@@ -97,6 +97,12 @@ def recognise(path: Path) -> AudioFormat | None:
         return (_by_libsndfile(path, raw) or _by_first_bytes(head, raw) or _by_suffix(path, head)) if head else None
 
 
+def is_flac(path: Path) -> bool:
+    """Whether the content, whatever the name, is FLAC."""
+    with path.open("rb") as file:
+        return file.read(len(FLAC_MARK)) == FLAC_MARK
+
+
 def sound_file(raw: BinaryIO) -> soundfile.SoundFile:
     """``raw`` opened by libsndfile: a file on disk by its descriptor, which is faster and takes any file name.
 

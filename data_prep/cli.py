@@ -1,6 +1,5 @@
 """Commands of this room; the root program mounts them."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -24,20 +23,16 @@ def convert(
 ) -> None:
     """Convert MP3 and other audio to FLAC; run it again to go on after an interruption."""
     from data_prep import display
-    from data_prep.conversion import convert_files, find_audio
+    from data_prep.conversion import find_audio, require_apart
     from data_prep.conversion_ledger import LEDGER
+    from data_prep.corpus_conversion import convert_visibly
 
     console = Console()
+    source, folder = source.absolute(), output.absolute()
     files = find_audio(source)
+    require_apart(source, folder)
     root = source if source.is_dir() else source.parent
-    outcomes = []
-    with display.prep_progress(console, console.is_terminal) as bar:
-        task = bar.add_task("converting", total=len(files), audio_s=0.0)
-        for outcome in convert_files(
-            [file.absolute() for file in files], root.absolute(), output.absolute(), workers or os.cpu_count() or 1
-        ):
-            outcomes.append(outcome)
-            bar.advance(task)
+    outcomes = list(convert_visibly(files, root, folder, console, console.is_terminal, workers))
     display.print_conversion(console, outcomes, output / LEDGER)
     if any(outcome.entry.reason for outcome in outcomes):
         raise typer.Exit(1)
@@ -79,14 +74,15 @@ def inspect(
     from cluster.settings import parse_settings
     from data_prep import display
     from data_prep.config import CorpusConfig
-    from data_prep.corpora import expand_path, read_corpus
+    from data_prep.corpora import open_root, read_corpus
     from data_prep.corpora.recognition import recognise
     from data_prep.validation import class_faults, examine
 
     console = Console()
-    name = layout or recognise(expand_path(root, Path.cwd())).name
+    place = open_root(root, Path.cwd())
+    name = layout or recognise(place).name
     values = {"layout": name, "root": root, "subset": subset}
-    found = read_corpus(parse_settings(CorpusConfig, values, "corpus"), Path.cwd())
+    found = read_corpus(parse_settings(CorpusConfig, values, "corpus"), Path.cwd(), seed=0)  # nothing is drawn
     report = examine(found)
     console.print(f"{name} in {found.root}", highlight=False, soft_wrap=True)
     console.print(display.counts_table(report.counts))

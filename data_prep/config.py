@@ -4,12 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from cluster.errors import SpoofsweepError
 from cluster.settings import Settings
 from data_prep.augmentation.config import AugmentationConfig
 from data_prep.features_config import FeaturesConfig
 from data_prep.utterance import Split
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
+CONVERSION_RATE = 16000
+"""Hz, of everything that conversion makes."""
 
 
 class CorpusSource(Settings):
@@ -36,7 +39,8 @@ class CorpusSource(Settings):
     root: str
     """Folder of the corpus (for ``manifest``: the CSV or Parquet file), or its .zip or .tar, or a URI (``s3://bucket/LA``).
 
-    Relative paths start at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
+    A corpus that comes in several archives (ASVspoof 5, 2021 DF) must be unpacked into one folder. Relative paths start
+    at the study file; ``~``, ``$VAR`` and ``${VAR}`` expand.
     """
     subset: str | None = None
     """Part of a corpus that has several, such as ``progress`` of ASVspoof 2021; none means the layout's default."""
@@ -125,3 +129,20 @@ class PrepConfig(ShardsConfig):
     def _bands_below_half_the_rate(self) -> "PrepConfig":
         self.augmentation.check_rate(self.features.sample_rate)
         return self
+
+    @model_validator(mode="after")
+    def _conversion_keeps_the_band(self) -> "PrepConfig":
+        if self.corpus.convert and self.features.sample_rate > CONVERSION_RATE:
+            raise SpoofsweepError(
+                f"features.sample_rate must be at most {CONVERSION_RATE} Hz with corpus.convert = true, "
+                "which brings all files but FLAC ones to that rate",
+                self.features.sample_rate,
+                "lower it, or leave corpus.convert out",
+            )
+        return self
+
+    def min_duration_s(self, split: str) -> float:
+        """The shortest utterance kept in ``split``: the configured bound, and enough for one window in each view."""
+        window_s = (self.features.window_samples + self.features.hop_samples) / self.features.sample_rate
+        # Only training utterances have augmented views: these must not decide what is validated on.
+        return max(self.corpus.min_duration_s, window_s / (self.augmentation.shortest if split == "train" else 1.0))

@@ -6,7 +6,8 @@ notices damage where ffmpeg passes over it. Array names carry shapes: T samples,
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,21 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from filelock import FileLock
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_bytes
 from data_prep.audio_files import AUDIO_SUFFIXES, audio_files_below
-from data_prep.audio_format import FLAC_MARK, recognise
+from data_prep.audio_format import is_flac, recognise
 from data_prep.audio_stream import AudioStream, Wave, faults_told, open_audio, require_content
+from data_prep.config import CONVERSION_RATE
 from data_prep.conversion_ledger import Ledger, LedgerEntry
-from data_prep.decode_error import DecodeError
+from data_prep.decode_error import TOO_SHORT, DecodeError
 from data_prep.decoding import mix_down
 from data_prep.ffmpeg import load_pydub
+from data_prep.remote_files import file_sha256
 
-SAMPLE_RATE = 16000
-"""Hz, of everything that conversion makes."""
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -47,28 +50,47 @@ def find_audio(source: Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
-        raise SpoofsweepError("the folder to convert must exist", source)
+        raise SpoofsweepError("the file or folder to convert must exist", source, "correct its path")
     audio = audio_files_below(source)
     if not audio:
         raise SpoofsweepError(
-            "the folder to convert must hold audio", f"{source} without any of {', '.join(AUDIO_SUFFIXES)}"
+            "the folder to convert must hold audio",
+            f"{source} without any of {', '.join(AUDIO_SUFFIXES)}",
+            "name the folder that holds the audio files",
         )
     return audio
+
+
+def require_apart(source: Path, output: Path) -> None:
+    """Refuse an output in which sources would be overwritten, or which the next run would take for a source.
+
+    Raises:
+        SpoofsweepError: ``output`` is the folder of the sources, or lies below it.
+    """
+    root, made = (source if source.is_dir() else source.parent).resolve(), output.resolve()
+    if made == root or (source.is_dir() and root in made.parents):
+        raise SpoofsweepError(
+            "converted files must go to a folder outside that of their sources", output, "name another output folder"
+        )
 
 
 def convert_files(sources: Sequence[Path], root: Path, output: Path, workers: int) -> Iterator[Outcome]:
     """Convert ``sources`` (below ``root``) into the same tree below ``output``; yield outcomes as they come.
 
     Outcomes go to ``output/ledger.jsonl`` at once. A source that the ledger has with the same size and time of change,
-    or else with the same SHA-256, is not converted again if its target is unchanged too; failures are tried again.
+    or else with the same SHA-256, is not converted again if its target is unchanged too; failures are tried again. A
+    target that a source has no longer is removed. Of several runs for one output, one works and the others wait.
 
     Raises:
-        SpoofsweepError: the disk is full, no ffmpeg is at hand, or the ledger is no ledger.
+        SpoofsweepError: a target would lie outside ``output``, the disk is full, no ffmpeg is at hand, or the ledger is
+            no ledger.
         OSError: the storage fails.
     """
     load_pydub()  # fails here, once, rather than in every worker
     targets = _targets(sources, root)
-    with Ledger.open(output) as ledger, ThreadPoolExecutor(workers) as pool:
+    claimed = {target: str(source.relative_to(root)) for source, target in targets.items()}
+    output.mkdir(parents=True, exist_ok=True)
+    with FileLock(output / _LOCK), Ledger.open(output) as ledger, ThreadPoolExecutor(workers) as pool:
         # Threads suffice: ffmpeg is a process of its own, and libsndfile and soxr release the interpreter lock.
         waiting = iter(sources)
         running: set[Future[Outcome]] = set()
@@ -81,20 +103,35 @@ def convert_files(sources: Sequence[Path], root: Path, output: Path, workers: in
                     return
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    ledger.add(future.result().entry)
+                    entry = future.result().entry
+                    _remove_stale(ledger.entries.get(entry.source), entry, output, claimed)
+                    ledger.add(entry)
                     yield future.result()
         finally:
             for future in running:
                 future.cancel()
 
 
-def _targets(sources: Sequence[Path], root: Path) -> dict[Path, str]:
-    """Relative target of each source: under ``.flac``; where sources differ in suffix alone, ``.flac`` is added."""
-    plain = {source: source.relative_to(root).with_suffix(".flac").as_posix() for source in sources}
-    claims: dict[str, int] = {}
-    for target in plain.values():
-        claims[target] = claims.get(target, 0) + 1
-    return {s: t if claims[t] == 1 else s.relative_to(root).as_posix() + ".flac" for s, t in plain.items()}
+def _targets(sources: Iterable[Path], root: Path) -> dict[Path, str]:
+    """Relative target of each source: under ``.flac``, or with ``.flac`` added where another could claim that too."""
+    names = {source: source.relative_to(root) for source in sources}
+    outside = [source for source, name in names.items() if ".." in name.parts]
+    if outside:
+        raise SpoofsweepError(
+            "converted files keep their paths, which must stay in the folder", outside[0], "write it without .."
+        )
+    plain = {source: name.with_suffix(".flac").as_posix() for source, name in names.items()}
+    full = {source: f"{name.as_posix()}.flac" for source, name in names.items()}
+    claims = Counter(target for source in names for target in {plain[source], full[source]})
+    return {source: plain[source] if claims[plain[source]] == 1 else full[source] for source in names}
+
+
+def _remove_stale(known: LedgerEntry | None, entry: LedgerEntry, output: Path, targets: Mapping[str, str]) -> None:
+    """Remove what an earlier run made of a source, if it is its target no more and no other source's either."""
+    if known is None or known.target in ("", entry.target):
+        return
+    if targets.get(known.target, entry.source) == entry.source:
+        (output / known.target).unlink(missing_ok=True)
 
 
 def _outcome(source: Path, root: Path, output: Path, target: str, known: LedgerEntry | None) -> Outcome:
@@ -122,7 +159,7 @@ def _described(source: Path, entry: LedgerEntry, known: LedgerEntry | None) -> L
         if known is not None and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
             sha256, format = known.sha256, known.format
         else:
-            sha256, recognised = _sha256(source), recognise(source)
+            sha256, recognised = file_sha256(source), recognise(source)
             format = recognised.name if recognised else ""
     facts = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": sha256, "format": format}
     return entry.model_copy(update=facts)
@@ -133,7 +170,7 @@ def _mtime_ns_if_as_recorded(made: Path, known: LedgerEntry) -> int | None:
         return None
     status = made.stat()
     if (status.st_size, status.st_mtime_ns) != (known.output_size, known.output_mtime_ns):
-        return status.st_mtime_ns if _sha256(made) == known.output_sha256 else None
+        return status.st_mtime_ns if file_sha256(made) == known.output_sha256 else None
     return status.st_mtime_ns
 
 
@@ -146,11 +183,6 @@ def _written(flac: bytes, made: Path) -> dict[str, object]:
         "output_mtime_ns": made.stat().st_mtime_ns,
         "output_sha256": hashlib.sha256(flac).hexdigest(),
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as raw:
-        return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
 def to_flac(source: Path) -> bytes:
@@ -168,38 +200,32 @@ def to_flac(source: Path) -> bytes:
     if len(wave_T) == 0:
         raise DecodeError("no samples")
     format = recognise(source)
-    if is_flac(source) and format is not None and format.is_plain(SAMPLE_RATE):
+    if is_flac(source) and format is not None and format.is_plain(CONVERSION_RATE):
         return source.read_bytes()
     peak = max(float(wave_T.max()), -float(wave_T.min()))
     if peak > 1.0:
         wave_T /= np.float32(peak)
     buffer = io.BytesIO()
-    soundfile.write(buffer, wave_T, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    soundfile.write(buffer, wave_T, CONVERSION_RATE, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
 def _at_16k(stream: AudioStream) -> list[Wave]:
     """Blocks ``[C, T]`` of all channels, resampled as they come; DecodeError for samples that are not finite."""
-    resampler = soxr.ResampleStream(stream.rate, SAMPLE_RATE, stream.num_channels, dtype="float32", quality="HQ")
+    resampler = soxr.ResampleStream(stream.rate, CONVERSION_RATE, stream.num_channels, dtype="float32", quality="HQ")
     none_TC = np.zeros((0, stream.num_channels), np.float32)
     blocks_CT = [none_TC.T]
     num_samples = num_bad = 0
     for block_CT in stream.blocks:
         num_samples += block_CT.shape[1]
         num_bad += block_CT.shape[1] - int(np.count_nonzero(np.isfinite(block_CT).all(axis=0)))
-        if stream.rate != SAMPLE_RATE:
+        if stream.rate != CONVERSION_RATE:
             block_CT = resampler.resample_chunk(np.ascontiguousarray(block_CT.T)).T
         blocks_CT.append(block_CT)
     if num_bad:
         raise DecodeError(f"not finite: {num_bad} of {num_samples} samples are NaN or infinite")
-    if stream.rate != SAMPLE_RATE:
+    if stream.rate != CONVERSION_RATE:
         blocks_CT.append(resampler.resample_chunk(none_TC, last=True).T)
     if num_samples and not any(block_CT.size for block_CT in blocks_CT):
-        raise DecodeError(f"too short: nothing left at {SAMPLE_RATE} Hz")
+        raise DecodeError(f"{TOO_SHORT}: nothing left at {CONVERSION_RATE} Hz")
     return blocks_CT
-
-
-def is_flac(path: Path) -> bool:
-    """Whether the content, whatever the name, is FLAC."""
-    with path.open("rb") as file:
-        return file.read(len(FLAC_MARK)) == FLAC_MARK

@@ -1,5 +1,8 @@
 """Why a file gives no usable audio."""
 
+TOO_SHORT = "too short"
+"""How the reason begins where a file is sound but shorter than asked for."""
+
 
 class DecodeError(Exception):
     """A file holds no usable audio.

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from data_prep.audio_stream import Wave, open_audio
-from data_prep.decode_error import DecodeError
+from data_prep.decode_error import TOO_SHORT, DecodeError
 from data_prep.remote_files import local_copy
+from data_prep.resampling import resample
 
 SILENT_PEAK = 1e-4
 """A signal that departs less from its mean (-80 dB of full scale, 3 steps of 16 bits) holds no speech."""
@@ -73,8 +73,8 @@ def read_audio(
     if peak > 1.0:
         wave_T = (wave_T / np.float32(peak)).astype(np.float32)
         notes.append(f"scaled from peak {peak:.3g}")
-    if sample_rate not in (None, native_rate):
-        wave_T = np.asarray(soxr.resample(wave_T, native_rate, sample_rate, quality="HQ"), dtype=np.float32)
+    if sample_rate is not None and sample_rate != native_rate:
+        wave_T = resample(wave_T, native_rate, sample_rate)
         notes.append(f"resampled from {native_rate} Hz")
     return Audio(np.ascontiguousarray(wave_T), sample_rate or native_rate, tuple(notes))
 
@@ -82,8 +82,8 @@ def read_audio(
 def _read_channels(path: Path, max_duration_s: float | None, compressed_by_ffmpeg: bool) -> tuple[Wave, int]:
     """Samples ``[C, T]`` as stored, and their rate; a little more than ``max_duration_s`` if the file is longer."""
     with open_audio(path, max_duration_s=max_duration_s, compressed_by_ffmpeg=compressed_by_ffmpeg) as stream:
-        none_CT = np.zeros((stream.num_channels, 0), np.float32)
-        return np.concatenate([none_CT, *stream.blocks], axis=1), stream.rate
+        blocks_CT = list(stream.blocks) or [np.zeros((stream.num_channels, 0), np.float32)]
+        return blocks_CT[0] if len(blocks_CT) == 1 else np.concatenate(blocks_CT, axis=1), stream.rate
 
 
 def mix_down(blocks_CT: Sequence[Wave], notes: list[str]) -> Wave:
@@ -125,7 +125,7 @@ def _checked_peak(wave_T: Wave, rate: int, min_duration_s: float) -> float:
     if num_samples == 0:
         raise DecodeError("no samples")
     if num_samples < min_duration_s * rate:
-        raise DecodeError(f"too short: {num_samples / rate:.4g} s, at least {min_duration_s:g} s wanted")
+        raise DecodeError(f"{TOO_SHORT}: {num_samples / rate:.4g} s, at least {min_duration_s:g} s wanted")
     low, high = float(wave_T.min()), float(wave_T.max())
     if not math.isfinite(high - low):
         bad = int(np.count_nonzero(~np.isfinite(wave_T)))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -13,35 +12,11 @@ from data_prep.conversion import Outcome
 from data_prep.corpora.layout import CLASS_NAMES, Layout
 from data_prep.shards import ShardSet
 from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Split, Tally, Utterance
-from data_prep.validation import Counts
+from data_prep.validation import Counts, writable
 
 _REASONS_SHOWN = 5
 _ATTACKS_SHOWN = 8
 _FAILURES_SHOWN = 20
-
-
-class _AudioRate(ProgressColumn):
-    """Hours of audio done in a second of time, from the task's field ``audio_s``; empty where that is 0."""
-
-    def render(self, task: Task) -> Text:
-        audio_s = task.fields["audio_s"]
-        if not audio_s or not task.elapsed:
-            return Text()
-        return Text(f"{audio_s / 3600 / task.elapsed:.2f} h audio/s", style="progress.data.speed")
-
-
-def prep_progress(console: Console, visible: bool) -> Progress:
-    """A progress bar over utterances; its task needs the field ``audio_s``, seconds of audio done."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        _AudioRate(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not visible,
-    )
 
 
 def print_warnings(console: Console, warnings: Iterable[str]) -> None:
@@ -134,7 +109,7 @@ def print_conversion(console: Console, outcomes: Sequence[Outcome], ledger: Path
 
 def _printable(name: str) -> str:
     """A file name on one line, whatever bytes it holds."""
-    return name.encode(errors="backslashreplace").decode().replace("\n", "\\n")
+    return writable(name).replace("\n", "\\n")
 
 
 def shard_table(shards: ShardSet) -> Table:

@@ -78,8 +78,8 @@ class FeaturesConfig(Settings):
     cmvn: Literal["none", "utterance", "global"] = "none"
     """Mean and variance normalisation of every bin. ``utterance``: over all frames of a view, in detection of the
     whole file, so a stream cannot have it (and a file beyond ``corpus.max_duration_s``, which preparation cuts,
-    is normalised as a whole). ``global``: over the clean training frames; shards hold features without it, the model
-    carries the statistics and applies them."""
+    is normalised as a whole). ``global``: over the clean frames that a trial trains on; shards hold
+    features without it, the model carries the statistics and applies them."""
 
     @model_validator(mode="before")
     @classmethod

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep.audio_format import recognise
+from data_prep.audio_format import is_flac, recognise
 from data_prep.audio_stream import faults_told
-from data_prep.conversion import SAMPLE_RATE, is_flac
+from data_prep.config import CONVERSION_RATE
 from data_prep.decode_error import DecodeError
 from data_prep.draws import rank
 from data_prep.remote_files import is_remote, local_copies
@@ -73,7 +73,7 @@ def _facts(file: Path) -> Facts | None:
     return {
         "codec": format.name if format.lossy else _LOSSLESS,
         "rate": f"{format.sample_rate} Hz" if format.sample_rate else "of unknown rate",
-        "conversion": "kept" if kept or format.is_plain(SAMPLE_RATE) else "changed",
+        "conversion": "kept" if kept or format.is_plain(CONVERSION_RATE) else "changed",
     }
 
 

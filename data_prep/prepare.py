@@ -1,11 +1,13 @@
 """Corpus to shard set, by Ray tasks on one machine or a cluster."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import pyarrow
 from filelock import FileLock
 from rich.console import Console
 
@@ -15,11 +17,10 @@ from cluster.ray_session import ray_session
 from data_prep import display, shards
 from data_prep.audit.prep_page import Speed, leave_page, page_path
 from data_prep.augmentation.recordings import list_recordings, with_content_identity
-from data_prep.build_progress import BuildProgress
 from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
-from data_prep.corpus_conversion import convert_corpus
-from data_prep.global_statistics import measure_statistics
+from data_prep.corpus_conversion import convert_corpus, known_conversions
+from data_prep.decode_error import TOO_SHORT
 from data_prep.plan import Conversions, Recipe, ShardPlan, plan_shards, shard_set_id
 from data_prep.remote_files import STORE_REMEDY, folder_sizes, is_remote, put, remove_folder, store_errors
 from data_prep.shard_part import PARTS, ShardPart, read_parts
@@ -27,7 +28,8 @@ from data_prep.shard_store import shards_folder
 from data_prep.shard_tasks import run_plans
 from data_prep.shards import Manifest, ShardInfo, ShardSet, SplitSummary
 from data_prep.utterance import Corpus
-from data_prep.validation import CorpusReport, Rejection, class_faults, validate
+from data_prep.validation import MISSING_SHARE_LIMIT, CorpusReport, Rejection, class_faults, validate
+from data_prep.work_progress import WorkProgress
 
 
 def prepare(
@@ -45,20 +47,21 @@ def prepare(
     Args:
         base: where relative paths in ``config`` start.
         output: the study's output folder; shards go to ``shards/<shard_set_id>`` below it, unless ``config.store`` is
-            set. Of several runs for one set on this file system, one works and the others wait.
+            set. Of several runs for one set on disk, or for one in a store from one output, one works and the others
+            wait.
         cluster: where Ray runs; ignored inside an open Ray session.
         progress: show a progress bar; none means only on a terminal.
         page: leave a page with pictures in ``output``'s folder of shards, unless it is there.
 
     Raises:
-        SpoofsweepError: the corpus is unsound, the disk is full, the store is out of reach, or a split lost all
-            utterances of a class.
+        SpoofsweepError: the corpus is unsound, the disk is full, the store is out of reach, or too many utterances
+            of a class cannot be decoded.
     """
     console = console or Console()
     output = output.absolute()
     corpus = read_corpus(config.corpus, base, config.seed)
     folder = shards_folder(config, output) / shard_set_id(config, corpus, base)
-    speed, conversions = None, Conversions({}, {})
+    speed = conversions = None
     with _store(folder):
         if not _is_finished(folder):
             report = validate(corpus, config.corpus)
@@ -74,6 +77,7 @@ def prepare(
         shard_set = ShardSet.open(folder)
         path = page_path(output, shard_set.shard_set_id)
         if page and not path.is_file():
+            conversions = conversions or _known_conversions(corpus, config, output)
             recipe = Recipe(folder, corpus, config, list_recordings(config.augmentation, base), conversions)
             leave_page(path, shard_set, recipe, speed, console)
         return shard_set
@@ -91,7 +95,7 @@ def _store(folder: Path) -> Iterator[None]:
 
 
 def _lock(output: Path, folder: Path) -> FileLock:
-    locks = output / "shards"
+    locks = output / "shards" if is_remote(folder) else folder.parent
     locks.mkdir(parents=True, exist_ok=True)
     return FileLock(locks / f".{folder.name}.lock")
 
@@ -108,6 +112,14 @@ def _tidy(folder: Path) -> None:
     remove_folder(folder / PARTS)
 
 
+def _is_remote(corpus: Corpus) -> bool:
+    return any(is_remote(one.root) for one in (corpus, *corpus.parts))
+
+
+def _known_conversions(corpus: Corpus, config: PrepConfig, output: Path) -> Conversions:
+    return Conversions({}, {}) if _is_remote(corpus) else known_conversions(corpus, config.corpus, output)
+
+
 def _recipe(
     config: PrepConfig,
     base: Path,
@@ -118,7 +130,7 @@ def _recipe(
     console: Console,
     visible: bool,
 ) -> Recipe:
-    if config.corpus.convert and any(is_remote(one.root) for one in (corpus, *corpus.parts)):
+    if config.corpus.convert and _is_remote(corpus):
         raise SpoofsweepError(
             "conversion needs a corpus on disk",
             corpus.root,
@@ -175,7 +187,7 @@ def _build(
     with (
         ray_session(cluster),
         closing(run_plans(unfinished, recipe)) as built,
-        BuildProgress(console, num_files, sum(work.values()), num_done, work_done, visible) as progress,
+        WorkProgress(console, num_files, sum(work.values()), num_done, work_done, visible) as progress,
     ):
         for plan, audio_s in built:
             progress.advance(len(plan.utterances), work[plan.number], audio_s)
@@ -187,18 +199,19 @@ def _merge(plans: Sequence[ShardPlan], recipe: Recipe, corpus: Corpus, report: C
     folder = recipe.folder
     infos: list[ShardInfo] = []
     rejected = list(report.rejected)
-    for part in _parts(plans, folder):
-        infos.append(part.info)
-        rejected += part.rejected
+    summary = shards.Summary()
+
+    def rows() -> Iterator[pyarrow.Table]:
+        for part in _parts(plans, folder):
+            infos.append(part.info)
+            rejected.extend(part.rejected)
+            summary.add(part.rows)
+            yield part.rows
+
+    shards.write_index(folder, rows())
     shards.write_rejected(folder, sorted((asdict(one) for one in rejected), key=lambda one: one["utterance_id"]))
     _check_classes(report, rejected, folder)
-    shards.write_index(folder, (part.rows for part in _parts(plans, folder)))
-    splits = shards.summarise(part.rows for part in _parts(plans, folder))
-    manifest = _manifest(recipe, corpus, infos, splits, len(rejected))
-    if manifest.features.cmvn == "global":
-        statistics = measure_statistics(ShardSet(folder, manifest))
-        manifest = manifest.model_copy(update={"statistics": statistics})
-    shards.write_manifest(folder, manifest)
+    shards.write_manifest(folder, _manifest(recipe, corpus, infos, summary.splits))
 
 
 def _parts(plans: Sequence[ShardPlan], folder: Path) -> Iterator[ShardPart]:
@@ -214,20 +227,24 @@ def _parts(plans: Sequence[ShardPlan], folder: Path) -> Iterator[ShardPart]:
 
 
 def _check_classes(report: CorpusReport, rejected: Sequence[Rejection], folder: Path) -> None:
-    gone = {one.utterance_id for one in rejected}
-    faults = class_faults(u for u in report.usable if u.utterance_id not in gone)
+    reasons = {one.utterance_id: one.reason for one in rejected}
+    faults = class_faults(u for u in report.usable if u.utterance_id not in reasons)
+    total = Counter((u.split, u.label) for u in report.usable)
+    # The study itself chooses how long utterances must be; what else is wrong with a file is the file's fault.
+    broken = [u for u in report.usable if not reasons.get(u.utterance_id, TOO_SHORT).startswith(TOO_SHORT)]
+    for place, number in Counter((u.split, u.label) for u in broken).items():
+        if number > MISSING_SHARE_LIMIT * total[place]:
+            faults.append(f"{number:,} of {total[place]:,} {place[1]} utterances of {place[0]} cannot be used")
     if faults:
-        reasons = ", ".join(sorted({one.reason for one in rejected})[:5])
+        examples = ", ".join(sorted(set(reasons.values()))[:5])
         raise SpoofsweepError(
             f"both classes must survive decoding in every split, but {'; '.join(faults)}",
-            f"{len(rejected)} rejected utterances ({reasons})",
-            f"mend the files listed in {folder / shards.REJECTED}",
+            f"{len(rejected)} rejected utterances ({examples})",
+            f"mend the files listed in {folder / shards.REJECTED}, or take them out of the corpus",
         )
 
 
-def _manifest(
-    recipe: Recipe, corpus: Corpus, infos: Sequence[ShardInfo], splits: dict[str, SplitSummary], num_rejected: int
-) -> Manifest:
+def _manifest(recipe: Recipe, corpus: Corpus, infos: Sequence[ShardInfo], splits: dict[str, SplitSummary]) -> Manifest:
     config = recipe.config
     return Manifest(
         format_version=shards.FORMAT_VERSION,
@@ -241,8 +258,6 @@ def _manifest(
         augmentation=with_content_identity(config.augmentation, recipe.recordings),
         seed=config.seed,
         utterances_per_shard=config.utterances_per_shard,
-        num_bins=config.features.num_bins,
-        num_rejected=num_rejected,
         splits=splits,
         shards=tuple(infos),
     )

@@ -5,6 +5,8 @@ being one. Endpoints and credentials come from the environment alone (``AWS_ENDP
 """
 
 import errno
+import hashlib
+import os
 import shutil
 import stat
 import tarfile
@@ -41,6 +43,18 @@ def is_uri(text: str) -> bool:
 def is_remote(path: Path) -> bool:
     """Whether ``path`` lies in a store or an archive, so that only the functions of this file should read it."""
     return not isinstance(path, PurePath)
+
+
+def expand_path(text: str, base: Path) -> Path:
+    """``text`` with ``~``, ``$VAR`` and ``${VAR}`` expanded, absolute, relative to ``base``; a URI as a ``UPath``.
+
+    Raises:
+        SpoofsweepError: a variable is not set, or the URI's protocol is not to be had.
+    """
+    expanded = os.path.expanduser(os.path.expandvars(text))
+    if "$" in expanded:
+        raise SpoofsweepError("every variable in a path must be set", text, "export the variable or write the path out")
+    return to_path(expanded) if is_uri(expanded) else Path(os.path.abspath(base / expanded))
 
 
 def to_path(text: str) -> Path:
@@ -110,17 +124,18 @@ def fetch_ahead(paths: Iterable[Path]) -> Iterator[bytes | str]:
     """Contents in order, fetched in the background before they are asked for; or why a file has none, as text."""
     waiting = iter(paths)
     running: deque[Future[bytes | str]] = deque()
-    pool: ThreadPoolExecutor | None = None
+    pools: dict[Any, ThreadPoolExecutor] = {}
     try:
         while True:
             while len(running) < _AHEAD and (path := next(waiting, None)) is not None:
-                pool = pool or ThreadPoolExecutor(_num_streams(path))
+                fs = _fs(path) if is_remote(path) else None
+                pool = pools.get(fs) or pools.setdefault(fs, ThreadPoolExecutor(_num_streams(fs)))
                 running.append(pool.submit(_fetch_or_reason, path))
             if not running:
                 return
             yield running.popleft().result()
     finally:
-        if pool is not None:
+        for pool in pools.values():
             pool.shutdown(cancel_futures=True)
 
 
@@ -171,6 +186,12 @@ def file_sizes(paths: Sequence[Path]) -> dict[Path, int]:
         if name in listings[place]:
             sizes[path] = listings[place][name]
     return sizes
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_sizes(folder: Path) -> dict[str, int]:
@@ -233,9 +254,9 @@ def _key(path: Path) -> str:
     return cast(str, cast(Any, path).path)
 
 
-def _num_streams(path: Path) -> int:
+def _num_streams(fs: Any) -> int:
     # fsspec's asynchronous file systems are stores; the others are archives, of which tar bears one reader only.
-    return _STREAMS if is_remote(path) and _fs(path).async_impl else 1
+    return _STREAMS if fs is not None and fs.async_impl else 1
 
 
 def _fetch_or_reason(path: Path) -> bytes | str:

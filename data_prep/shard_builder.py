@@ -52,7 +52,7 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> float:
                 duration_s = len(view.wave) / recipe.config.features.sample_rate
                 rows.append(_row(utterance, number, view, audio) | place | {"duration_s": duration_s})
                 offset += len(frames[-1])
-    info = write_frames(recipe.folder, plan.number, plan.split, _joined(frames), len(rows))
+    info = write_frames(recipe.folder, plan.number, _joined(frames))
     part = ShardPart(info, index_table(rows), rejected)
     write_part(recipe.folder, plan.number, part)
     return part.audio_s
@@ -67,12 +67,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def minimum_duration_s(config: PrepConfig) -> float:
-    """The shortest utterance kept: the configured bound, and enough for one window in the shortest view."""
-    window = (config.features.window_samples + config.features.hop_samples) / config.features.sample_rate
-    return max(config.corpus.min_duration_s, window / config.augmentation.shortest)
 
 
 def _joined(frames: list[Tensor]) -> Tensor:
@@ -90,15 +84,15 @@ def _decoded(plan: ShardPlan, recipe: Recipe) -> Iterator[tuple[Utterance, Audio
         if utterance.path in failed:
             yield utterance, failed[utterance.path]
         else:
-            yield utterance, file if isinstance(file, str) else _read(file, recipe.config)
+            yield utterance, file if isinstance(file, str) else _read(file, plan.split, recipe.config)
 
 
-def _read(file: Path, config: PrepConfig) -> Audio | str:
+def _read(file: Path, split: str, config: PrepConfig) -> Audio | str:
     try:
         return read_audio(
             file,
             config.features.sample_rate,
-            min_duration_s=minimum_duration_s(config),
+            min_duration_s=config.min_duration_s(split),
             max_duration_s=config.corpus.max_duration_s,
         )
     except DecodeError as error:

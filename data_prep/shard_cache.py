@@ -1,6 +1,5 @@
 """The node's own copy of a shard set that is kept in an object store, so that trials can memory-map it."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import NO_ROOM, atomic_write_text
-from data_prep.remote_files import download, folder_sizes
+from data_prep.remote_files import download, file_sha256, folder_sizes
 
 VARIABLE = "SPOOFSWEEP_CACHE"
 _VERIFIED, _LOCK, _TEMPORARY = "verified.json", ".lock", ".part"
@@ -67,12 +66,7 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _is_good(path: Path, sha256: str, verified: Stamp | None) -> bool:
-    return path.is_file() and (_stamp(path) == verified or _sha256(path) == sha256)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return path.is_file() and (_stamp(path) == verified or file_sha256(path) == sha256)
 
 
 def _tidy(folder: Path) -> None:
@@ -104,7 +98,7 @@ def _fetch(source: Path, target: Path, sha256: str) -> None:
     temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}{_TEMPORARY}")
     try:
         download(source, temporary)
-        found = _sha256(temporary)
+        found = file_sha256(temporary)
         if found != sha256:
             raise SpoofsweepError(
                 f"{source} must have the SHA-256 {sha256[:16]}...",

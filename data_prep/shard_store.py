@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data_prep.config import ShardsConfig
-from data_prep.corpora import expand_path
+from data_prep.remote_files import expand_path
 
 
 def shards_folder(config: ShardsConfig, output: Path) -> Path:

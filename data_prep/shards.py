@@ -27,7 +27,7 @@ from data_prep.config import AugmentationConfig, FeaturesConfig
 from data_prep.remote_files import fetch, folder_sizes, is_remote
 from data_prep.utterance import LABELS
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raise it whenever the same configuration would give other bytes."""
 MANIFEST, INDEX, REJECTED = "manifest.json", "index.parquet", "rejected.jsonl"
 _FRAMES = "frames"
@@ -60,9 +60,6 @@ class ShardInfo(Settings):
     """One shard file."""
 
     file: str
-    split: str
-    num_views: int
-    num_frames: int
     num_bytes: int
     sha256: str
 
@@ -77,13 +74,6 @@ class SplitSummary(Settings):
     """Clean and augmented views together."""
     hours: float
     """Of all views."""
-
-
-class FeatureStatistics(Settings):
-    """Over the clean training frames, a number a feature bin."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 class Manifest(Settings):
@@ -101,10 +91,6 @@ class Manifest(Settings):
     """A folder of recordings stands as the hash that ``with_content_identity`` makes of its files."""
     seed: int
     utterances_per_shard: int
-    num_bins: int
-    statistics: FeatureStatistics | None = None
-    """Of global normalisation, which the models apply; none without it."""
-    num_rejected: int
     splits: dict[str, SplitSummary]
     shards: tuple[ShardInfo, ...]
 
@@ -191,18 +177,11 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.safetensors"
 
 
-def write_frames(folder: Path, number: int, split: str, frames_FN: Tensor, num_views: int) -> ShardInfo:
+def write_frames(folder: Path, number: int, frames_FN: Tensor) -> ShardInfo:
     """Write a shard file in one step; ``frames_FN`` is float16."""
     data = safetensors.torch.save({_FRAMES: frames_FN})
     atomic_write_bytes(folder / shard_name(number), data)
-    return ShardInfo(
-        file=shard_name(number),
-        split=split,
-        num_views=num_views,
-        num_frames=frames_FN.shape[0],
-        num_bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-    )
+    return ShardInfo(file=shard_name(number), num_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def index_table(rows: Sequence[Row]) -> pyarrow.Table:
@@ -241,19 +220,27 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     )  # keys as declared: policies have an order
 
 
-def summarise(tables: Iterable[pyarrow.Table]) -> dict[str, SplitSummary]:
-    """Counts and hours by split of an index in pieces."""
-    totals: dict[str, dict[str, float]] = {}
-    for table in tables:
+class Summary:
+    """Counts and hours by split of an index, piece by piece."""
+
+    def __init__(self) -> None:
+        self._totals: dict[str, dict[str, float]] = {}
+
+    def add(self, table: pyarrow.Table) -> None:
+        """Count a piece of the index."""
         for split in table["split"].unique().to_pylist():
             of_split = table.filter(pyarrow.compute.field("split") == split)
             labels = of_split.filter(pyarrow.compute.field("view") == 0)["label"].to_pylist()
-            total = totals.setdefault(split, {"bonafide": 0, "spoof": 0, "num_views": 0, "duration_s": 0.0})
+            total = self._totals.setdefault(split, {"bonafide": 0, "spoof": 0, "num_views": 0, "duration_s": 0.0})
             for label in LABELS:
                 total[label] += labels.count(label)
             total["num_views"] += len(of_split)
             total["duration_s"] += pyarrow.compute.sum(of_split["duration_s"]).as_py()
-    return {split: _summary(**total) for split, total in totals.items()}
+
+    @property
+    def splits(self) -> dict[str, SplitSummary]:
+        """Of all pieces so far."""
+        return {split: _summary(**total) for split, total in self._totals.items()}
 
 
 def _summary(duration_s: float, **counts: Any) -> SplitSummary:
@@ -269,7 +256,9 @@ def _read_manifest(folder: Path) -> Manifest:
         ) from None
     except ValueError as error:
         raise SpoofsweepError(
-            "the manifest must be JSON", f"{folder / MANIFEST} ({error})", "run prep again"
+            "the manifest must be JSON",
+            f"{folder / MANIFEST} ({error})",
+            f"remove {folder} and run `spoofsweep prep STUDY`",
         ) from error
     version = values.get("format_version") if isinstance(values, dict) else None
     if version != FORMAT_VERSION:

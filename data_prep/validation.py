@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
-from data_prep.corpora.layout import completeness, tally
+from data_prep.corpora.layout import completeness_notes
 from data_prep.format_bias import format_warnings
 from data_prep.remote_files import MISSING
 from data_prep.utterance import LABELS, SPLITS, UNKNOWN_SPEAKER, Corpus, Utterance
@@ -55,7 +56,10 @@ class CorpusReport:
 
 
 def validate(corpus: Corpus, config: CorpusConfig) -> CorpusReport:
-    """Check whether a corpus can carry a study; never raises, see :meth:`CorpusReport.check`."""
+    """Check whether a corpus can carry a study.
+
+    Faults of the corpus are gathered, see :meth:`CorpusReport.check`; failing storage raises OSError.
+    """
     report = examine(corpus, config.allow_shared_speakers, config.convert)
     warnings = report.warnings
     if not any(split == "eval" for split, _, _ in report.counts):
@@ -76,6 +80,7 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool =
     present, rejected = _without_missing(corpus, distinct, errors, warnings)
     present, misnamed = _without_misnamed(corpus, present)
     rejected += misnamed
+    _tell_shared_files(corpus, present, errors, warnings)
     shared = _shared_speakers(present)
     if shared:
         (warnings if allow_shared_speakers else errors).append(
@@ -88,7 +93,7 @@ def examine(corpus: Corpus, allow_shared_speakers: bool = False, convert: bool =
             "unless [validation] holds some out"
         )
     warnings += format_warnings(present, convert)
-    notes = (*_completeness(corpus, present), *_corpora(present), *_unseen_attacks(present))
+    notes = (*completeness_notes(corpus), *_corpora(present), *_unseen_attacks(present))
     return CorpusReport(tuple(present), tuple(rejected), tuple(errors), tuple(warnings), count(present), notes)
 
 
@@ -129,6 +134,22 @@ def _without_duplicates(utterances: Sequence[Utterance], errors: list[str], warn
             f"{len(contradicting)} protocol lines contradict an earlier line of the same id ({_names(contradicting)})"
         )
     return list(first.values())
+
+
+def _tell_shared_files(corpus: Corpus, utterances: Iterable[Utterance], errors: list[str], warnings: list[str]) -> None:
+    users: dict[Path, list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        users[utterance.path].append(utterance)
+    torn: list[str] = []
+    repeated: list[str] = []
+    for those in users.values():
+        if len(those) > 1:
+            is_torn = len({(one.split, one.label) for one in those}) > 1
+            (torn if is_torn else repeated).append(writable(corpus.shown_path(those[0])))
+    if torn:
+        errors.append(f"{len(torn)} files stand in several splits or classes, under different ids ({_names(torn)})")
+    if repeated:
+        warnings.append(f"{len(repeated)} files stand under several ids in one split ({_names(repeated)})")
 
 
 def _without_missing(
@@ -176,10 +197,6 @@ def _shared_speakers(utterances: Iterable[Utterance]) -> str | None:
 def _attacks(utterances: Iterable[Utterance], split: str) -> set[str]:
     """Those that have names."""
     return {u.attack for u in utterances if u.split == split and u.has_known_attack}
-
-
-def _completeness(corpus: Corpus, present: Sequence[Utterance]) -> tuple[str, ...]:
-    return (completeness(tally(present), corpus.published),) if corpus.published else corpus.notes
 
 
 def _corpora(present: Sequence[Utterance]) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 from torch import nn
 
 from cluster.errors import SpoofsweepError
 from data_prep.decoding import decode
 from data_prep.features import FrontEnd
+from data_prep.resampling import resample
 from data_prep.utterance import LABELS
 from trainable.checkpoint import ModelRecord, read_model
 from trainable.scoring import WindowScore, score_features
@@ -96,8 +96,7 @@ class Detector:
         wave_T = np.asarray(wave_T, dtype=np.float32)
         _check_wave(wave_T)
         duration_s = len(wave_T) / sample_rate
-        if sample_rate != self.sample_rate:
-            wave_T = np.asarray(soxr.resample(wave_T, sample_rate, self.sample_rate, quality="HQ"), dtype=np.float32)
+        wave_T = resample(wave_T, sample_rate, self.sample_rate)
         if self._front_end.num_frames(len(wave_T)) == 0:
             window_ms = 1000 * self.record.features.window_samples / self.sample_rate
             found = f"{1000 * duration_s:g} ms, below one analysis window of {window_ms:g} ms"

@@ -55,7 +55,7 @@ def audit(
 
     loaded = _load(study)
     run_audit(
-        loaded.config.corpus,
+        loaded.prep,
         loaded.base,
         loaded.folder / "audit",
         study=loaded.name,

@@ -12,8 +12,7 @@ import pandas as pd
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.config import PrepConfig
-from data_prep.corpora import expand_path
-from data_prep.remote_files import is_remote
+from data_prep.remote_files import expand_path, is_remote
 from data_prep.shard_store import shards_folder
 from search.config import ParameterConfig, StudyConfig
 from trainable.hold_out import Folds, resolve_folds

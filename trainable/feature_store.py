@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cluster.errors import SpoofsweepError
+from data_prep.features.normalisation import STD_FLOOR
 from data_prep.shards import ShardSet
 
 IntArray = NDArray[np.int64]
@@ -85,6 +86,20 @@ class FeatureStore:
             rows = np.flatnonzero(block_B == block)
             feat_BTF[to_device(rows, self.device)] = self._take(int(block), frame_BT[rows])
         return feat_BTF
+
+    def clean_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation ``[F]`` (float32, at least `STD_FLOOR`) of each bin over the frames of all clean
+        views, summed in float64."""
+        total_F, squares_F = torch.zeros(2, self.num_bins, dtype=torch.float64, device=self.device)
+        for view in self.first_view_U:
+            start, frames = self._offset_V[view], self._blocks[int(self._block_V[view])]
+            feat_TF = frames[start : start + self.num_frames_V[view]].to(self.device).double()
+            total_F += feat_TF.sum(dim=0)
+            squares_F += feat_TF.square().sum(dim=0)
+        num_frames = int(self.num_frames_V[self.first_view_U].sum())
+        mean_F = total_F / num_frames
+        variance_F = squares_F / num_frames - mean_F.square()
+        return mean_F.float(), variance_F.clamp(min=STD_FLOOR**2).sqrt().float()
 
     def _take(self, block: int, frame_BT: IntArray) -> Tensor:
         frames = self._blocks[block]

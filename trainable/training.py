@@ -71,8 +71,8 @@ class Training(Iterator[Report]):
         self._crop_frames = frames_in(config.batch.crop_s, self.features)
         self._plan = PassPlan(self._train, config.batch, self._crop_frames, seed)
         self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
-        statistics = shards.manifest.statistics
-        global_cmvn = GlobalCmvn.of(statistics) if statistics else None
+        # Measured here, not in preparation: what is held out may not tell how features are normalised either.
+        global_cmvn = GlobalCmvn(*self._train.clean_moments()) if self.features.cmvn == "global" else None
         torch.manual_seed(seed)
         self.model = build_model(config.model, self._train.num_bins, global_cmvn).to(self.device)
         self._loss = WeightedCrossEntropy(config.loss, self._plan.bonafide_share).to(self.device)

@@ -10,7 +10,6 @@ import pyarrow
 import pyarrow.parquet
 from rich.console import Console
 
-from data_prep import display
 from data_prep.atomic import atomic_write_bytes
 from data_prep.audit.findings import all_findings
 from data_prep.audit.measure import Measurement
@@ -18,10 +17,11 @@ from data_prep.audit.probes import probe
 from data_prep.audit.report import TABLE, AuditReport, RejectedFile
 from data_prep.audit.summary import band_rows, duplicates, format_rows, split_rows, spreads, tabulate
 from data_prep.audit.survey import draw_files, survey
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 from data_prep.corpora import read_corpus
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import CorpusReport, Rejection, validate
+from data_prep.work_progress import WorkProgress
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Examination:
 
 
 def examine(
-    config: CorpusConfig,
+    config: PrepConfig,
     base: Path,
     *,
     study: str,
@@ -73,8 +73,8 @@ def examine(
     Raises:
         SpoofsweepError: the corpus is missing or its protocols are malformed.
     """
-    corpus = read_corpus(config, base)
-    validation = validate(corpus, config)
+    corpus = read_corpus(config.corpus, base, config.seed)
+    validation = validate(corpus, config.corpus)
     chosen = draw_files(validation.usable, max_files, seed)
     measurements, rejections = _measure(chosen, corpus, config, workers, console)
     table = tabulate(measurements)
@@ -84,21 +84,20 @@ def examine(
 
 
 def _measure(
-    chosen: list[Utterance], corpus: Corpus, config: CorpusConfig, workers: int, console: Console | None
+    chosen: list[Utterance], corpus: Corpus, config: PrepConfig, workers: int, console: Console | None
 ) -> tuple[list[Measurement], list[Rejection]]:
     measurements: list[Measurement] = []
     rejections: list[Rejection] = []
     console = console or Console(quiet=True)
-    with display.prep_progress(console, console.is_terminal) as bar:
-        task = bar.add_task("measuring", total=len(chosen), audio_s=0.0)
-        audio_s = 0.0
+    num_files, visible = len(chosen), console.is_terminal
+    with WorkProgress(console, num_files, num_files, visible=visible, task="measuring") as progress:
         for outcome in survey(chosen, replace(corpus, utterances=()), config, workers):
             if isinstance(outcome, Measurement):
                 measurements.append(outcome)
-                audio_s += outcome.duration_s
+                progress.advance(1, 1, outcome.duration_s)
             else:
                 rejections.append(outcome)
-            bar.update(task, advance=1, audio_s=audio_s)
+                progress.advance(1, 1, 0.0)
     return measurements, rejections
 
 

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 
 from data_prep.audio_format import recognise
 from data_prep.audio_stream import faults_told, require_content
 from data_prep.audit import signal
 from data_prep.audit.signal import FloatArray
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import Wave, read_audio
 from data_prep.remote_files import fetch, local_copy
+from data_prep.resampling import resample
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import Rejection, reject, writable
 
@@ -84,7 +84,7 @@ class Stored:
     channels: int
 
 
-def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measurement | Rejection:
+def measure(utterance: Utterance, corpus: Corpus, config: PrepConfig) -> Measurement | Rejection:
     """The facts of one utterance, or why it cannot be used; depends on its arguments and the file alone."""
     try:
         stored, wave_T, notes = read_stored(utterance, config)
@@ -123,13 +123,11 @@ def measure(utterance: Utterance, corpus: Corpus, config: CorpusConfig) -> Measu
 
 def audio_hash(wave_T: Wave, sample_rate: int) -> str:
     """SHA-256, 32 hex digits, of a wave at 16 kHz in 16 bits."""
-    if sample_rate != HASH_RATE:
-        wave_T = np.asarray(soxr.resample(wave_T, sample_rate, HASH_RATE, quality="HQ"), dtype=np.float32)
-    steps = np.clip(np.rint(wave_T * 32768.0), -32768, 32767).astype("<i2")
+    steps = np.clip(np.rint(resample(wave_T, sample_rate, HASH_RATE) * 32768.0), -32768, 32767).astype("<i2")
     return hashlib.sha256(steps.tobytes()).hexdigest()[:32]
 
 
-def read_stored(utterance: Utterance, config: CorpusConfig) -> tuple[Stored, Wave, tuple[str, ...]]:
+def read_stored(utterance: Utterance, config: PrepConfig) -> tuple[Stored, Wave, tuple[str, ...]]:
     """How a file is stored, its wave ``[T]`` at the stored rate as preparation decodes it, and notes on the decoding.
 
     Raises:
@@ -143,9 +141,9 @@ def read_stored(utterance: Utterance, config: CorpusConfig) -> tuple[Stored, Wav
         audio = read_audio(
             path,
             None,
-            min_duration_s=config.min_duration_s,
-            max_duration_s=config.max_duration_s,
-            compressed_by_ffmpeg=config.convert,
+            min_duration_s=config.min_duration_s(utterance.split),
+            max_duration_s=config.corpus.max_duration_s,
+            compressed_by_ffmpeg=config.corpus.convert,
         )
     if format is None:
         raise DecodeError("not readable as audio: unknown format")

@@ -21,7 +21,7 @@ from data_prep.audit.quantities import QUANTITIES
 from data_prep.audit.report import PAGE, AuditReport
 from data_prep.audit.signal import FloatArray
 from data_prep.audit.summary import BANDS
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 from data_prep.decoding import DecodeError
 from data_prep.draws import rank
 from data_prep.utterance import LABELS, SPLITS
@@ -33,7 +33,7 @@ _MOST_SPECTRA = 2000
 _CLIPS_A_CLASS = 3
 
 
-def write_page(examination: Examination, config: CorpusConfig, folder: Path) -> Path:
+def write_page(examination: Examination, config: PrepConfig, folder: Path) -> Path:
     """Write ``audit.html`` into ``folder`` in one step; returns its path."""
     report = examination.report
     html = render(
@@ -116,7 +116,7 @@ def _attacks(report: AuditReport) -> list[tuple[str, dict[str, int]]]:
     return sorted(counts.items(), key=lambda item: (item[0] != plots.NAMES["bonafide"], item[0]))
 
 
-def _gallery(examination: Examination, config: CorpusConfig) -> Iterator[ClipRow]:
+def _gallery(examination: Examination, config: PrepConfig) -> Iterator[ClipRow]:
     """Examples of each class drawn by seed, each of another attack as far as there are."""
     for label in LABELS:
         rows = examination.table[examination.table.label == label]
@@ -128,7 +128,7 @@ def _gallery(examination: Examination, config: CorpusConfig) -> Iterator[ClipRow
             yield ClipRow(plots.NAMES[label], label, tuple(clips))
 
 
-def _clip(row: Any, examination: Examination, config: CorpusConfig) -> Clip | None:
+def _clip(row: Any, examination: Examination, config: PrepConfig) -> Clip | None:
     """The example of one row of the table; none if its file went away or broke since it was measured."""
     try:
         stored, wave_T, _ = read_stored(examination.by_id[row.utterance_id], config)

@@ -8,11 +8,11 @@ from data_prep.audit.doctor import examine
 from data_prep.audit.page import write_page
 from data_prep.audit.report import AuditReport
 from data_prep.audit.terminal import print_report
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 
 
 def run_audit(
-    config: CorpusConfig,
+    config: PrepConfig,
     base: Path,
     folder: Path,
     *,

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 
 from cluster.errors import SpoofsweepError
 from data_prep.audit.measure import Measurement, measure
-from data_prep.config import CorpusConfig
+from data_prep.config import PrepConfig
 from data_prep.draws import rank
 from data_prep.utterance import Corpus, Utterance
 from data_prep.validation import Rejection
@@ -38,7 +38,7 @@ def draw_files(utterances: Sequence[Utterance], max_files: int | None, seed: int
 
 
 def survey(
-    utterances: Sequence[Utterance], corpus: Corpus, config: CorpusConfig, workers: int
+    utterances: Sequence[Utterance], corpus: Corpus, config: PrepConfig, workers: int
 ) -> Iterator[Measurement | Rejection]:
     """Measure ``utterances``, in their order, with ``workers`` processes; one works in this process.
 
@@ -71,7 +71,5 @@ def survey(
             pool.shutdown(cancel_futures=True)
 
 
-def _measure_all(
-    utterances: Sequence[Utterance], corpus: Corpus, config: CorpusConfig
-) -> list[Measurement | Rejection]:
+def _measure_all(utterances: Sequence[Utterance], corpus: Corpus, config: PrepConfig) -> list[Measurement | Rejection]:
     return [measure(utterance, corpus, config) for utterance in utterances]

@@ -8,11 +8,11 @@ import io
 import G722
 import numpy as np
 import soundfile
-import soxr
 
 from data_prep.augmentation.scene import Drawn, Scene
 from data_prep.augmentation.steps import Codec, CodecStep
 from data_prep.decoding import Wave
+from data_prep.resampling import resample
 
 _MPEG_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _RATES: dict[Codec, tuple[int, ...]] = {
@@ -66,9 +66,9 @@ def apply_codec(step: CodecStep, wave_T: Wave, scene: Scene, rng: np.random.Gene
 
 def code(wave_T: Wave, sample_rate: int, codec: Codec, rate: int, kbps: int) -> Wave:
     """``wave_T`` through ``codec`` at sampling rate ``rate``, aligned with the original and as long."""
-    sent_T = _resample(wave_T, sample_rate, rate)
+    sent_T = resample(wave_T, sample_rate, rate)
     received_T = _g722(sent_T, kbps) if codec == "g722" else _libsndfile(sent_T, rate, codec, kbps)
-    back_T = _resample(received_T, rate, sample_rate)[: len(wave_T)]
+    back_T = resample(received_T, rate, sample_rate)[: len(wave_T)]
     return np.pad(back_T, (0, len(wave_T) - len(back_T)))
 
 
@@ -115,9 +115,3 @@ def _g722(wave_T: Wave, kbps: int) -> Wave:
     pcm_T = pcm_T[: len(pcm_T) // 2 * 2]  # a byte holds two samples
     decoded = G722.G722(16000, kbps * 1000).decode(G722.G722(16000, kbps * 1000).encode(pcm_T))
     return np.asarray(decoded, dtype=np.float32)[_G722_DELAY:] / np.float32(32768)
-
-
-def _resample(wave_T: Wave, rate: int, wanted: int) -> Wave:
-    if rate == wanted:
-        return wave_T
-    return np.asarray(soxr.resample(wave_T, rate, wanted, quality="HQ"), dtype=np.float32)

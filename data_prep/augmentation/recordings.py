@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import soxr
 
 from cluster.errors import SpoofsweepError
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 from data_prep.augmentation.config import AugmentationConfig
 from data_prep.augmentation.steps import FolderStep, NoiseStep
-from data_prep.corpora import expand_path
 from data_prep.decoding import Wave
+from data_prep.remote_files import expand_path
+from data_prep.resampling import resample
 
 _SEEN = 1 << 14
 """Bytes of a file's beginning, middle and end that its identity depends on."""
@@ -89,7 +89,7 @@ def read_whole(recordings: Recordings, name: str, sample_rate: int) -> Wave:
     """
     with _opened(recordings, name) as file:
         wave_T = _checked(file.read(dtype="float32", always_2d=True)[:, 0], recordings, name)
-        return _resampled(wave_T, file, sample_rate)
+        return resample(wave_T, file.samplerate, sample_rate)
 
 
 def read_excerpt(
@@ -110,7 +110,7 @@ def read_excerpt(
             file.seek(0)
             whole_T = _checked(_mono(file, file.frames), recordings, name)
             wave_T = _read(file, int(np.abs(np.diff(whole_T)).argmax()), needed)
-        return np.resize(_resampled(_checked(wave_T, recordings, name), file, sample_rate), num_samples)
+        return np.resize(resample(_checked(wave_T, recordings, name), file.samplerate, sample_rate), num_samples)
 
 
 def _list_folder(folder: Path) -> Recordings:
@@ -183,12 +183,6 @@ def _checked(wave_T: Wave, recordings: Recordings, name: str) -> Wave:
 def _is_silent(wave_T: Wave) -> bool:
     """Whether all samples are the same, or there are none."""
     return not np.any(wave_T != wave_T[:1])
-
-
-def _resampled(wave_T: Wave, file: soundfile.SoundFile, sample_rate: int) -> Wave:
-    if file.samplerate == sample_rate:
-        return wave_T
-    return np.asarray(soxr.resample(wave_T, file.samplerate, sample_rate, quality="HQ"), dtype=np.float32)
 
 
 def _unusable(recordings: Recordings, name: str, reason: str) -> SpoofsweepError:

@@ -1,7 +1,6 @@
 """Corpus parsers: one file a layout, and the registry that finds them."""
 
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from data_prep.corpora import (
 from data_prep.corpora.combination import combine
 from data_prep.corpora.layout import Layout
 from data_prep.corpora.selection import divide, limit, map_splits
-from data_prep.remote_files import STORE_REMEDY, inside_archive, is_uri, store_errors, to_path
+from data_prep.remote_files import STORE_REMEDY, expand_path, inside_archive, store_errors
 from data_prep.utterance import Corpus
 
 LAYOUTS: dict[str, Layout] = {
@@ -50,7 +49,7 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 
-def read_corpus(config: CorpusConfig, base: Path, seed: int = 0) -> Corpus:
+def read_corpus(config: CorpusConfig, base: Path, seed: int) -> Corpus:
     """The utterances that ``config`` asks for; relative roots start at ``base``.
 
     Args:
@@ -71,23 +70,23 @@ def read_corpus(config: CorpusConfig, base: Path, seed: int = 0) -> Corpus:
         return limit(corpus, config.max_utterances, seed)
 
 
-def _exists(root: Path) -> bool:
-    try:
-        return root.exists()
-    except store_errors() as error:
-        raise SpoofsweepError("the store of the corpus must be reachable", f"{root} ({error})", STORE_REMEDY) from error
+def open_root(text: str, base: Path, remedy: str = "correct the path") -> Path:
+    """The root of a corpus, which may be an archive; a relative one starts at ``base``.
 
-
-def expand_path(text: str, base: Path) -> Path:
-    """``text`` with ``~``, ``$VAR`` and ``${VAR}`` expanded, absolute, relative to ``base``; a URI as a ``UPath``.
+    Args:
+        remedy: what to do if it does not exist.
 
     Raises:
-        SpoofsweepError: a variable is not set, or the URI's protocol is not to be had.
+        SpoofsweepError: it does not exist, its store cannot be reached, an archive is cut, or a variable is not set.
     """
-    expanded = os.path.expanduser(os.path.expandvars(text))
-    if "$" in expanded:
-        raise SpoofsweepError("every variable in a path must be set", text, "export the variable or write the path out")
-    return to_path(expanded) if is_uri(expanded) else Path(os.path.abspath(base / expanded))
+    root = inside_archive(expand_path(text, base))
+    try:
+        exists = root.exists()
+    except store_errors() as error:
+        raise SpoofsweepError("the store of the corpus must be reachable", f"{root} ({error})", STORE_REMEDY) from error
+    if not exists:
+        raise SpoofsweepError("the corpus root must exist", root, remedy)
+    return root
 
 
 @contextmanager
@@ -103,9 +102,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _read_source(source: CorpusSource, base: Path, seed: int, where: str, allow_shared: bool) -> Corpus:
-    root = inside_archive(expand_path(source.root, base))
-    if not _exists(root):
-        raise SpoofsweepError("the corpus root must exist", root, f"correct root of [{where}] in the study file")
+    root = open_root(source.root, base, f"correct root of [{where}] in the study file")
     corpus = LAYOUTS[source.layout].read(root, source.subset)
     if source.splits is not None:
         return map_splits(corpus, source.splits)

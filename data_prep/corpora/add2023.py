@@ -5,10 +5,11 @@ rounds ``testR1`` and ``testR2``; one such folder alone is read as ``eval`` (Yi 
 deepfake detection challenge"; the data set's files). Neither speakers nor attacks are told.
 """
 
+from functools import partial
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
-from data_prep.corpora.audio_folder import AudioFolder, existing, split_name, subfolders
+from data_prep.corpora.audio_folder import AudioFolder, existing, subfolders
 from data_prep.corpora.layout import Layout
 from data_prep.corpora.protocol import Columns, Faults, parse_key, parse_lines
 from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER, Corpus, Split, Utterance
@@ -22,24 +23,23 @@ _COLUMNS = Columns("file key")
 def _parse(root: Path, subset: str | None) -> Corpus:
     folders = [(folder, split) for folder, split in _folders(root) if _is_wanted(folder, split, subset)]
     if subset and not any(split == "eval" for _, split in folders):
-        raise SpoofsweepError(f"corpus.root must hold the test round {subset}", root, "correct corpus.subset")
+        raise SpoofsweepError(f"the root must hold the test round {subset}", root, "correct the subset")
     faults = Faults()
     utterances: list[Utterance] = []
     for folder, split in folders:
         audio = AudioFolder(*existing([folder / "wav", folder]))
-        lines = parse_lines(folder / _LABELS, lambda fields, s=split, a=audio: _utterance(fields, s, a), faults)  # type: ignore[misc]
-        utterances += lines
+        utterances += parse_lines(folder / _LABELS, partial(_utterance, split, audio), faults)
     faults.check()
     return Corpus(_NAME, root, tuple(utterances), tuple(folder / _LABELS for folder, _ in folders))
 
 
-def _utterance(fields: list[str], split: Split, audio: AudioFolder) -> Utterance:
+def _utterance(split: Split, audio: AudioFolder, fields: list[str]) -> Utterance:
     _COLUMNS.check(fields)
     file, key = fields
     label = parse_key(key, bonafide="genuine", spoof="fake")
-    name = split_name(file)[0]
+    name, path = audio.named(file)
     attack = NO_ATTACK if label == "bonafide" else UNKNOWN_ATTACK
-    return Utterance(name, audio.path(name), split, UNKNOWN_SPEAKER, attack, label)
+    return Utterance(name, path, split, UNKNOWN_SPEAKER, attack, label)
 
 
 def _folders(root: Path) -> list[tuple[Path, Split]]:

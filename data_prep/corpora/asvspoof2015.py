@@ -5,11 +5,12 @@ Protocol lines, without header: ``SPEAKER FILE ATTACK KEY``; key and attack are 
 spoofing and countermeasures challenge"). Audio: ``wav/SPEAKER/FILE.wav``.
 """
 
+from functools import partial
 from pathlib import Path
 
 from data_prep.corpora.audio_folder import AudioFolder
 from data_prep.corpora.layout import Layout, both
-from data_prep.corpora.protocol import Columns, Faults, LineError, parse_key, parse_lines
+from data_prep.corpora.protocol import Columns, LineError, parse_key, read_lists
 from data_prep.utterance import NO_ATTACK, Corpus, Split, Utterance
 
 _NAME = "asvspoof2015"
@@ -31,23 +32,16 @@ class _Speakers:
     def path(self, speaker: str, file: str) -> Path:
         if speaker not in self._folders:
             self._folders[speaker] = AudioFolder(self._folder / speaker)
-        return self._folders[speaker].path(file)
+        return self._folders[speaker].path(file, ".wav")
 
 
 def _parse(root: Path, subset: str | None) -> Corpus:
-    """A missing evaluation list leaves that split empty; train and dev must be there."""
     files = {split: root / _PROTOCOLS / f"cm_{name}.txt" for split, name in _LISTS.items()}
-    if not files["eval"].exists():
-        del files["eval"]
-    audio, faults = _Speakers(root / "wav"), Faults()
-    utterances: list[Utterance] = []
-    for split, path in files.items():
-        utterances += parse_lines(path, lambda fields, s=split: _utterance(fields, s, audio), faults)  # type: ignore[misc]
-    faults.check()
-    return Corpus(_NAME, root, tuple(utterances), tuple(files.values()), _PUBLISHED)
+    audio = _Speakers(root / "wav")
+    return Corpus(_NAME, root, *read_lists(files, lambda split: partial(_utterance, split, audio)), _PUBLISHED)
 
 
-def _utterance(fields: list[str], split: Split, audio: _Speakers) -> Utterance:
+def _utterance(split: Split, audio: _Speakers, fields: list[str]) -> Utterance:
     _COLUMNS.check(fields)
     speaker, name, attack, key = fields
     label = parse_key(key, bonafide="human")

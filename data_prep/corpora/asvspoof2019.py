@@ -5,12 +5,14 @@ Protocol lines, without header: ``SPEAKER FILE ENVIRONMENT ATTACK KEY``; the env
 Audio: ``ASVspoof2019_LA_train/flac/FILE.flac``.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from data_prep.corpora.audio_folder import AudioFolder
 from data_prep.corpora.layout import Layout, both
-from data_prep.corpora.protocol import Columns, Faults, check_attack, parse_key, parse_lines
-from data_prep.utterance import SPLITS, Corpus, Split, Tally, Utterance
+from data_prep.corpora.protocol import Columns, check_attack, parse_key, read_lists
+from data_prep.utterance import Corpus, Split, Tally, Utterance
 
 _LISTS: dict[Split, str] = {"train": "train.trn", "dev": "dev.trl", "eval": "eval.trl"}
 _COLUMNS = Columns("speaker file environment attack key")
@@ -23,22 +25,15 @@ _PUBLISHED: dict[str, Tally] = {
 
 
 def _parse(access: str, root: Path) -> Corpus:
-    """A missing eval list leaves that split empty; train and dev must be there."""
+    def parser(split: Split) -> Callable[[list[str]], Utterance]:
+        return partial(_utterance, split, AudioFolder(root / f"ASVspoof2019_{access}_{split}" / "flac"))
+
     folder = root / _protocols(access)
-    files = {split: folder / f"ASVspoof2019.{access}.cm.{_LISTS[split]}.txt" for split in SPLITS}
-    if not files["eval"].exists():
-        del files["eval"]
-    faults = Faults()
-    utterances: list[Utterance] = []
-    for split, path in files.items():
-        audio = AudioFolder(root / f"ASVspoof2019_{access}_{split}" / "flac")
-        utterances += parse_lines(path, lambda fields, s=split, a=audio: _utterance(fields, s, a), faults)  # type: ignore[misc]
-    faults.check()
-    name = f"asvspoof2019-{access.lower()}"
-    return Corpus(name, root, tuple(utterances), tuple(files.values()), _PUBLISHED[access])
+    files = {split: folder / f"ASVspoof2019.{access}.cm.{name}.txt" for split, name in _LISTS.items()}
+    return Corpus(f"asvspoof2019-{access.lower()}", root, *read_lists(files, parser), _PUBLISHED[access])
 
 
-def _utterance(fields: list[str], split: Split, audio: AudioFolder) -> Utterance:
+def _utterance(split: Split, audio: AudioFolder, fields: list[str]) -> Utterance:
     _COLUMNS.check(fields)
     speaker, name, environment, attack, key = fields
     label = parse_key(key)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from data_prep.corpora.audio_folder import AudioFolder
 from data_prep.corpora.layout import Layout, both
-from data_prep.corpora.protocol import Columns, Faults, LineError, check_attack, parse_key, parse_lines
-from data_prep.utterance import NO_ATTACK, SPLITS, Corpus, Split, Utterance
+from data_prep.corpora.protocol import Columns, LineError, check_attack, parse_key, read_lists
+from data_prep.utterance import NO_ATTACK, Corpus, Split, Utterance
 
 _NAME = "asvspoof5"
 _LISTS: dict[Split, str] = {"train": "train", "dev": "dev.track_1", "eval": "eval.track_1"}
@@ -24,18 +24,12 @@ _PUBLISHED = both((18_797, 163_560), (31_334, 109_616), (138_688, 542_086))
 
 
 def _parse(root: Path, subset: str | None) -> Corpus:
-    """Without its eval list, that split stays empty."""
-    files = {split: root / f"ASVspoof5.{_LISTS[split]}.tsv" for split in SPLITS}
-    if not files["eval"].exists():
-        del files["eval"]
+    files = {split: root / f"ASVspoof5.{name}.tsv" for split, name in _LISTS.items()}
     # Some copies keep the protocols in a folder of their own beside the audio.
-    audio_root = root if (root / _AUDIO["train"]).is_dir() else root.parent
-    faults = Faults()
-    utterances: list[Utterance] = []
-    for split, path in files.items():
-        utterances += parse_lines(path, _line_parser(split, AudioFolder(audio_root / _AUDIO[split])), faults)
-    faults.check()
-    return Corpus(_NAME, audio_root, tuple(utterances), tuple(files.values()), _PUBLISHED)
+    has_audio = any((root / folder).is_dir() for folder in _AUDIO.values())
+    audio_root = root if has_audio else root.parent
+    lists = read_lists(files, lambda split: _line_parser(split, AudioFolder(audio_root / _AUDIO[split])))
+    return Corpus(_NAME, audio_root, *lists, _PUBLISHED)
 
 
 def _line_parser(split: Split, audio: AudioFolder) -> Callable[[list[str]], Utterance]:

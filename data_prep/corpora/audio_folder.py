@@ -1,6 +1,6 @@
 """Audio files of a corpus: of some folders by utterance id, or all that lie below a folder."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from data_prep.audio_files import AUDIO_SUFFIXES
@@ -22,25 +22,21 @@ class AudioFolder:
                 if rank is not None and (stem not in self._found or (rank, name) < self._found[stem][:2]):
                     self._found[stem] = rank, name, file
 
-    def path(self, utterance_id: str) -> Path:
-        """Path of the utterance under ``.flac`` or else another suffix; where it is missing, what it should be."""
+    def path(self, utterance_id: str, suffix: str = ".flac") -> Path:
+        """Path of the utterance under ``.flac`` or else another suffix; where it is missing, under ``suffix``."""
         found = self._found.get(utterance_id)
-        return found[2] if found else self._folder / f"{utterance_id}.flac"
+        return found[2] if found else self._folder / f"{utterance_id}{suffix}"
+
+    def named(self, file: str) -> tuple[str, Path]:
+        """The utterance id that stands in the name of a file, which may come with its suffix, and the path."""
+        utterance_id, suffix = split_name(file)
+        return utterance_id, self.path(utterance_id, suffix or ".flac")
 
 
 def split_name(name: str) -> tuple[str, str]:
     """A file's name without its suffix, and the suffix in lower case."""
     stem, _, suffix = name.rpartition(".")
     return (stem, f".{suffix.lower()}") if stem else (name, "")
-
-
-def audio_below(folder: Path) -> Iterator[Path]:
-    """Audio files in ``folder`` and below, in order of their names."""
-    for path in sorted(folder.iterdir()):
-        if split_name(path.name)[1] in _RANKS:
-            yield path
-        elif path.is_dir():
-            yield from audio_below(path)
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -1,10 +1,13 @@
 """Several corpora as one: train on one, validate or evaluate on others, or take bona fide speech from elsewhere."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from data_prep.corpora.layout import completeness, tally
+from data_prep.corpora.layout import completeness_notes
 from data_prep.utterance import NO_ATTACK, UNKNOWN_SPEAKER, Corpus, Utterance
+
+_SHOWN = 5
 
 
 def combine(main: Corpus, extras: Mapping[str, Corpus]) -> Corpus:
@@ -22,7 +25,10 @@ def combine(main: Corpus, extras: Mapping[str, Corpus]) -> Corpus:
         utterances=tuple(utterances),
         protocol_files=(),
         parts=tuple(_part(corpus, name) for name, corpus in corpora.items()),
-        notes=tuple(f"{name}: {note}" for name, corpus in corpora.items() for note in _notes(corpus)),
+        notes=(
+            *(f"{name}: {note}" for name, corpus in corpora.items() for note in completeness_notes(corpus)),
+            *_common_speakers(corpora),
+        ),
     )
 
 
@@ -45,7 +51,23 @@ def _part(corpus: Corpus, name: str) -> Corpus:
     return replace(published, name=name)
 
 
-def _notes(corpus: Corpus) -> tuple[str, ...]:
-    if corpus.parts or corpus.published is None:
-        return corpus.notes
-    return (completeness(tally(corpus.utterances), corpus.published),)
+def _common_speakers(corpora: Mapping[str, Corpus]) -> tuple[str, ...]:
+    """A note on speakers of whom one corpus trains and another one tests, by their ids before these get prefixes.
+
+    Corpora of one family, such as ASVspoof 2019 and 2021, mean the same people by the same ids; others need not.
+    """
+    trained: dict[str, set[str]] = defaultdict(set)
+    tested: dict[str, set[str]] = defaultdict(set)
+    for name, corpus in corpora.items():
+        for utterance in corpus.utterances:
+            if utterance.speaker != UNKNOWN_SPEAKER:
+                (trained if utterance.split == "train" else tested)[utterance.speaker].add(name)
+    both = trained.keys() & tested.keys()
+    common = sorted(speaker for speaker in both if len(trained[speaker] | tested[speaker]) > 1)
+    if not common:
+        return ()
+    shown = ", ".join(common[:_SHOWN]) + (", ..." if len(common) > _SHOWN else "")
+    return (
+        f"{len(common):,} speaker ids stand in train of one corpus and in dev or eval of another ({shown}): "
+        "perhaps the same people",
+    )

@@ -9,13 +9,20 @@ speakers nor attacks are told.
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
-from data_prep.corpora.audio_folder import audio_below
+from data_prep.audio_files import audio_below
 from data_prep.corpora.layout import Layout, both
 from data_prep.corpora.protocol import LABEL_WORDS, without_blanks
 from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER, Corpus, Split, Utterance
 
 _NAME = "fake-or-real"
-_VARIANTS = ("original", "norm", "2sec", "rerec")
+_FOLDERS = {
+    "original": ("for-original",),
+    "norm": ("for-norm",),
+    "2sec": ("for-2sec", "for-2seconds"),
+    "rerec": ("for-rerec", "for-rerecorded"),
+}
+"""What the folder of each variant is called; archives unpack into two, nested, such as ``for-2sec/for-2seconds``."""
+_VARIANTS = tuple(_FOLDERS)
 _SPLITS: dict[str, Split] = {"training": "train", "validation": "dev", "testing": "eval"}
 _CLASSES = ("real", "fake")
 
@@ -27,14 +34,14 @@ def _parse(root: Path, subset: str | None) -> Corpus:
     found = _variants(root)
     if subset is None and len(found) > 1:
         raise SpoofsweepError(
-            "corpus.subset must choose a variant of FakeOrReal where there are several",
+            "the subset must choose a variant of FakeOrReal where there are several",
             f"none; here are {', '.join(found)}",
-            "set corpus.subset to one of them",
+            "set the subset to one of them",
         )
     variant = subset or next(iter(found))
     if variant not in found:
         raise SpoofsweepError(
-            f"corpus.root must hold for-{variant}", f"{root} (with: {', '.join(found)})", "correct corpus.subset"
+            f"the root must hold for-{variant}", f"{root} (with: {', '.join(found)})", "correct the subset"
         )
     folder = found[variant]
     utterances = tuple(
@@ -56,11 +63,11 @@ def _utterance(path: Path, folder: Path, split: Split, kind: str) -> Utterance:
 
 
 def _variants(root: Path) -> dict[str, Path]:
-    """Folder of each variant in ``root``, which may be such a folder itself; archives unpack into two, nested."""
+    """Folder of each variant in ``root``, which may be such a folder itself."""
     found = {}
-    for variant in _VARIANTS:
-        name = f"for-{variant}"
-        places = [root / name, root / name / name] + ([root] if root.name == name else [])
+    for variant, names in _FOLDERS.items():
+        places = [root / name for name in names] + [root / outer / inner for outer in names for inner in names]
+        places += [root] if root.name in names else []
         if holding := [place for place in places if _is_variant(place)]:
             found[variant] = holding[0]
     return found

@@ -8,7 +8,8 @@ all of it is ``eval``. Speakers are not told. Every audio file below a class is 
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.corpora.audio_folder import audio_below, subfolders
+from data_prep.audio_files import audio_below
+from data_prep.corpora.audio_folder import subfolders
 from data_prep.corpora.layout import Layout
 from data_prep.corpora.protocol import LABEL_WORDS, without_blanks
 from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER, Corpus, Label, Split, Utterance
@@ -64,5 +65,6 @@ LAYOUT = Layout(
     source="",
     holds=lambda root: next(_class_folders(root), None) is not None,
     parse=_parse,
+    may_step_up=False,
     is_generic=True,
 )

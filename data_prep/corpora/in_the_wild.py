@@ -5,14 +5,13 @@ audio deepfake detection generalize?"). The attacks are not told. Published for 
 Audio: beside ``meta.csv``.
 """
 
-import csv
-import io
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from data_prep.corpora.audio_folder import AudioFolder, split_name
+from data_prep.corpora.audio_folder import AudioFolder
 from data_prep.corpora.layout import Layout, both
-from data_prep.corpora.protocol import Faults, LineError, parse_key, read_text
+from data_prep.corpora.protocol import Faults, LineError, csv_rows, parse_key
 from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK, UNKNOWN_SPEAKER, Corpus, Utterance
 
 _NAME = "in-the-wild"
@@ -31,15 +30,11 @@ def _parse(root: Path, subset: str | None) -> Corpus:
 
 
 def _utterances(path: Path, audio: AudioFolder, faults: Faults) -> Iterator[Utterance]:
-    rows = csv.reader(io.StringIO(read_text(path), newline=""))
-    next(rows)
-    for row in rows:
-        if not row:
-            continue
+    for number, row in islice(csv_rows(path), 1, None):
         try:
             yield _utterance(row, audio)
         except LineError as error:
-            faults.add(path, rows.line_num, ",".join(row), str(error))
+            faults.add(path, number, ",".join(row), str(error))
 
 
 def _utterance(row: list[str], audio: AudioFolder) -> Utterance:
@@ -47,9 +42,9 @@ def _utterance(row: list[str], audio: AudioFolder) -> Utterance:
         raise LineError(f"{len(_HEADER)} fields expected ({' '.join(_HEADER)}), found {len(row)}")
     file, speaker, key = (value.strip() for value in row)
     label = parse_key(key, bonafide="bona-fide")
-    name = split_name(file)[0]
+    name, path = audio.named(file)
     attack = NO_ATTACK if label == "bonafide" else UNKNOWN_ATTACK
-    return Utterance(name, audio.path(name), "eval", speaker or UNKNOWN_SPEAKER, attack, label)
+    return Utterance(name, path, "eval", speaker or UNKNOWN_SPEAKER, attack, label)
 
 
 def _holds(root: Path) -> bool:

@@ -11,6 +11,7 @@ from data_prep.utterance import LABELS, SPLITS, Corpus, Label, Split, Tally, Utt
 
 _MIN_SHARE = 0.1
 """Something smaller than this share of a published corpus is another corpus in its layout, not a copy with gaps."""
+_NAMES_SHOWN = 8
 CLASS_NAMES: dict[Label, str] = {"bonafide": "bona fide", "spoof": "spoof"}
 """The classes in prose."""
 
@@ -37,6 +38,10 @@ class Layout:
     """What is read if no subset is named, in words."""
     published: Mapping[str, Tally] = field(default_factory=dict, hash=False)
     """Counts of the complete corpus by subset ("" if there is just the whole), as far as they are known."""
+    may_step_up: bool = True
+    """Whether a root in which nothing is found may stand for the folder around it: not where that holds any folders, as
+    then a part that was meant alone would bring the whole.
+    """
     is_generic: bool = False
     """Whether it describes any corpus, so that a layout of a particular one is preferred where both are found."""
 
@@ -49,34 +54,32 @@ class Layout:
         """
         if subset is not None and subset not in self.subsets:
             remedy = f"give one of {', '.join(self.subsets)}" if self.subsets else "leave it out"
-            raise SpoofsweepError(f"corpus.subset must name a part of the layout {self.name}", subset, remedy)
+            raise SpoofsweepError(f"the subset must be a part of the layout {self.name}", subset, remedy)
         return self.parse(self._root(root), subset)
 
-    def found_at(self, root: Path) -> Path | None:
-        """Where a corpus of this layout lies in ``root``, or one level below; none if it does not, or several do."""
-        if self.holds(root):
-            return root
-        below = [child for child in subfolders(root) if self.holds(child)]
-        return below[0] if len(below) == 1 else None
+    def places(self, root: Path) -> list[Path]:
+        """Where corpora of this layout lie: ``root`` itself, or else folders directly below."""
+        return [root] if self.holds(root) else [child for child in subfolders(root) if self.holds(child)]
 
     def _root(self, root: Path) -> Path:
         """``root`` itself, or the folder one level below or above it."""
-        if found := self.found_at(root):
-            return found
-        below = [child for child in subfolders(root) if self.holds(child)]
-        if below:
-            names = ", ".join(str(child) for child in below)
-            raise SpoofsweepError(
-                "corpus.root must hold one corpus", f"several: {names}", "give one of them as corpus.root"
-            )
-        if self.holds(root.parent):
+        places = self.places(root)
+        if not places and self.may_step_up and self.holds(root.parent):
             return root.parent
-        present = ", ".join(sorted(child.name for child in root.iterdir())[:8]) if root.is_dir() else "a file"
-        raise SpoofsweepError(
-            f"corpus.root must {self.marks}",
-            f"{root} (with: {present or 'nothing'})",
-            "correct corpus.root or corpus.layout",
-        )
+        if len(places) > 1:
+            found = f"several: {', '.join(str(place) for place in places)}"
+            raise SpoofsweepError("the root must hold one corpus", found, "give one of them as root")
+        if not places:
+            found = f"{root} (with: {contents(root)})"
+            raise SpoofsweepError(f"the root must {self.marks}", found, "correct the root or the layout")
+        return places[0]
+
+
+def contents(root: Path) -> str:
+    """The first names in ``root``, for error messages."""
+    if not root.is_dir():
+        return "a file"
+    return ", ".join(sorted(child.name for child in root.iterdir())[:_NAMES_SHOWN]) or "nothing"
 
 
 def tally(utterances: Iterable[Utterance]) -> Tally:
@@ -94,8 +97,24 @@ def both(train: tuple[int, int], dev: tuple[int, int], evaluation: tuple[int, in
     }
 
 
+def completeness_notes(corpus: Corpus) -> tuple[str, ...]:
+    """The notes of ``corpus``, and how the files that are there compare with what was published, where that is known.
+
+    Protocols are small and come whole; it is audio that copies lack.
+    """
+    if corpus.published is None:
+        return corpus.notes
+    present = {utterance.utterance_id: utterance for utterance in corpus.utterances if utterance.path in corpus.sizes}
+    return (*corpus.notes, completeness(tally(present.values()), corpus.published))
+
+
 def completeness(found: Tally, published: Tally) -> str:
-    """One line that says whether ``found`` is the published corpus, and if not, what is missing or too much."""
+    """One line that says whether ``found`` is the published corpus, and if not, what is missing or too much.
+
+    A class that was not published at all lies beside the corpus, and comes from elsewhere.
+    """
+    classes = {label for _, label in published}
+    found = {(split, label): number for (split, label), number in found.items() if label in classes}
     total, expected = sum(found.values()), sum(published.values())
     if dict(found) == dict(published):
         return f"complete: matches the published counts ({expected:,} utterances)"

@@ -2,19 +2,19 @@
 
 ``fake/LANGUAGE/MODEL/*.wav``, in each folder a ``meta.csv`` whose fields are separated by ``|``:
 ``path|original_file|language|is_original_language|duration|training_data|model_name|architecture|transcript``
-(Müller et al. 2024, "MLAAD: the multi-language audio anti-spoofing dataset"). The attack is the model's folder,
-whatever the language; voices are not told. A folder without ``meta.csv`` is listed. There are no splits: all of it is
-``eval``. The corpus grows with each version, a thousand files a model and language, so no count stands for it.
+(Müller et al. 2024, "MLAAD: the multi-language audio anti-spoofing dataset"). Quotation marks are text there, by its
+users' account: transcripts hold single ones. The attack is the model's folder, whatever the language; voices are not
+told. A folder without ``meta.csv`` is listed. There are no splits: all of it is ``eval``. The corpus grows with each
+version, a thousand files a model and language, so no count stands for it.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data_prep.corpora.audio_folder import AudioFolder, audio_below, split_name, subfolders
+from data_prep.audio_files import audio_below
+from data_prep.corpora.audio_folder import AudioFolder, split_name, subfolders
 from data_prep.corpora.layout import Layout
-from data_prep.corpora.protocol import Faults, LineError, read_text, without_blanks
+from data_prep.corpora.protocol import Faults, LineError, csv_rows, without_blanks
 from data_prep.utterance import UNKNOWN_SPEAKER, Corpus, Utterance
 
 _NAME = "mlaad"
@@ -37,22 +37,24 @@ def _utterances(folder: Path, faults: Faults) -> Iterator[Utterance]:
             yield _utterance(path, folder, {})
         return
     audio = AudioFolder(folder)
-    rows = csv.DictReader(io.StringIO(read_text(meta), newline=""), delimiter="|")
-    for row in rows:
+    rows = csv_rows(meta, "|", has_quotes=False)
+    _, header = next(rows, (0, []))
+    for number, row in rows:
         try:
-            yield _described(row, folder, audio)
+            yield _described(header, row, folder, audio)
         except LineError as error:
-            faults.add(meta, rows.line_num, "|".join(str(value) for value in row.values()), str(error))
+            faults.add(meta, number, "|".join(row), str(error))
 
 
-def _described(row: dict[str, str | None], folder: Path, audio: AudioFolder) -> Utterance:
-    name = PurePosixPath(row.get("path") or "").name
-    if not name:
+def _described(header: list[str], row: list[str], folder: Path, audio: AudioFolder) -> Utterance:
+    # The transcript, at the end, may hold the separator or be missing.
+    values = dict(zip(header, row, strict=False))
+    file = PurePosixPath(values.get("path", "")).name
+    if not file:
         raise LineError("the column 'path' must name a file")
-    # Of the other columns, the transcript may hold anything.
-    if row.get("architecture", "") is None:
+    if "architecture" in header and "architecture" not in values:
         raise LineError("the fields up to 'architecture' are expected")
-    return _utterance(audio.path(split_name(name)[0]), folder, {"architecture": row.get("architecture") or ""})
+    return _utterance(audio.named(file)[1], folder, {"architecture": values.get("architecture", "")})
 
 
 def _utterance(path: Path, folder: Path, facts: dict[str, str]) -> Utterance:

@@ -1,13 +1,15 @@
-"""What parsers share: reading protocol lines, collecting their faults, labels and names."""
+"""What parsers share: reading protocol lines and tables, collecting their faults, labels and names."""
 
+import csv
+import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cluster.errors import SpoofsweepError
-from data_prep.utterance import NO_ATTACK, Label
+from data_prep.utterance import NO_ATTACK, Label, Split, Utterance
 
 _MAX_SHOWN = 10
 T = TypeVar("T")
@@ -66,6 +68,26 @@ def parse_lines(path: Path, parse: Callable[[list[str]], T], faults: Faults) -> 
             faults.add(path, number, line, str(error))
 
 
+def read_lists(
+    files: Mapping[Split, Path], parser: Callable[[Split], Callable[[list[str]], Utterance]]
+) -> tuple[tuple[Utterance, ...], tuple[Path, ...]]:
+    """The utterances of one list a split, and the lists that there are.
+
+    A missing evaluation list leaves that split empty; train and dev must be there.
+
+    Args:
+        parser: makes, of a split, what makes an utterance of the fields of a line.
+
+    Raises:
+        SpoofsweepError: a list is missing or not text, or lines are malformed.
+    """
+    present = {split: path for split, path in files.items() if split != "eval" or path.exists()}
+    faults = Faults()
+    utterances = [u for split, path in present.items() for u in parse_lines(path, parser(split), faults)]
+    faults.check()
+    return tuple(utterances), tuple(present.values())
+
+
 def read_text(path: Path) -> str:
     """The text of a protocol.
 
@@ -75,12 +97,36 @@ def read_text(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError):
-        raise SpoofsweepError("the protocol file must exist", path, "check corpus.root and corpus.layout") from None
+        raise SpoofsweepError(
+            "the protocol file must exist", path, "check the root and the layout of the corpus"
+        ) from None
     except UnicodeDecodeError as error:
         raise SpoofsweepError("a protocol must be UTF-8 text", f"{path} ({error})", "save it as UTF-8") from error
     if "\0" in text:  # no file name holds one
         raise SpoofsweepError("a protocol must be UTF-8 text", f"{path} (with zero bytes)", "save it as UTF-8")
     return text
+
+
+def csv_rows(path: Path, delimiter: str = ",", has_quotes: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table, its header first, with the numbers of their lines; blank lines are passed over.
+
+    Args:
+        has_quotes: whether quotation marks may enclose a field; they are part of its text otherwise.
+
+    Raises:
+        SpoofsweepError: the table is missing or not text, or a quotation mark is not closed.
+    """
+    quoting: Any = csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE
+    rows = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+    begun = 1
+    try:
+        for row in rows:
+            if row:
+                yield rows.line_num, row
+            begun = rows.line_num + 1
+    except csv.Error as error:
+        found = f"{path}: {error}, in what begins at line {begun}"
+        raise SpoofsweepError("a table must be well-formed CSV", found, "close every quotation mark") from error
 
 
 class Columns:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cluster.errors import SpoofsweepError
 from data_prep.corpora import LAYOUTS
-from data_prep.corpora.layout import Layout
+from data_prep.corpora.layout import Layout, contents
 
 
 def recognise(root: Path) -> Layout:
@@ -13,19 +13,16 @@ def recognise(root: Path) -> Layout:
     Raises:
         SpoofsweepError: there is none, or several.
     """
-    if not root.exists():
-        raise SpoofsweepError("the corpus root must exist", root, "correct the path")
-    found = {layout: place for layout in LAYOUTS.values() if (place := layout.found_at(root))}
-    best = {layout: place for layout, place in found.items() if not layout.is_generic} or found
+    found = [(layout, place) for layout in LAYOUTS.values() for place in layout.places(root)]
+    best = [(layout, place) for layout, place in found if not layout.is_generic] or found
     if not best:
         marks = "".join(f"\n  {layout.name} would {layout.marks}" for layout in LAYOUTS.values())
-        present = ", ".join(sorted(child.name for child in root.iterdir())[:8]) if root.is_dir() else "a file"
         raise SpoofsweepError(
             f"a folder must have one of the known layouts:{marks}\n",
-            f"{root} (with: {present or 'nothing'})",
+            f"{root} (with: {contents(root)})",
             "correct the path, or describe the corpus by a manifest",
         )
     if len(best) > 1:
-        places = ", ".join(f"{layout.name} in {place}" for layout, place in best.items())
-        raise SpoofsweepError("a folder must have one layout", f"several: {places}", "choose one with --layout")
-    return next(iter(best))
+        places = ", ".join(f"{layout.name} in {place}" for layout, place in best)
+        raise SpoofsweepError("a folder must have one layout", f"several: {places}", "give one of them, or --layout")
+    return best[0][0]

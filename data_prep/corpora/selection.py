@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from cluster.errors import SpoofsweepError
-from data_prep.corpora.layout import completeness, tally
+from data_prep.corpora.layout import completeness_notes
 from data_prep.draws import generator
 from data_prep.utterance import SPLITS, UNKNOWN_SPEAKER, Corpus, Split, Utterance
 
@@ -83,8 +83,7 @@ def chosen(corpus: Corpus, utterances: Sequence[Utterance]) -> Corpus:
     """``corpus`` with these utterances instead of its own, and with the record of what they were chosen from."""
     if corpus.parts:
         return replace(corpus, utterances=tuple(utterances))
-    notes = (completeness(tally(corpus.utterances), corpus.published),) if corpus.published else ()
-    parts = (corpus.without_utterances(),)
+    parts, notes = (corpus.without_utterances(),), completeness_notes(corpus)
     return replace(corpus, utterances=tuple(utterances), published=None, parts=parts, notes=notes)
 
 

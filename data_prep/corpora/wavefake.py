@@ -10,7 +10,8 @@ speaker a corpus: the reader of LJSpeech (LJ) and that of JSUT. There are no spl
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_prep.corpora.audio_folder import audio_below, split_name, subfolders
+from data_prep.audio_files import audio_below
+from data_prep.corpora.audio_folder import split_name, subfolders
 from data_prep.corpora.layout import Layout, both
 from data_prep.corpora.protocol import without_blanks
 from data_prep.utterance import NO_ATTACK, Corpus, Utterance
@@ -21,14 +22,13 @@ _GENERATED = {"ljspeech_": "LJ", "jsut_": "JSUT", "common_voices_prompts_": "LJ"
 _BONAFIDE = {"ljspeech-": "LJ", "ljspeech_real": "LJ", "jsut_ver": "JSUT", "jsut_real": "JSUT"}
 """What folders of bona fide speech begin with, in lower case, and who speaks there."""
 
-# Datasheet of the data set: 117,985 generated clips. With LJSpeech (13,100) or JSUT beside it, there is more.
+# Datasheet of the data set: 117,985 generated clips.
 _PUBLISHED = both((0, 0), (0, 0), (0, 117_985))
 
 
 def _parse(root: Path, subset: str | None) -> Corpus:
     utterances = tuple(utterance for folder in subfolders(root) for utterance in _utterances(folder, root))
-    has_bonafide = any(utterance.label == "bonafide" for utterance in utterances)
-    return Corpus(_NAME, root, utterances, (), None if has_bonafide else _PUBLISHED)
+    return Corpus(_NAME, root, utterances, (), _PUBLISHED)
 
 
 def _utterances(folder: Path, root: Path) -> Iterator[Utterance]:
@@ -63,5 +63,6 @@ LAYOUT = Layout(
     source="doi.org/10.5281/zenodo.5642694",
     holds=_holds,
     parse=_parse,
+    may_step_up=False,
     published={"": _PUBLISHED},
 )

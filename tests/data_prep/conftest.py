@@ -1,12 +1,15 @@
 """Fixtures of this room's tests."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from miniature import make_la, speech
+from miniature import make_la, prep_config, speech
+
+from data_prep.config import PrepConfig
 
 
 @pytest.fixture
@@ -32,3 +35,28 @@ def audio_file(tmp_path: Path) -> Callable[..., Path]:
 def la_root(tmp_path: Path) -> Path:
     """A miniature LA corpus of 18 utterances."""
     return make_la(tmp_path / "LA")
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of 36 utterances of 1.5 s."""
+    return make_la(tmp_path_factory.mktemp("corpus") / "LA", per_class=6, seconds=1.5)
+
+
+@pytest.fixture(scope="session")
+def config(root: Path) -> PrepConfig:
+    """Its preparation, with a shard for each utterance."""
+    return prep_config(root, utterances_per_shard=1)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 64 kB, or of the size that a test gives as parameter."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', '64k')}", "tmpfs", folder]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,11 +1,13 @@
 """Speech-like waves, miniature corpora and the configurations that prepare them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from data_prep.config import AugmentationConfig, CorpusConfig, PrepConfig
+from data_prep.ffmpeg import load_pydub
 
 AUGMENTATION = AugmentationConfig.model_validate(
     {
@@ -31,6 +33,29 @@ def speech(seconds: float = 1.0, sample_rate: int = 16000, seed: int = 0) -> np.
     voice = sum(np.sin(2 * np.pi * (110 + 10 * seed) * k * t + k) / k for k in range(1, 8))
     wave = 0.2 * voice * (0.6 + 0.4 * np.sin(2 * np.pi * 3 * t)) + 0.01 * rng.standard_normal(len(t))
     return wave.astype(np.float32)
+
+
+def mp3(path: Path, wave: np.ndarray, *options: str) -> Path:
+    """Write a 16 kHz wave as MP3, with further ``options`` of ffmpeg."""
+    _segment(wave).export(path, format="mp3", parameters=list(options)).close()
+    return path
+
+
+def aac(path: Path, wave: np.ndarray) -> Path:
+    """Write a 16 kHz wave as AAC, which ffmpeg alone decodes."""
+    _segment(wave).export(path, format="adts").close()
+    return path
+
+
+def _segment(wave: np.ndarray) -> Any:
+    samples = (wave * 32767).astype("<i2").tobytes()
+    return load_pydub()[0](data=samples, sample_width=2, frame_rate=16000, channels=1)
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation coefficient over the common length."""
+    length = min(len(a), len(b))
+    return float(np.corrcoef(a[:length], b[:length])[0, 1])
 
 
 def make_la(root: Path, per_class: int = 3, seconds: float = 0.5, access: str = "LA") -> Path:
@@ -64,3 +89,8 @@ def prep_config(root: Path, **changes: object) -> PrepConfig:
 def train_file(root: Path, number: int = 0) -> Path:
     """A training utterance of :func:`make_la`; numbers below ``per_class`` are bona fide."""
     return root / "ASVspoof2019_LA_train" / "flac" / f"LA_T_{number:07d}.flac"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files in ``folder`` and below, by their relative paths."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

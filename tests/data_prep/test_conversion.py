@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from miniature import speech
-from test_decoding import mp3, similarity
+from filelock import FileLock, Timeout
+from miniature import mp3, similarity, speech
 
 from cluster.errors import SpoofsweepError
 from data_prep.conversion import convert_files, find_audio, to_flac
@@ -144,6 +144,56 @@ def test_sources_that_differ_in_suffix_alone_do_not_overwrite_each_other(tmp_pat
     assert {entry.target for entry in run(source, tmp_path / "out").values()} == {"a.wav.flac", "a.flac.flac"}
 
 
+def test_no_two_sources_have_one_target(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    names = ("a.wav", "a.flac", "a.flac.wav", "b.mp3")
+    for name in names:
+        soundfile.write(source / name, speech(0.1), 16000)
+    targets = {entry.source: entry.target for entry in run(source, tmp_path / "out").values()}
+    assert targets == {name: f"{name}.flac" for name in names[:3]} | {"b.mp3": "b.flac"}
+
+
+def made_in(output: Path) -> set[str]:
+    return {path.name for path in output.rglob("*.flac")}
+
+
+def test_no_target_outlives_its_place(tmp_path: Path) -> None:
+    """A source that cannot be read any more leaves none; one whose target moves leaves none where it was."""
+    source, output = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    for name in ("a.wav", "b.wav"):
+        soundfile.write(source / name, speech(0.1), 16000)
+    run(source, output)
+    assert made_in(output) == {"a.flac", "b.flac"}
+    soundfile.write(source / "a.flac", speech(0.2), 16000)
+    (source / "b.wav").write_text("no audio any more")
+    run(source, output)
+    assert made_in(output) == {"a.wav.flac", "a.flac.flac"}
+    (source / "a.wav").unlink()
+    run(source, output)
+    assert "a.flac" in made_in(output)
+
+
+def test_targets_stay_in_the_output(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech(0.1), 16000)
+    (tmp_path / "root").mkdir()
+    with pytest.raises(SpoofsweepError, match=r"must stay in the folder; got .*/root/\.\./a\.wav"):
+        list(convert_files([tmp_path / "root" / ".." / "a.wav"], tmp_path / "root", tmp_path / "out" / "deep", 1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_run_waits_for_another(mixed: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    first = convert_files(find_audio(mixed), mixed, output, 1)
+    next(first)
+    with pytest.raises(Timeout), FileLock(output / ".lock", timeout=0):
+        pass
+    list(first)
+    with FileLock(output / ".lock", timeout=0):
+        pass
+
+
 def test_empty_stream_and_nan_are_refused(audio_file: Write) -> None:
     with pytest.raises(DecodeError, match="no samples"):
         to_flac(audio_file("a.wav", np.zeros(0, np.float32)))
@@ -159,9 +209,9 @@ def test_truncated_mp3_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_without_audio(tmp_path: Path) -> None:
-    with pytest.raises(SpoofsweepError, match="must hold audio"):
+    with pytest.raises(SpoofsweepError, match=r"must hold audio.*; name the folder"):
         find_audio(tmp_path)
-    with pytest.raises(SpoofsweepError, match="must exist"):
+    with pytest.raises(SpoofsweepError, match=r"file or folder to convert must exist.*; correct"):
         find_audio(tmp_path / "nowhere")
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from miniature import speech
+from miniature import mp3, similarity, speech
 
 from data_prep.decoding import DecodeError, decode, read_audio
-from data_prep.ffmpeg import load_pydub
 
 Write = Callable[..., Path]
 
@@ -19,12 +18,6 @@ def reason(path: Path, **options: float) -> str:
         read_audio(path, 16000, **options)
     assert str(path) not in caught.value.reason
     return caught.value.reason
-
-
-def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation coefficient over the common length."""
-    length = min(len(a), len(b))
-    return float(np.corrcoef(a[:length], b[:length])[0, 1])
 
 
 def test_flac_is_decoded_exactly(audio_file: Write) -> None:
@@ -165,14 +158,6 @@ def test_resampling_keeps_a_tone_and_its_level(audio_file: Write) -> None:
 
 def test_name_with_spaces_and_umlauts(audio_file: Write) -> None:
     assert len(decode(audio_file("space in näme.flac"), 16000)) == 16000
-
-
-def mp3(path: Path, wave: np.ndarray, *options: str) -> Path:
-    segment_class, _ = load_pydub()
-    samples = (wave * 32767).astype("<i2").tobytes()
-    segment = segment_class(data=samples, sample_width=2, frame_rate=16000, channels=1)
-    segment.export(path, format="mp3", parameters=list(options)).close()
-    return path
 
 
 @pytest.mark.parametrize("options", [(), ("-q:a", "5", "-write_xing", "0"), ("-b:a", "48k", "-write_xing", "0")])

@@ -11,7 +11,8 @@ from miniature import speech
 from scipy.signal import correlate, correlation_lags, resample_poly
 
 from data_prep.audio_format import recognise
-from data_prep.conversion import SAMPLE_RATE, to_flac
+from data_prep.config import CONVERSION_RATE
+from data_prep.conversion import to_flac
 from data_prep.decode_error import DecodeError
 
 SECONDS = 3.0
@@ -74,7 +75,7 @@ def converted(path: Path) -> np.ndarray:
     made = path.with_name("made.flac")
     made.write_bytes(to_flac(path))
     info = soundfile.info(made)
-    assert (info.format, info.samplerate, info.channels, info.subtype) == ("FLAC", SAMPLE_RATE, 1, "PCM_16")
+    assert (info.format, info.samplerate, info.channels, info.subtype) == ("FLAC", CONVERSION_RATE, 1, "PCM_16")
     return soundfile.read(made, dtype="float32")[0]
 
 
@@ -96,7 +97,7 @@ def test_compressed(
     assert recognised is not None
     assert recognised.name == codec
     made = converted(path)
-    wave = resample_poly(original, SAMPLE_RATE, rate) if rate != SAMPLE_RATE else original
+    wave = resample_poly(original, CONVERSION_RATE, rate) if rate != CONVERSION_RATE else original
     lag, made_T, wave_T = aligned(made, wave)
     assert abs(lag) <= shift_ms * 16
     lost_ms = 30 if codec == "WMA" else 1  # ffmpeg's encoder drops its last, incomplete frame
@@ -109,14 +110,14 @@ def test_compressed(
 @pytest.mark.parametrize(("container", "subtype", "tolerance"), PLAIN)
 def test_plain_samples(tmp_path: Path, container: str, subtype: str, tolerance: float) -> None:
     path = tmp_path / f"a.{container.lower()}"
-    soundfile.write(path, speech(), SAMPLE_RATE, format=container, subtype=subtype)
+    soundfile.write(path, speech(), CONVERSION_RATE, format=container, subtype=subtype)
     np.testing.assert_allclose(converted(path), speech(), atol=tolerance)
 
 
 def test_channels_of_a_compressed_file_are_mixed(tmp_path: Path) -> None:
     wave = np.stack([speech(SECONDS, 44100), 0.5 * speech(SECONDS, 44100)], axis=1)
     made = converted(encode(tmp_path / "a.m4a", wave, 44100, "aac -b:a 128k"))
-    _, made_T, wave_T = aligned(made, 0.75 * resample_poly(speech(SECONDS, 44100), SAMPLE_RATE, 44100))
+    _, made_T, wave_T = aligned(made, 0.75 * resample_poly(speech(SECONDS, 44100), CONVERSION_RATE, 44100))
     assert np.corrcoef(made_T, wave_T)[0, 1] > 0.995
     assert made_T.std() == pytest.approx(wave_T.std(), rel=0.03)
 
@@ -125,7 +126,7 @@ def test_content_and_not_the_suffix_tells_the_codec(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.m4a", speech(SECONDS), 16000, "aac")
     for name in ("a.wav", "a.flac", "a.mp3", "a.g722"):
         made = converted(path.rename(tmp_path / name))
-        assert len(made) == pytest.approx(SECONDS * SAMPLE_RATE, abs=16), name
+        assert len(made) == pytest.approx(SECONDS * CONVERSION_RATE, abs=16), name
         path = tmp_path / name
 
 

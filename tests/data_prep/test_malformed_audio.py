@@ -74,12 +74,6 @@ def accepted(found: dict[str, str]) -> set[str]:
     return {name for name, reason in found.items() if reason == "ok"}
 
 
-def test_there_are_more_than_a_hundred(sound: dict[str, bytes]) -> None:
-    made = [*malformed.cut(sound), *malformed.with_wrong_fields(sound), *malformed.of_other_kinds()]
-    contents = {content for _, content in [*made, *malformed.with_flipped_bytes(sound, 20, seed=0)]}
-    assert len(contents) >= 150
-
-
 def test_cut_at_every_header_field(sound: dict[str, bytes], tmp_path: Path) -> None:
     found = outcomes(tmp_path, malformed.cut(sound))
     assert len(found) == 50
@@ -265,9 +259,9 @@ def test_too_long_is_refused(sound: dict[str, bytes], tmp_path: Path, monkeypatc
 
 @pytest.mark.timeout(600)  # Ray may have to start
 def test_prep_sets_each_aside_with_its_reason(sound: dict[str, bytes], tmp_path: Path, ray_session: None) -> None:
-    root = make_la(tmp_path / "LA", per_class=80, seconds=0.3)
+    root = make_la(tmp_path / "LA", per_class=250, seconds=0.15)
     cases = [*malformed.cut(sound), *malformed.of_other_kinds(), *malformed.with_wild_samples(sound)]
-    broken = [train_file(root, 2 * number) for number in range(len(cases))]
+    broken = [train_file(root, 6 * number) for number in range(len(cases))]
     for path, (_, content) in zip(broken, cases, strict=True):
         path.write_bytes(content)
     pipe = train_file(root, 1)
@@ -279,7 +273,7 @@ def test_prep_sets_each_aside_with_its_reason(sound: dict[str, bytes], tmp_path:
     assert reasons.pop(pipe.stem) == "file missing"
     assert reasons == {path.stem: outcome(path, direct) for path in broken}
     assert "ok" not in reasons.values()
-    assert shard_set.manifest.splits["train"].num_views == 160 - len(broken) - 1
+    assert shard_set.manifest.splits["train"].num_views == 500 - len(broken) - 1
     assert not list(shard_set.folder.rglob("*.tmp"))
     for info in shard_set.manifest.shards:
         assert (shard_set.folder / info.file).stat().st_size == info.num_bytes

@@ -1,11 +1,12 @@
 """The commands of this room."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import soundfile
 from miniature import speech, train_file
-from test_shards import write
+from small_shards import write
 from trees import TREES, write_audio
 from typer.testing import CliRunner
 
@@ -48,6 +49,20 @@ def test_inspect_a_corpus_for_evaluation_alone(tmp_path: Path) -> None:
     assert "alone it cannot carry a study: split train is empty; split dev is empty" in printed
 
 
+def test_inspect_reads_archives(la_root: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", la_root)
+    code, printed = invoke("corpus", "inspect", archive)
+    assert code == 0
+    assert "asvspoof2019-la in zip://" in printed
+    assert "speakers: train 1, dev 1, eval 1" in printed
+
+
+@pytest.mark.parametrize("layout", [(), ("--layout", "asvspoof2019-la")])
+def test_inspect_of_nothing(tmp_path: Path, layout: tuple[str, ...]) -> None:
+    with pytest.raises(SpoofsweepError, match=r"root must exist.*correct the path"):
+        invoke("corpus", "inspect", tmp_path / "nowhere", *layout)
+
+
 def test_inspect_with_an_unknown_layout(la_root: Path) -> None:
     with pytest.raises(SpoofsweepError, match="asvspoof2019-la"):
         invoke("corpus", "inspect", la_root, "--layout", "asvspoof")
@@ -80,6 +95,20 @@ def test_convert_reports_failures_and_exits_with_one(tmp_path: Path) -> None:
     assert "1 of 2 files are FLAC now" in printed
     assert "b.mp3: not readable" in printed
     assert str(tmp_path / "out" / "ledger.jsonl") in printed.replace("\n", "")
+
+
+def test_convert_does_not_write_where_it_reads(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    soundfile.write(source / "a.flac", speech(), 44100)
+    before = (source / "a.flac").read_bytes()
+    (tmp_path / "link").symlink_to(source)
+    for output in (source, source / "deep" / "flac16k", tmp_path / "link", tmp_path / "link" / "deep"):
+        with pytest.raises(SpoofsweepError, match=r"outside that of their sources; got .*; name another"):
+            invoke("convert", source, output)
+    with pytest.raises(SpoofsweepError, match="outside that of their sources"):
+        invoke("convert", source / "a.flac", source)
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == {"a.flac": before}
 
 
 def test_convert_counts_by_format(tmp_path: Path) -> None:

@@ -2,32 +2,31 @@
 
 import io
 import json
-import os
+import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from miniature import make_la, prep_config, speech, train_file
+from filelock import FileLock
+from miniature import aac, contents, make_la, mp3, prep_config, speech, train_file
 from object_store import upload
 from rich.console import Console
-from test_decoding import mp3
 
 from cluster.errors import SpoofsweepError
-from data_prep.config import PrepConfig
+from data_prep.audit.prep_page import page_path
+from data_prep.config import FeaturesConfig, PrepConfig
 from data_prep.corpora import read_corpus
+from data_prep.corpus_conversion import convert_corpus, known_conversions
 from data_prep.decoding import decode
 from data_prep.features import FrontEnd
 from data_prep.plan import Conversions, Recipe, plan_shards
 from data_prep.prepare import prepare
-from data_prep.shard_builder import build_shard, minimum_duration_s
+from data_prep.shard_builder import build_shard
+from data_prep.shard_part import read_parts
 from data_prep.shards import ShardSet
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -40,20 +39,6 @@ def run(config: PrepConfig, output: Path) -> tuple[ShardSet, str]:
     return shard_set, console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_la(tmp_path_factory.mktemp("corpus") / "LA", per_class=4, seconds=1.5)
-
-
-@pytest.fixture(scope="module")
-def config(root: Path) -> PrepConfig:
-    return prep_config(root, utterances_per_shard=1)
-
-
 @pytest.fixture(scope="module")
 def prepared(config: PrepConfig, tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> tuple[ShardSet, str]:
     return run(config, tmp_path_factory.mktemp("output"))
@@ -61,7 +46,7 @@ def prepared(config: PrepConfig, tmp_path_factory: pytest.TempPathFactory, ray_s
 
 def test_views_of_the_training_split_alone(prepared: tuple[ShardSet, str]) -> None:
     index = prepared[0].index
-    assert index.groupby("split").size().to_dict() == {"train": 24, "dev": 8, "eval": 8}
+    assert index.groupby("split").size().to_dict() == {"train": 36, "dev": 12, "eval": 12}
     assert (index[index.view == 0].policy == "clean").all()
     augmented = index[index.view > 0]
     assert set(augmented.view) == {1, 2}
@@ -112,8 +97,16 @@ def test_what_a_run_killed_at_its_very_end_left_is_removed(
 
 
 def test_shards_go_to_the_store(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
+    """Of several studies with one store, one works and the others wait."""
     elsewhere = config.model_copy(update={"store": str(tmp_path / "sets")})
-    shard_set, _ = run(elsewhere, tmp_path / "output")
+    (tmp_path / "sets").mkdir()
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(tmp_path / "sets" / f".{prepared[0].shard_set_id}.lock"):
+            made = pool.submit(run, elsewhere, tmp_path / "output")
+            with pytest.raises(TimeoutError):
+                made.result(timeout=0.5)
+            assert not list((tmp_path / "sets").rglob("*.safetensors"))
+        shard_set, _ = made.result()
     assert shard_set.folder == tmp_path / "sets" / prepared[0].shard_set_id
     assert contents(shard_set.folder) == contents(prepared[0].folder)
     assert not list((tmp_path / "output").rglob("*.safetensors"))
@@ -133,7 +126,7 @@ def test_conversion_of_a_remote_corpus_is_refused(root: Path, bucket: str, tmp_p
 
 
 def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path) -> None:
-    corpus = read_corpus(config.corpus, Path())
+    corpus = read_corpus(config.corpus, Path(), seed=0)
     recipe = Recipe(tmp_path, corpus, config, {}, Conversions({}, {}))
     for plan in reversed(plan_shards(corpus.utterances, config.utterances_per_shard)):
         build_shard(plan, recipe)
@@ -142,43 +135,11 @@ def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: P
             assert data == (prepared[0].folder / name).read_bytes()
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from cluster.config import ClusterConfig
-from data_prep.config import PrepConfig
-from data_prep.prepare import prepare
-if __name__ == "__main__":
-    prepare(PrepConfig.model_validate_json(sys.argv[1]), Path(), Path(sys.argv[2]), cluster=ClusterConfig(num_cpus=1))
-"""
-
-
-@pytest.mark.slow
-def test_killed_run_on_one_worker_ends_with_the_bytes_of_two(
-    prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path
-) -> None:
-    """Slow: two processes of their own, each with a Ray of its own."""
-    command = [sys.executable, "-c", SCRIPT, config.model_dump_json(), str(tmp_path)]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    folder = tmp_path / "shards" / prepared[0].shard_set_id
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and len(list(folder.glob("parts/*.parquet"))) < 2:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-    assert not (folder / "manifest.json").exists()
-    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.safetensors")}
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    unchanged = [name for name, time_ns in kept.items() if (folder / name).stat().st_mtime_ns == time_ns]
-    assert len(unchanged) >= 2
-    made = {name: data for name, data in contents(folder).items() if not name.endswith(".tmp")}
-    assert made == contents(prepared[0].folder)
-
-
 def test_damaged_shard_of_an_unfinished_run_is_made_again(
     prepared: tuple[ShardSet, str], config: PrepConfig, tmp_path: Path
 ) -> None:
     folder = tmp_path / "shards" / prepared[0].shard_set_id
-    corpus = read_corpus(config.corpus, Path())
+    corpus = read_corpus(config.corpus, Path(), seed=0)
     plans = plan_shards(corpus.utterances, config.utterances_per_shard)
     for plan in plans[:2]:
         build_shard(plan, Recipe(folder, corpus, config, {}, Conversions({}, {})))
@@ -190,33 +151,47 @@ def test_damaged_shard_of_an_unfinished_run_is_made_again(
 
 
 def test_broken_files_are_set_aside_with_reasons(tmp_path: Path) -> None:
-    root = make_la(tmp_path / "LA", per_class=8, seconds=0.2)
+    root = make_la(tmp_path / "LA", per_class=30, seconds=0.2)
     train_file(root, 0).write_bytes(b"")
     train_file(root, 1).write_bytes(train_file(root, 1).read_bytes()[:3000])
     train_file(root, 2).write_text("text")
     soundfile.write(train_file(root, 3), np.zeros(16000), 16000)
     train_file(root, 4).unlink()
     nan = np.full(16000, np.nan, np.float32)
-    soundfile.write(train_file(root, 8), nan, 16000, format="WAV", subtype="FLOAT")
-    soundfile.write(train_file(root, 9), np.ones(1), 16000)
+    soundfile.write(train_file(root, 30), nan, 16000, format="WAV", subtype="FLOAT")
+    soundfile.write(train_file(root, 31), np.ones(1), 16000)
     stereo = np.stack([speech(1.0, 44100), -speech(1.0, 44100)], axis=1)
-    soundfile.write(train_file(root, 10), stereo, 44100)
+    soundfile.write(train_file(root, 32), stereo, 44100)
     shard_set, printed = run(prep_config(root, max_duration_s=0.5), tmp_path / "results")
     reasons = {one["utterance_id"][-2:]: one["reason"] for one in shard_set.rejected}
-    assert reasons.keys() == {"00", "01", "02", "03", "04", "08", "09"}
+    assert reasons.keys() == {"00", "01", "02", "03", "04", "30", "31"}
     assert reasons["00"] == "empty file (0 bytes)"
     assert reasons["03"] == "silent"
     assert reasons["04"] == "file missing"
-    assert reasons["08"].startswith("not finite")
-    assert reasons["09"].startswith("too short")
+    assert reasons["30"].startswith("not finite")
+    assert reasons["31"].startswith("too short")
     assert {one["file"] for one in shard_set.rejected} == {
         f"ASVspoof2019_LA_train/flac/LA_T_{int(number):07d}.flac" for number in reasons
     }
     assert "7 utterances rejected" in printed
-    assert shard_set.manifest.num_rejected == 7
-    assert shard_set.manifest.splits["train"].bonafide == 3
-    noted = shard_set.index[shard_set.index.utterance_id.str.endswith("10")].notes.iloc[0]
+    assert shard_set.manifest.splits["train"].bonafide == 25
+    noted = shard_set.index[shard_set.index.utterance_id.str.endswith("32")].notes.iloc[0]
     assert noted == "cut to 0.5 s; channels cancel out, channel 1 of 2 used; resampled from 44100 Hz"
+
+
+def test_a_class_of_which_much_cannot_be_decoded_stops(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=5, seconds=0.2)
+    for number in (5, 6):
+        train_file(root, number).write_text("text")
+    soundfile.write(train_file(root, 0), speech(0.05), 16000)
+    soundfile.write(train_file(root, 1), speech(0.05), 16000)
+    expected = r"but 2 of 5 spoof utterances of train cannot be used.*Format not recognised.*rejected\.jsonl"
+    with pytest.raises(SpoofsweepError, match=expected) as caught:
+        run(prep_config(root), tmp_path / "results")
+    assert "bonafide" not in str(caught.value)  # these two are too short for the study, which it may ask for
+    (listed,) = (tmp_path / "results").rglob("rejected.jsonl")
+    assert len(listed.read_text().splitlines()) == 4
+    assert not list((tmp_path / "results").rglob("manifest.json"))
 
 
 def test_class_that_does_not_survive_decoding_stops(tmp_path: Path) -> None:
@@ -236,30 +211,44 @@ def test_unsound_corpus_stops_before_any_work(tmp_path: Path) -> None:
 
 
 def test_mp3_and_wav_are_converted_on_demand(tmp_path: Path) -> None:
-    root = make_la(tmp_path / "LA", per_class=2)
+    root = make_la(tmp_path / "LA", per_class=6)
     mp3(train_file(root, 0), speech(0.6))
     train_file(root, 0).rename(train_file(root, 0).with_suffix(".mp3"))
     soundfile.write(train_file(root, 1), speech(0.6), 16000, format="WAV")
-    train_file(root, 2).write_text("text")
+    train_file(root, 6).write_text("text")
     shard_set, _ = run(prep_config(root, convert=True), tmp_path / "results")
     converted = {path.name for path in (tmp_path / "results" / "converted").rglob("*.flac")}
     assert converted == {"LA_T_0000000.flac", "LA_T_0000001.flac"}
     assert [one["reason"] for one in shard_set.rejected] == ["not readable as audio: Format not recognised"]
     clean = shard_set.index[(shard_set.index.view == 0) & (shard_set.index.split == "train")]
-    assert clean.duration_s.tolist() == pytest.approx([0.6, 0.6, 0.5], abs=0.1)
+    assert clean.duration_s.tolist() == pytest.approx([0.6, 0.6, *[0.5] * 9], abs=0.1)
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system too small for one shard."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
-    mounted = subprocess.run(command, capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+def test_page_of_a_finished_set_plays_what_was_converted(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=2)
+    for number in (0, 1):
+        train_file(root, number).unlink()
+        aac(train_file(root, number).with_suffix(".m4a"), speech(0.6))
+    pages = []
+    for _ in range(2):
+        shard_set = prepare(prep_config(root, convert=True), Path(), tmp_path, console=Console(quiet=True), page=True)
+        page = page_path(tmp_path, shard_set.shard_set_id)
+        pages.append(re.findall(r'<audio controls src="([^"]+)"', page.read_text()))
+        page.unlink()
+    assert len(pages[0]) == 2 * 2 * 3
+    assert pages[0] == pages[1]
+
+
+def test_conversion_sets_aside_what_cannot_be_opened(la_root: Path, tmp_path: Path) -> None:
+    corpus = read_corpus(prep_config(la_root, convert=True).corpus, Path(), seed=0)
+    folder, gone = (one.path for one in corpus.utterances[:2])
+    for path in (folder, gone):
+        path.unlink()
+    folder.mkdir()  # as where a file's rights were taken away since the corpus was checked
+    config = prep_config(la_root, convert=True).corpus
+    made = convert_corpus(corpus, corpus.utterances, config, tmp_path / "out", Console(quiet=True), visible=False)
+    assert made == Conversions({}, {folder: "not a file but a folder", gone: "file missing"})
+    assert known_conversions(corpus, config, tmp_path / "out") == made
 
 
 def test_full_disk_is_one_clear_error_and_leaves_no_partial_shard(tmp_path: Path, tiny_disk: Path) -> None:
@@ -270,8 +259,29 @@ def test_full_disk_is_one_clear_error_and_leaves_no_partial_shard(tmp_path: Path
     assert list(tiny_disk.rglob("manifest.json")) == []
 
 
-def test_shortest_utterance_survives_the_fastest_stretch(la_root: Path) -> None:
+def test_shortest_training_utterance_survives_the_fastest_stretch(la_root: Path) -> None:
     augmentation = {"policies": {"fast": {"steps": [{"kind": "stretch", "rate": [8.0, 8.0]}]}}}
     fast = prep_config(la_root, min_duration_s=0.01, augmentation=augmentation)
-    assert minimum_duration_s(fast) == pytest.approx(8 * 0.03)
-    assert minimum_duration_s(prep_config(la_root)) == 0.1
+    assert fast.min_duration_s("train") == pytest.approx(8 * 0.03)
+    assert prep_config(la_root).min_duration_s("train") == 0.1
+
+
+def test_augmentation_does_not_decide_what_is_validated_on(tmp_path: Path) -> None:
+    root = make_la(tmp_path / "LA", per_class=1, seconds=0.2)
+    config = prep_config(
+        root, augmentation={"policies": {"fast": {"steps": [{"kind": "stretch", "rate": [8.0, 8.0]}]}}}
+    )
+    corpus = read_corpus(config.corpus, Path(), seed=0)
+    plans = plan_shards(corpus.utterances, 2)
+    for plan in plans:
+        build_shard(plan, Recipe(tmp_path / "set", corpus, config, {}, Conversions({}, {})))
+    parts = read_parts(tmp_path / "set", [plan.number for plan in plans])
+    kept = {plan.split: len(part.rows) for plan, (_, part) in zip(plans, parts, strict=True)}
+    assert kept == {"train": 0, "dev": 1, "eval": 1}
+
+
+def test_conversion_leaves_no_band_above_8_khz(la_root: Path) -> None:
+    prep_config(la_root, features=FeaturesConfig(sample_rate=24000))
+    prep_config(la_root, features=FeaturesConfig(sample_rate=8000), convert=True)
+    with pytest.raises(SpoofsweepError, match=r"at most 16000 Hz with corpus.convert = true.*got 24000; lower it"):
+        prep_config(la_root, features=FeaturesConfig(sample_rate=24000), convert=True)

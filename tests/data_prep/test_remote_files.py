@@ -13,9 +13,10 @@ from data_prep import format_bias
 from data_prep.atomic import atomic_write, atomic_write_text
 from data_prep.audio_files import audio_files_below
 from data_prep.config import CorpusConfig
-from data_prep.corpora import expand_path, read_corpus
+from data_prep.corpora import read_corpus
 from data_prep.decoding import read_audio
 from data_prep.remote_files import (
+    expand_path,
     fetch,
     fetch_ahead,
     file_sizes,
@@ -38,6 +39,15 @@ def test_uris_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_remote(to_path("LA"))
 
 
+def test_paths_expand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CORPORA", str(tmp_path))
+    assert expand_path("$CORPORA/LA", Path("/base")) == expand_path("${CORPORA}/LA", Path("/base")) == tmp_path / "LA"
+    assert expand_path("../LA", Path("/base/study")) == Path("/base/LA")
+    assert expand_path("~/LA", Path("/base")) == Path.home() / "LA"
+    with pytest.raises(SpoofsweepError, match="variable in a path must be set"):
+        expand_path("$NO_SUCH_VARIABLE/LA", Path())
+
+
 def test_protocol_without_its_package() -> None:
     with pytest.raises(SpoofsweepError, match=r"gs:// needs its package.*gcsfs"):
         to_path("gs://bucket/LA")
@@ -55,7 +65,7 @@ def test_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     to_path("s3://nowhere").fs.clear_instance_cache()  # type: ignore[attr-defined]
     with pytest.raises(SpoofsweepError, match=r"store of the corpus must be reachable.*AWS_ENDPOINT_URL"):
-        read_corpus(CorpusConfig(layout="asvspoof2019-la", root="s3://nowhere/LA"), Path())
+        read_corpus(CorpusConfig(layout="asvspoof2019-la", root="s3://nowhere/LA"), Path(), seed=0)
     to_path("s3://nowhere").fs.clear_instance_cache()  # type: ignore[attr-defined]
 
 
@@ -106,6 +116,18 @@ def test_contents_come_in_order_and_gaps_are_told(bucket: str) -> None:
     assert contents == [b"%d" % number if number != 25 else "file missing" for number in range(40)]
 
 
+def test_an_archive_beside_a_store_has_one_reader(bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    for number in range(30):
+        (tmp_path / "files" / f"{number:03d}").write_bytes(bytes([number]) * 300_000)
+    archive = shutil.make_archive(str(tmp_path / "packed"), "tar", root_dir=tmp_path, base_dir="files")
+    packed = inside_archive(Path(archive)) / "files"
+    store = to_path(f"s3://{bucket}")
+    atomic_write_text(store / "first", "first")
+    contents = list(fetch_ahead([store / "first", *(packed / f"{number:03d}" for number in range(30))]))
+    assert contents == [b"first", *(bytes([number]) * 300_000 for number in range(30))]
+
+
 def test_files_are_fetched_once_and_leave_no_copy(
     bucket: str, store_server: ObjectStore, la_root: Path, tmp_path: Path
 ) -> None:
@@ -132,8 +154,8 @@ def test_a_corpus_costs_listings_and_a_sample_of_its_files(
     (la_root / "ASVspoof2019_LA_eval" / "flac" / "LA_E_0000001.flac").unlink()
     upload(la_root, f"s3://{bucket}/LA")
     config = prep_config(la_root).corpus
-    here = read_corpus(config, Path())
-    there = read_corpus(config.model_copy(update={"root": f"s3://{bucket}/LA"}), Path())
+    here = read_corpus(config, Path(), seed=0)
+    there = read_corpus(config.model_copy(update={"root": f"s3://{bucket}/LA"}), Path(), seed=0)
     assert there.identity == here.identity
     asked = store_server.requests(bucket)
     assert not [key for method, key in asked if method in ("GET", "HEAD") and key.endswith(".flac")]
@@ -153,9 +175,9 @@ def test_missing_and_present_sizes(tmp_path: Path) -> None:
 def test_corpus_in_an_archive_is_the_same_corpus(tmp_path: Path, suffix: str) -> None:
     root = make_la(tmp_path / "LA")
     config = prep_config(root).corpus
-    here = read_corpus(config, Path())
+    here = read_corpus(config, Path(), seed=0)
     archive = shutil.make_archive(str(tmp_path / "packed corpus"), suffix, root_dir=tmp_path, base_dir="LA")
-    packed = read_corpus(config.model_copy(update={"root": archive}), Path())
+    packed = read_corpus(config.model_copy(update={"root": archive}), Path(), seed=0)
     assert packed.identity == here.identity
     assert validate(packed, config).counts == validate(here, config).counts
     for copy, utterance in zip(local_copies([u.path for u in packed.utterances]), here.utterances, strict=True):

@@ -3,13 +3,12 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from object_store import ObjectStore, upload
-from test_shards import FRAMES, ROWS, write
+from small_shards import FRAMES, ROWS, write
 
 from cluster.errors import SpoofsweepError
 from data_prep.remote_files import put, to_path
@@ -97,19 +96,7 @@ def test_incomplete_remote_set(remote: Path) -> None:
         ShardSet.open(remote.parent / "other")
 
 
-@pytest.fixture(params=["4k", "8k"])
-def tiny_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system that is too small for the shards at the first look, or once they are written."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", folder]
-    mounted = subprocess.run(command, capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
+@pytest.mark.parametrize("tiny_disk", ["4k", "8k"], indirect=True)  # full at the first look, or once it is written to
 def test_copy_that_does_not_fit(remote: Path, tiny_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPOOFSWEEP_CACHE", str(tiny_disk))
     with pytest.raises(SpoofsweepError, match=r"must have room: .* GB.*SPOOFSWEEP_CACHE"):

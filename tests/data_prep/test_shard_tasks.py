@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
     config = prep_config(make_la(tmp_path / "LA", per_class=4, seconds=0.3), augmentation={})
-    corpus = read_corpus(config.corpus, Path())
+    corpus = read_corpus(config.corpus, Path(), seed=0)
     return Recipe(tmp_path / "set", corpus, config, {}, Conversions({}, {}))
 
 

@@ -5,61 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_shards import FRAMES, ROWS, write
 
 from cluster.errors import SpoofsweepError
 from data_prep import shards
-from data_prep.config import AugmentationConfig, FeaturesConfig
-from data_prep.shards import Manifest, Row, ShardSet
-
-FRAMES = torch.arange(4000, dtype=torch.float32).reshape(-1, 4).half()
-
-
-def row(utterance_id: str, view: int = 0, label: str = "bonafide", offset: int = 0) -> Row:
-    return {
-        "utterance_id": utterance_id,
-        "corpus": "",
-        "view": view,
-        "split": "train",
-        "speaker": "s",
-        "attack": "-" if label == "bonafide" else "A01",
-        "label": label,
-        "shard": 0,
-        "offset": offset,
-        "num_frames": 100,
-        "duration_s": 1.0,
-        "policy": "clean",
-        "augmentation": "[]",
-        "notes": "",
-    }
-
-
-ROWS = [row("a"), row("a", view=1, offset=100), row("b", label="spoof", offset=200)]
-
-
-def write(folder: Path, features: FeaturesConfig | None = None) -> ShardSet:
-    info = shards.write_frames(folder, 0, "train", FRAMES, 3)
-    empty = shards.write_frames(folder, 1, "dev", FRAMES[:0], 0)
-    shards.write_index(folder, [shards.index_table(ROWS)])
-    shards.write_rejected(folder, [{"utterance_id": "é", "split": "train", "file": "é.flac", "reason": "silent"}])
-    manifest = Manifest(
-        format_version=shards.FORMAT_VERSION,
-        shard_set_id="0123456789abcdef",
-        layout="manifest",
-        corpus_identity="f" * 64,
-        convert=False,
-        min_duration_s=0.1,
-        max_duration_s=60.0,
-        features=features or FeaturesConfig(),
-        augmentation=AugmentationConfig(),
-        seed=0,
-        utterances_per_shard=256,
-        num_bins=4,
-        num_rejected=1,
-        splits=shards.summarise([shards.index_table(ROWS)]),
-        shards=(info, empty),
-    )
-    shards.write_manifest(folder, manifest)
-    return ShardSet.open(folder)
+from data_prep.config import FeaturesConfig
+from data_prep.shards import ShardSet
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -126,12 +77,12 @@ def test_format_of_another_version(tmp_path: Path) -> None:
     write(tmp_path)
     values = json.loads((tmp_path / shards.MANIFEST).read_text()) | {"format_version": 99}
     (tmp_path / shards.MANIFEST).write_text(json.dumps(values))
-    with pytest.raises(SpoofsweepError, match="must be of format 2; got 99"):
+    with pytest.raises(SpoofsweepError, match="must be of format 3; got 99"):
         ShardSet.open(tmp_path)
 
 
 def test_manifest_that_is_not_json(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / shards.MANIFEST).write_text("{")
-    with pytest.raises(SpoofsweepError, match="must be JSON"):
+    with pytest.raises(SpoofsweepError, match=rf"must be JSON.*remove {tmp_path} and run"):
         ShardSet.open(tmp_path)

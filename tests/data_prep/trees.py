@@ -4,6 +4,7 @@ The audio files hold a few bytes, since parsers look at names alone.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pyarrow
@@ -56,47 +57,32 @@ def asvspoof2019_pa(root: Path) -> Path:
     return make_la(root, per_class=2, seconds=0.05, access="PA")
 
 
-def _asvspoof2021(root: Path, task: str, line: Callable[[str, str, str, int], str]) -> Path:
-    """Four trials of each subset; ``line`` makes one from (trial, kind, subset, number)."""
+_TRIALS_2021 = {
+    "LA": {
+        "bonafide": "LA_000{i} {trial} alaw ita_tx bonafide bonafide notrim {subset}",
+        "spoof": "LA_000{i} {trial} alaw ita_tx A07 spoof notrim {subset}",
+    },
+    "DF": {
+        "bonafide": "LA_000{i} {trial} low_mp3 asvspoof - bonafide notrim {subset} bonafide - - - -",
+        "spoof": "LA_000{i} {trial} low_mp3 asvspoof A14 spoof notrim {subset} traditional_vocoder - - - -",
+    },
+    "PA": {
+        "bonafide": "PA_000{i} {trial} R3 M3 d4 - - - - bonafide notrim {subset}",
+        "spoof": "PA_000{i} {trial} R3 M3 d4 r1 m1 s4 c4 spoof notrim {subset}",
+    },
+}
+
+
+def asvspoof2021(root: Path, task: str) -> Path:
+    """Four trials of each subset."""
     lines = []
     for number, subset in enumerate(("progress", "eval", "hidden")):
         for i, kind in enumerate(_KINDS):
             trial = f"{task}_E_{number}00000{i}"
-            lines.append(line(trial, kind, subset, i))
+            lines.append(_TRIALS_2021[task][kind].format(i=i, trial=trial, subset=subset))
             write_audio(root / f"ASVspoof2021_{task}_eval" / "flac" / f"{trial}.flac")
     write_lines(root / "keys" / task / "CM" / "trial_metadata.txt", *lines)
     return root
-
-
-def asvspoof2021_la(root: Path) -> Path:
-    return _asvspoof2021(
-        root,
-        "LA",
-        lambda trial, kind, subset, i: (
-            f"LA_000{i} {trial} alaw ita_tx {'A07' if kind == 'spoof' else 'bonafide'} {kind} notrim {subset}"
-        ),
-    )
-
-
-def asvspoof2021_df(root: Path) -> Path:
-    return _asvspoof2021(
-        root,
-        "DF",
-        lambda trial, kind, subset, i: (
-            f"LA_000{i} {trial} low_mp3 asvspoof {'A14' if kind == 'spoof' else '-'} {kind} notrim {subset} "
-            f"{'traditional_vocoder' if kind == 'spoof' else 'bonafide'} - - - -"
-        ),
-    )
-
-
-def asvspoof2021_pa(root: Path) -> Path:
-    return _asvspoof2021(
-        root,
-        "PA",
-        lambda trial, kind, subset, i: (
-            f"PA_000{i} {trial} R3 M3 d4 {'r1 m1 s4 c4' if kind == 'spoof' else '- - - -'} {kind} notrim {subset}"
-        ),
-    )
 
 
 def asvspoof5(root: Path) -> Path:
@@ -194,9 +180,9 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "asvspoof2017": asvspoof2017,
     "asvspoof2019-la": asvspoof2019_la,
     "asvspoof2019-pa": asvspoof2019_pa,
-    "asvspoof2021-la": asvspoof2021_la,
-    "asvspoof2021-df": asvspoof2021_df,
-    "asvspoof2021-pa": asvspoof2021_pa,
+    "asvspoof2021-la": partial(asvspoof2021, task="LA"),
+    "asvspoof2021-df": partial(asvspoof2021, task="DF"),
+    "asvspoof2021-pa": partial(asvspoof2021, task="PA"),
     "asvspoof5": asvspoof5,
     "in-the-wild": in_the_wild,
     "fake-or-real": fake_or_real,
@@ -206,4 +192,4 @@ TREES: dict[str, Callable[[Path], Path]] = {
     "folders": folders,
     "manifest": manifest,
 }
-"""Writes the tree of a layout below a folder, and returns ``corpus.root``."""
+"""Writes the tree of a layout below a folder, and returns the root of the corpus."""

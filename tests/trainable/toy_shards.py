@@ -25,7 +25,7 @@ def write_toy_shards(folder: Path, shard_set_id: str = "toy", num_views: int = 2
         views = range(1 + num_views) if split == "train" else range(1)
         for half in (0, 1):
             frames: list[np.ndarray] = []
-            first_row, offset = len(rows), 0
+            offset = 0
             for i in range(half, len(labels), 2):
                 for view in views:
                     frames.append(_frames(labels[i], view, rng))
@@ -34,7 +34,7 @@ def write_toy_shards(folder: Path, shard_set_id: str = "toy", num_views: int = 2
                     )
                     offset += len(frames[-1])
             tensor = torch.from_numpy(np.concatenate(frames)).half()
-            infos.append(shard_format.write_frames(folder, len(infos), split, tensor, len(rows) - first_row))
+            infos.append(shard_format.write_frames(folder, len(infos), tensor))
     shard_format.write_index(folder, [shard_format.index_table(rows)])
     shard_format.write_rejected(folder, [])
     shard_format.write_manifest(folder, _manifest(shard_set_id, num_views, infos, rows))
@@ -73,6 +73,8 @@ def _augmentation(num_views: int) -> AugmentationConfig:
 
 
 def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> shard_format.Manifest:
+    summary = shard_format.Summary()
+    summary.add(shard_format.index_table(rows))
     return shard_format.Manifest(
         format_version=shard_format.FORMAT_VERSION,
         shard_set_id=shard_set_id,
@@ -85,8 +87,6 @@ def _manifest(shard_set_id: str, num_views: int, infos: list, rows: list) -> sha
         augmentation=_augmentation(num_views),
         seed=0,
         utterances_per_shard=20,
-        num_bins=NUM_BINS,
-        num_rejected=0,
-        splits=shard_format.summarise([shard_format.index_table(rows)]),
+        splits=summary.splits,
         shards=tuple(infos),
     )

@@ -6,8 +6,6 @@ Legend: B batch, T frames, F feature bins.
 import torch
 from torch import Tensor, nn
 
-from data_prep.shards import FeatureStatistics
-
 
 class GlobalCmvn(nn.Module):
     """``(feature - mean) / standard deviation`` by bin, ``[B, T, F] -> [B, T, F]``.
@@ -21,11 +19,6 @@ class GlobalCmvn(nn.Module):
         self.register_buffer("std_F", std_F)
         self.mean_F: Tensor
         self.std_F: Tensor
-
-    @classmethod
-    def of(cls, statistics: FeatureStatistics) -> "GlobalCmvn":
-        """With the statistics of a shard set, in float32."""
-        return cls(torch.tensor(statistics.mean), torch.tensor(statistics.std))
 
     @classmethod
     def unfilled(cls, num_bins: int) -> "GlobalCmvn":

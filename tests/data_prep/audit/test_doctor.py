@@ -16,13 +16,14 @@ from data_prep.audit.doctor import Examination, examine
 from data_prep.audit.page import write_page
 from data_prep.audit.report import AuditReport
 from data_prep.audit.terminal import print_report
-from data_prep.config import CorpusConfig
+from data_prep.config import CorpusConfig, PrepConfig
+from data_prep.corpora import read_corpus
 
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_ATTACK = "$a_{<b>$&'\"[bold]"
 
 
-def make_corpus(root: Path, per_class: int = 12) -> CorpusConfig:
+def make_corpus(root: Path, per_class: int = 12) -> PrepConfig:
     """A CSV corpus in which spoofs alone begin with silence and one recording stands in two splits and both classes."""
     root.mkdir()
     lines = ["path,label,split,utterance_id,attack,speaker,codec"]
@@ -41,21 +42,21 @@ def make_corpus(root: Path, per_class: int = 12) -> CorpusConfig:
     (root / "broken.flac").write_text("text")
     lines += ["copy.wav,spoof,dev,copy,A99,dev,", f"broken.flac,spoof,dev,{HOSTILE},A99,dev,"]
     (root / "list.csv").write_text("\n".join(lines))
-    return CorpusConfig(layout="manifest", root=str(root / "list.csv"))
+    return PrepConfig(corpus=CorpusConfig(layout="manifest", root=str(root / "list.csv")))
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> CorpusConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> PrepConfig:
     return make_corpus(tmp_path_factory.mktemp("doctor") / "corpus")
 
 
 @pytest.fixture(scope="module")
-def examined(config: CorpusConfig) -> Examination:
+def examined(config: PrepConfig) -> Examination:
     return examine(config, Path(), study=f"study {HOSTILE}", seed=1, workers=1)
 
 
 @pytest.fixture(scope="module")
-def html(examined: Examination, config: CorpusConfig, tmp_path_factory: pytest.TempPathFactory) -> str:
+def html(examined: Examination, config: PrepConfig, tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_page(examined, config, tmp_path_factory.mktemp("page")).read_text()
 
 
@@ -141,12 +142,20 @@ def test_report_and_table_round_trip(examined: Examination, tmp_path: Path) -> N
     assert "spectrum_db" not in table
 
 
-def test_same_seed_same_report(examined: Examination, config: CorpusConfig) -> None:
+def test_same_seed_same_report(examined: Examination, config: PrepConfig) -> None:
     again = examine(config, Path(), study=examined.report.study, seed=1, workers=1)
     assert again.report == examined.report
 
 
-def test_a_sample_is_called_one(config: CorpusConfig) -> None:
+def test_the_draw_is_that_of_preparation(config: PrepConfig) -> None:
+    corpus = config.corpus.model_copy(update={"max_utterances": {"train": 4, "dev": 4}})
+    prep = config.model_copy(update={"corpus": corpus, "seed": 3})
+    drawn = read_corpus(corpus, Path(), seed=3).utterances
+    assert drawn != read_corpus(corpus, Path(), seed=0).utterances
+    assert examine(prep, Path(), study="s", seed=1, workers=1).corpus.utterances == drawn
+
+
+def test_a_sample_is_called_one(config: PrepConfig) -> None:
     report = examine(config, Path(), study="s", seed=1, workers=1, max_files=20).report
     assert report.chosen == 17  # shares of the five attacks and splits, rounded down
     assert "without 33 files" in texts(report, "note")
@@ -166,7 +175,7 @@ def test_the_page_escapes_hostile_names(html: str) -> None:
     assert "$a_{&lt;b&gt;$" in html
 
 
-def test_pictures_and_sounds_are_what_they_claim(html: str, config: CorpusConfig) -> None:
+def test_pictures_and_sounds_are_what_they_claim(html: str, config: PrepConfig) -> None:
     embedded = re.findall(r'src="data:([a-z/+]+);base64,([^"]+)"', html)
     heads = {"image/svg+xml": b"<?xml", "image/webp": b"RIFF", "audio/flac": b"fLaC"}
     assert {kind for kind, _ in embedded} == set(heads)

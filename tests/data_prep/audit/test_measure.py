@@ -1,6 +1,5 @@
 """Files to records, and files that cannot be measured."""
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,28 +7,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from miniature import make_la, speech
+from miniature import aac, make_la, prep_config, speech
 
 from data_prep.audit.measure import Measurement, measure
 from data_prep.audit.survey import draw_files, survey
-from data_prep.config import CorpusConfig
-from data_prep.ffmpeg import load_pydub
-from data_prep.utterance import Corpus, Utterance
+from data_prep.config import CorpusConfig, PrepConfig
+from data_prep.utterance import Corpus, Split, Utterance
 from data_prep.validation import Rejection
 
 Write = Callable[..., Path]
-CONFIG = CorpusConfig(layout="manifest", root="unused")
+CONFIG = PrepConfig(corpus=CorpusConfig(layout="manifest", root="unused"))
 
 
-def record(path: Path, config: CorpusConfig = CONFIG, **channel: str) -> Measurement | Rejection:
-    utterance = Utterance(path.stem, path, "train", "s", "-", "bonafide", channel)
+def record(path: Path, config: PrepConfig = CONFIG, split: Split = "train", **channel: str) -> Measurement | Rejection:
+    utterance = Utterance(path.stem, path, split, "s", "-", "bonafide", channel)
     return measure(utterance, Corpus("manifest", path.parent, (), ()), config)
 
 
-def measured(path: Path, config: CorpusConfig = CONFIG, **channel: str) -> Measurement:
+def measured(path: Path, config: PrepConfig = CONFIG, **channel: str) -> Measurement:
     found = record(path, config, **channel)
     assert isinstance(found, Measurement)
     return found
+
+
+def with_corpus(**changes: object) -> PrepConfig:
+    return CONFIG.model_copy(update={"corpus": CONFIG.corpus.model_copy(update=changes)})
 
 
 def test_facts_of_a_file(audio_file: Write) -> None:
@@ -61,9 +63,20 @@ def test_measured_at_the_stored_rate(audio_file: Write) -> None:
 
 
 def test_only_what_preparation_keeps_is_measured(audio_file: Write) -> None:
-    found = measured(audio_file("a.wav", speech(2.0)), CONFIG.model_copy(update={"max_duration_s": 0.5}))
+    found = measured(audio_file("a.wav", speech(2.0)), with_corpus(max_duration_s=0.5))
     assert found.duration_s == 0.5
     assert found.notes == "cut to 0.5 s"
+
+
+def test_what_preparation_would_find_too_short_is_set_aside(audio_file: Write) -> None:
+    """Views of training utterances must last a window each; what is validated on has no views."""
+    fast = {"policies": {"fast": {"steps": [{"kind": "stretch", "rate": [8.0, 8.0]}]}}}
+    config = PrepConfig.model_validate({"corpus": CONFIG.corpus, "augmentation": fast})
+    path = audio_file("a.wav", speech(0.2))
+    assert isinstance(record(path, config, split="dev"), Measurement)
+    refused = record(path, config, split="train")
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "too short: 0.2 s, at least 0.24 s wanted"
 
 
 @pytest.mark.parametrize(
@@ -80,12 +93,9 @@ def test_what_cannot_be_measured_has_a_reason(tmp_path: Path, content: bytes | N
 
 
 def test_what_only_ffmpeg_reads_is_measured_where_preparation_converts(tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, speech(1.0), 16000, format="WAV")
-    segment, _ = load_pydub()
-    segment.from_wav(io.BytesIO(buffer.getvalue())).export(tmp_path / "a.m4a", format="adts").close()
+    aac(tmp_path / "a.m4a", speech(1.0))
     assert isinstance(record(tmp_path / "a.m4a"), Rejection)
-    found = measured(tmp_path / "a.m4a", CONFIG.model_copy(update={"convert": True}))
+    found = measured(tmp_path / "a.m4a", with_corpus(convert=True))
     assert (found.container, found.coding) == ("AAC", "aac")
     assert found.duration_s == pytest.approx(1.0, abs=0.15)
 
@@ -118,8 +128,8 @@ def test_two_workers_find_what_one_finds(tmp_path: Path) -> None:
     """Slow: starts two processes."""
     from data_prep.corpora import read_corpus
 
-    config = CorpusConfig(layout="asvspoof2019-la", root=str(make_la(tmp_path / "LA", per_class=4)))
-    corpus = read_corpus(config, Path())
+    config = prep_config(make_la(tmp_path / "LA", per_class=4))
+    corpus = read_corpus(config.corpus, Path(), seed=0)
     (corpus.root / "ASVspoof2019_LA_train" / "flac" / "LA_T_0000000.flac").write_text("text")
     alone, together = (
         [replace(one, spectrum_db=None) if isinstance(one, Measurement) else one for one in found]  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """ASVspoof 5, track 1."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ class TestAsvspoof5(ProtocolContract):
         for protocol in root.glob("*.tsv"):
             protocol.rename(root / "protocols" / protocol.name)
         assert self.read(root).utterances == before
+
+    def test_audio_for_evaluation_alone(self, root: Path) -> None:
+        before = self.read(root).utterances
+        for folder in ("flac_T", "flac_D"):
+            shutil.rmtree(root / folder)
+        assert self.read(root).utterances[8:] == before[8:]
 
     @pytest.mark.parametrize(
         ("line", "rule"),

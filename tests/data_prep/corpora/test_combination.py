@@ -69,12 +69,12 @@ def test_main_corpus_keeps_its_names(roots: Path) -> None:
 
 def test_a_corpus_without_bona_fide_speech_takes_it_from_another(roots: Path) -> None:
     chosen = config(GENERATED)
-    report = validate(read_corpus(chosen, roots), chosen)
+    report = validate(read_corpus(chosen, roots, seed=0), chosen)
     assert report.errors == ()
     alone = parse_settings(CorpusConfig, {"layout": "mlaad", "root": "mlaad", "splits": GENERATED["splits"]})
     assert (
         "split train has no bonafide utterance, so no error rate can be told"
-        in validate(read_corpus(alone, roots), alone).errors
+        in validate(read_corpus(alone, roots, seed=0), alone).errors
     )
 
 
@@ -113,18 +113,26 @@ def test_draws_keep_the_proportions_of_the_corpora(roots: Path) -> None:
 
 def test_report_tells_what_each_corpus_contributes(roots: Path) -> None:
     chosen = config(WILD)
-    notes = validate(read_corpus(chosen, roots), chosen).notes
+    notes = validate(read_corpus(chosen, roots, seed=0), chosen).notes
     assert "eval from itw: 2 bona fide, 2 spoof" in notes
     assert any(note.startswith("itw: not the published corpus: eval has 4 of 31,779") for note in notes)
+
+
+def test_speakers_that_train_one_corpus_and_test_another_are_noted(roots: Path) -> None:
+    assert not any("speaker ids" in note for note in read(roots, WILD, GENERATED).notes)
+    again = {"name": "again", "layout": "asvspoof2019-la", "root": "LA", "splits": {"train": ["dev"], "eval": ["eval"]}}
+    (note,) = [note for note in read(roots, again).notes if "speaker ids" in note]
+    assert note.startswith("1 speaker ids stand in train of one corpus and in dev or eval of another (LA_0001)")
 
 
 def test_missing_files_are_counted_by_corpus_and_named_below_its_root(roots: Path) -> None:
     for name in ("0.wav", "1.wav"):
         (roots / "itw" / name).unlink()
     chosen = config(WILD)
-    report = validate(read_corpus(chosen, roots), chosen)
+    report = validate(read_corpus(chosen, roots, seed=0), chosen)
     assert any("2 of 4 files of itw eval are missing" in error for error in report.errors)
-    assert {rejection.file for rejection in report.rejected} == {"0.flac", "1.flac"}
+    assert any(note.startswith("itw: not the published corpus: eval has 2 of 31,779") for note in report.notes)
+    assert {rejection.file for rejection in report.rejected} == {"0.wav", "1.wav"}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +166,7 @@ def test_divided_extra_corpus(roots: Path) -> None:
 def test_index_names_the_corpus_of_each_row(roots: Path, tmp_path: Path) -> None:
     extra = ExtraCorpus(name="two", layout="asvspoof2019-la", root=str(roots / "LA"))
     prep = prep_config(roots / "LA", extra=(extra,), min_duration_s=0.01, augmentation={})
-    corpus = read_corpus(prep.corpus, Path())
+    corpus = read_corpus(prep.corpus, Path(), seed=0)
     (plan,) = [
         plan for plan in plan_shards(corpus.utterances, 100) if plan.utterances[-1].utterance_id == "two/LA_T_0000003"
     ]

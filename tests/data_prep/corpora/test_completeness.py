@@ -42,6 +42,12 @@ def test_split_that_was_not_published() -> None:
     assert completeness(both((1, 0), (0, 0), (5, 5)), published) == "partial: train: 1 bona fide too many"
 
 
+def test_bona_fide_speech_beside_generated_speech() -> None:
+    published = both((0, 0), (0, 0), (0, 10))
+    assert completeness(both((0, 0), (0, 0), (5, 10)), published).startswith("complete: ")
+    assert completeness(both((0, 0), (0, 0), (5, 9)), published) == "partial: eval: 1 spoof missing of 10"
+
+
 def test_settings_name_the_layouts_that_there_are() -> None:
     assert set(get_args(CorpusSource.model_fields["layout"].annotation)) == set(LAYOUTS)
 

@@ -22,10 +22,16 @@ class TestWavefake(ParserContract):
             "ljspeech_melgan/LJ001-0001_gen": ("ljspeech_melgan", "LJ"),
         }
 
+    def test_one_generator_does_not_bring_the_others(self, root: Path) -> None:
+        with pytest.raises(SpoofsweepError, match=r"must hold folders of generated speech.*with: LJ001-0001_gen\.wav"):
+            self.read(root / "ljspeech_melgan")
+
     def test_bona_fide_corpora_beside(self, root: Path) -> None:
         write_audio(root / "LJSpeech-1.1" / "wavs" / "LJ001-0001.wav")
         write_audio(root / "jsut_ver1.1" / "basic5000" / "wav" / "BASIC5000_0001.wav")
-        bonafide = {u.speaker: u.utterance_id for u in self.read(root).utterances if u.label == "bonafide"}
+        corpus = self.read(root)
+        assert corpus.published == {("eval", "spoof"): 117_985}
+        bonafide = {u.speaker: u.utterance_id for u in corpus.utterances if u.label == "bonafide"}
         assert bonafide == {
             "LJ": "LJSpeech-1.1/wavs/LJ001-0001",
             "JSUT": "jsut_ver1.1/basic5000/wav/BASIC5000_0001",
@@ -50,6 +56,16 @@ class TestMlaad(ProtocolContract):
     def test_folder_without_its_table_is_listed(self, root: Path) -> None:
         self.protocol(root).unlink()
         assert len(self.read(root).utterances) == 4
+
+    def test_quotation_marks_are_text(self, root: Path) -> None:
+        for number in range(2):
+            self.append(root, f'./fake/de/x/more_{number}.wav|x.wav|de|True|3.2|LJ|xtts|XTTS|"Nein, sagte sie.')
+        assert [u.utterance_id.rpartition("/")[2] for u in self.read(root).utterances if "/de/" in str(u.path)] == [
+            "audio_000",
+            "audio_001",
+            "more_0",
+            "more_1",
+        ]
 
     def test_lines_that_end_early(self, root: Path) -> None:
         self.append(root, "./a.wav|x.wav|de")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parser_contract import ParserContract, ProtocolContract
-from trees import parquet_manifest, write_audio
+from trees import parquet_manifest, write_audio, write_lines
 
 from cluster.errors import SpoofsweepError
 
@@ -28,7 +28,9 @@ class TestCsv(ProtocolContract):
         [
             ("a.wav,spoof,train", "as many fields"),
             ("a.wav,spoof,train,s,tts,opus,more", "as many fields"),
-            (",spoof,train,s,tts,opus", "path must not be empty"),
+            (",spoof,train,s,tts,opus", "path must name a file"),
+            (".,spoof,train,s,tts,opus", "path must name a file"),
+            ("audio/..,spoof,train,s,tts,opus", "path must name a file"),
             ("a.wav,spoof,test,s,tts,opus", "found 'test'"),
             ("a.wav,bonafide,train,s,tts,opus", "does not fit"),
         ],
@@ -42,6 +44,17 @@ class TestCsv(ProtocolContract):
         self.append(root, "my audio/a b.wav,spoof,train,,,")
         last = self.read(root).utterances[-1]
         assert (last.utterance_id, last.path) == ("my_audio/a_b", root.parent / "my audio/a b.wav")
+
+    def test_path_of_a_folder_beside_is_written_out(self, root: Path) -> None:
+        self.append(root, "../audio/a.wav,spoof,train,,,")
+        last = self.read(root).utterances[-1]
+        assert (last.utterance_id, last.path) == ("../audio/a", root.parent.parent / "audio" / "a.wav")
+
+    def test_row_numbers_beside_the_table_are_passed_over(self, root: Path) -> None:
+        before = self.read(root).utterances
+        header, *rows = root.read_text().splitlines()
+        write_lines(root, f",{header}", *(f"{number},{row}" for number, row in enumerate(rows)))
+        assert self.read(root).utterances == before
 
     @pytest.mark.parametrize(("name", "attack", "rule"), [("a b", "tts", "utterance_id"), ("a", "t t", "attack")])
     def test_white_space_in_names(self, root: Path, name: str, attack: str, rule: str) -> None:
@@ -96,6 +109,10 @@ class TestFolders(ParserContract):
             ("test/fake/b.wav", "unknown"),
             ("test/fake/tts_1/a.wav", "tts_1"),
         ]
+
+    def test_one_class_does_not_bring_the_others(self, root: Path) -> None:
+        with pytest.raises(SpoofsweepError, match=r"must hold folders for classes.*with: b\.wav, tts 1"):
+            self.read(root / "test" / "fake")
 
     def test_without_splits_all_is_for_evaluation(self, tmp_path: Path) -> None:
         write_audio(tmp_path / "corpus" / "bonafide" / "a.flac")

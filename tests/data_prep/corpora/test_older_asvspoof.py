@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from parser_contract import ProtocolContract
-from trees import asvspoof2017
+from trees import asvspoof2017, write_lines
 
 from cluster.errors import SpoofsweepError
 
@@ -42,8 +42,19 @@ class TestAsvspoof2017(ProtocolContract):
         assert utterances[2].utterance_id == "T_1000002"
         assert utterances[2].channel == {"phrase": "S02"}
 
-    def test_version_1(self, tmp_path: Path, root: Path) -> None:
+    @pytest.mark.parametrize("evaluation_list", ["eval.trl", "eval_v2_key.trl"])
+    def test_version_1(self, tmp_path: Path, root: Path, evaluation_list: str) -> None:
         first = asvspoof2017(tmp_path / "v1", "ASVspoof2017", "protocol")
+        whole = first / "protocol" / "ASVspoof2017_eval.trl.txt"
+        whole.rename(whole.with_name(f"ASVspoof2017_{evaluation_list}.txt"))
         assert [u.utterance_id for u in self.read(first).utterances] == [
             u.utterance_id for u in self.read(root).utterances
         ]
+
+    @pytest.mark.parametrize("rest", ["", " - - - - - -"])
+    def test_evaluation_list_without_keys(self, tmp_path: Path, rest: str) -> None:
+        first = asvspoof2017(tmp_path / "v1", "ASVspoof2017", "protocol")
+        write_lines(first / "protocol" / "ASVspoof2017_eval.trl.txt", "", f"E_1000000.wav{rest}")
+        corpus = self.read(first)
+        assert {u.split for u in corpus.utterances} == {"train", "dev"}
+        assert corpus.notes == ("eval is left out: ASVspoof2017_eval.trl.txt tells no keys",)

@@ -31,6 +31,13 @@ def test_several_layouts_are_all_named(tmp_path: Path) -> None:
         recognise(tmp_path)
 
 
+def test_two_of_one_layout_are_not_guessed(tmp_path: Path) -> None:
+    asvspoof2019_la(tmp_path / "a")
+    asvspoof2019_la(tmp_path / "b")
+    with pytest.raises(SpoofsweepError, match=r"several: asvspoof2019-la in .*a, asvspoof2019-la in .*b; give one"):
+        recognise(tmp_path)
+
+
 def test_nothing_known_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "music").mkdir()
     with pytest.raises(SpoofsweepError) as caught:
@@ -38,8 +45,3 @@ def test_nothing_known_says_what_was_looked_for(tmp_path: Path) -> None:
     message = str(caught.value)
     assert "asvspoof5 would hold the file ASVspoof5.train.tsv" in message
     assert "(with: music)" in message
-
-
-def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(SpoofsweepError, match="root must exist"):
-        recognise(tmp_path / "nowhere")

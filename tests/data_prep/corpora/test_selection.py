@@ -182,6 +182,11 @@ class TestIdentity:
         assert len(identities) == 6
         assert divide(corpus, shares, 1, "corpus").identity == divide(corpus, shares, 1, "corpus").identity
 
-    def test_completeness_is_told_before_the_choice(self) -> None:
-        corpus = replace(corpus_of(20), published=both((300, 1830), (0, 0), (0, 0)))
+    def test_completeness_is_told_of_the_files_before_the_choice(self) -> None:
+        there = [replace(utterance, path=Path(__file__)) for utterance in corpus_of(20).utterances]
+        corpus = replace(corpus_of(20), utterances=tuple(there), published=both((300, 1830), (0, 0), (0, 0)))
         assert limit(corpus, {"train": 9}, 1).notes == ("complete: matches the published counts (2,130 utterances)",)
+        gone = corpus_of(20, "eval", {"-": 300}).utterances
+        corpus = replace(corpus, utterances=(*there, *gone), published=both((300, 1830), (0, 0), (300, 0)))
+        for choice in (limit(corpus, {"train": 9}, 1), map_splits(corpus, {"dev": ("train",)})):
+            assert choice.notes == ("partial: eval is missing (300 utterances)",)

@@ -29,6 +29,13 @@ class TestInTheWild(ProtocolContract):
         with pytest.raises(SpoofsweepError, match=r"3 fields expected .*found 4"):
             self.read(root)
 
+    def test_quotation_marks_enclose_fields(self, root: Path) -> None:
+        self.append(root, '9.wav,"Turing, Alan",spoof')
+        assert self.read(root).utterances[-1].speaker == "Turing, Alan"
+        self.append(root, '10.wav,"Turing,spoof')
+        with pytest.raises(SpoofsweepError, match=r"meta\.csv: .* begins at line 7; close every quotation mark"):
+            self.read(root)
+
 
 class TestFakeOrReal(ParserContract):
     layout = "fake-or-real"
@@ -41,11 +48,16 @@ class TestFakeOrReal(ParserContract):
     def test_root_may_be_the_variant(self, root: Path, inner: str) -> None:
         assert self.read(root / inner) == self.read(root)
 
-    def test_nested_as_archives_unpack(self, root: Path) -> None:
-        (root / "for-norm").rename(root / "inner")
-        (root / "for-norm").mkdir()
-        (root / "inner").rename(root / "for-norm" / "for-norm")
-        assert len(self.read(root).utterances) == 12
+    @pytest.mark.parametrize(
+        ("variant", "folder"),
+        [("norm", "for-norm/for-norm"), ("2sec", "for-2sec/for-2seconds"), ("rerec", "for-rerec/for-rerecorded")],
+    )
+    def test_nested_as_archives_unpack(self, root: Path, tmp_path: Path, variant: str, folder: str) -> None:
+        unpacked = tmp_path / folder
+        unpacked.parent.mkdir()
+        (root / "for-norm").rename(unpacked)
+        for place in (tmp_path, unpacked.parent, unpacked):
+            assert len(self.read(place, subset=variant).utterances) == 12
 
     def test_one_of_several_variants_must_be_chosen(self, root: Path) -> None:
         fake_or_real(root, "2sec")

@@ -1,4 +1,4 @@
-"""Shows how far the making of shards is: a bar on a terminal, else a line from time to time."""
+"""Shows how far the work on many audio files is: a bar on a terminal, else a line from time to time."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,18 @@ from rich.progress import BarColumn, Progress, TextColumn
 _LINE_INTERVAL_S = 60.0
 
 
-class BuildProgress:
-    """A context manager that counts finished shards.
+class WorkProgress:
+    """A context manager that counts finished files.
 
-    Work is counted in bytes of audio, views included, since splits and shards differ in both; the time left follows
-    from the work done since the start, so that shards of an earlier run do not enter.
+    The time left follows from the work done since the start, so that what an earlier run did does not enter.
 
     Args:
         console: where to show; lines if it is not a terminal.
-        num_files, work: of the whole set.
+        num_files: all there are.
+        work: of all of them, in a unit of the caller's choice.
         num_files_done, work_done: of an earlier run.
         visible: whether the bar is shown.
+        task: what is done.
         clock: seconds that only rise.
     """
 
@@ -32,18 +33,20 @@ class BuildProgress:
         num_files_done: int = 0,
         work_done: int = 0,
         visible: bool = True,
+        task: str = "preparing",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._num_files, self._work, self._clock = console, num_files, work, clock
         self._num_files_done, self._work_done, self._work_before = num_files_done, work_done, work_done
+        self._name = task
         self.audio_s = 0.0
-        """Seconds of audio done since the start, all views together."""
+        """Seconds of audio done since the start."""
         self._start_s = self._last_line_s = clock()
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
         self._bar = Progress(*columns, console=console, disable=not visible)
-        self._task = self._bar.add_task("preparing", total=max(work, 1), completed=work_done, state=self.state())
+        self._task = self._bar.add_task(task, total=max(work, 1), completed=work_done, state=self.state())
 
-    def __enter__(self) -> "BuildProgress":
+    def __enter__(self) -> "WorkProgress":
         self._bar.start()
         return self
 
@@ -53,14 +56,14 @@ class BuildProgress:
         self._bar.stop()
 
     def advance(self, num_files: int, work: int, audio_s: float) -> None:
-        """A shard is finished."""
+        """So many more are finished."""
         self._num_files_done += num_files
         self._work_done += work
         self.audio_s += audio_s
         self._bar.update(self._task, completed=self._work_done, state=self.state())
         if not self._console.is_terminal and self._clock() - self._last_line_s >= _LINE_INTERVAL_S:
             self._last_line_s = self._clock()
-            self._console.print(f"preparing: {self.state()}", highlight=False, soft_wrap=True)
+            self._console.print(f"{self._name}: {self.state()}", highlight=False, soft_wrap=True)
 
     def state(self) -> str:
         """Files done, hours of audio a second, time left."""
