@@ -17,6 +17,7 @@ from statistics import mean
 import torch
 from machine import machine_facts
 
+from data_prep.atomic import atomic_write_text
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from search.study import Study, load_study
@@ -48,9 +49,9 @@ def main() -> None:
             print(
                 f"{policy}, seed {seed}: dev {100 * found['dev']:.2f} %, eval {100 * found['eval']:.2f} %", flush=True
             )
-    text = report(outcomes)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "augmentation-quality.md").write_text(text)
+            # After each training, so that a run that is interrupted leaves a true table.
+            text = report(outcomes, arguments.seeds)
+            atomic_write_text(arguments.output / "augmentation-quality.md", text)
     print(text)
 
 
@@ -69,24 +70,26 @@ def train(study: Study, shards: ShardSet, policy: str, seed: int) -> Outcome:
     return found
 
 
-def report(outcomes: dict[str, list[Outcome]]) -> str:
-    num_seeds = len(outcomes[OFF])
+def report(outcomes: dict[str, list[Outcome]], num_seeds: int) -> str:
+    """The table of the trainings that are done; the first of them is one without augmentation."""
+    done, planned = sum(map(len, outcomes.values())), num_seeds * len(outcomes)
     attacks = [key for key in outcomes[OFF][0] if key.startswith("eval ")]
-    header = ["views from", "dev", "eval", *attacks]
+    header = ["views from", "seeds", "dev", "eval", *attacks]
     lines = [
         "# What each augmentation does",
         "",
         f"`python benchmarks/augmentation_quality.py --seeds {num_seeds}`; "
         + ", ".join(f"{key} {value}" for key, value in machine_facts("torch").items()),
         "",
-        f"EER % of the CNN-GRU of `benchmarks/studies/{STUDY.name}`, last pass, mean over {num_seeds} seeds "
-        "(lowest - highest). Half of the training samples are augmented views of the policy named.",
+        f"EER % of the CNN-GRU of `benchmarks/studies/{STUDY.name}`, last pass, mean over seeds "
+        f"(lowest - highest); {done} of {planned} trainings. Half of the training samples are augmented views of the "
+        "policy named.",
         "",
         "| " + " | ".join(header) + " |",
         "|---" * len(header) + "|",
     ]
-    for policy, found in outcomes.items():
-        cells = [spread([one[key] for one in found]) for key in ("dev", "eval")]
+    for policy, found in ((policy, found) for policy, found in outcomes.items() if found):
+        cells = [str(len(found)), *(spread([one[key] for one in found]) for key in ("dev", "eval"))]
         cells += [f"{100 * mean(one[key] for one in found):.1f}" for key in attacks]
         lines.append(f"| {policy} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

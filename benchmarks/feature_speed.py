@@ -4,8 +4,9 @@
 
 Utterances of the sample corpus, one at a time as `spoofsweep prep` takes them, and one minute in one piece. One thread,
 processor time, the best of the rounds; all systems take turns within a round. Peers compute the same feature with the
-same windows where they have it: torchaudio pads the ends, librosa resamples between octaves of its constant-Q transform
-and takes decibels for its MFCC.
+same windows where they have it, but for this: both take decibels for their cepstra, with a floor 80 dB below the
+loudest, and count frames by the length of the transform, which makes one or two fewer; librosa resamples between
+octaves of its constant-Q transform.
 """
 
 import argparse
@@ -59,6 +60,8 @@ def features() -> dict[str, Systems]:
     lfcc_2021 = {"window_ms": 30, "hop_ms": 15, "fft_size": 1024, "num_filters": 70, "high_hz": 4000}
     mel = {"n_mels": 60, "norm": None}
     lfcc = ta.LFCC(n_filter=20, n_lfcc=20, speckwargs=TORCHAUDIO_STFT)
+    stft_2021 = TORCHAUDIO_STFT | {"n_fft": 1024, "win_length": 480, "hop_length": 240}
+    finer = ta.LFCC(n_filter=70, n_lfcc=20, f_max=4000.0, speckwargs=stft_2021)
     mfcc = ta.MFCC(n_mfcc=20, melkwargs=TORCHAUDIO_STFT | {"n_mels": 40})
     derive = ta.ComputeDeltas(win_length=3)
     return {
@@ -66,7 +69,10 @@ def features() -> dict[str, Systems]:
             "spoofsweep": ours(),
             "torchaudio": lambda wave: stacked(lfcc, derive, wave),
         },
-        "LFCC 2021, deltas": {"spoofsweep": ours(**lfcc_2021)},
+        "LFCC 2021, deltas": {
+            "spoofsweep": ours(**lfcc_2021),
+            "torchaudio": lambda wave: stacked(finer, derive, wave),
+        },
         "LFCC 2019, deltas, utterance CMVN": {"spoofsweep": ours(cmvn="utterance")},
         "MFCC 40 filters, deltas": {
             "spoofsweep": ours(kind="mfcc", num_filters=40),

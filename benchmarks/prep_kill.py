@@ -1,6 +1,6 @@
 """Kill -9 of a preparation at random moments: does the next run end with the bytes of an undisturbed one?
 
-The driver, its Ray and all Ray workers are killed at once, at a moment drawn uniformly between the first second and the
+The driver, its Ray and all Ray workers are killed at once, at a moment drawn uniformly between the first file and the
 end of an undisturbed run; then the same preparation is run to its end, and every file of the shard set is compared.
 
     python benchmarks/prep_kill.py [--kills 20] [--files 600] [--seed 1] [--output results/reference]

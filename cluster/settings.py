@@ -28,13 +28,20 @@ def parse_settings(model: type[SettingsT], values: Mapping[str, Any], where: str
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problems = [_describe(model, problem) for problem in error.errors()]
+        problems = [_describe(model, problem) for problem in _told_once(error.errors())]
         raise SpoofsweepError(
             f"{where}: " + "\n  ".join(problems), remedy="correct these keys and try again"
         ) from error
 
 
+def _told_once(problems: Sequence[Any]) -> list[Any]:
+    """Without the complaint that a sequence is too short which pydantic adds where an item of it is wrong."""
+    above = {problem["loc"][:depth] for problem in problems for depth in range(len(problem["loc"]))}
+    return [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in above]
+
+
 def _describe(model: type[BaseModel], problem: Any) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         names = _fields_of(_annotation_at(model, problem["loc"][:-1]))
@@ -45,8 +52,8 @@ def _describe(model: type[BaseModel], problem: Any) -> str:
         return f"unknown value '{path}.{discriminator}' = '{tag}' ({nearest(tag, tags, 'values')})"
     if problem["type"] == "value_error" and isinstance(problem["input"], Mapping):
         # A rule about several keys: its message names them, the whole section would bury it.
-        return f"{path}: {problem['msg']}".removeprefix(": ")
-    return f"'{path}' = {problem['input']!r}: {problem['msg']}"
+        return f"{path}: {message}".removeprefix(": ")
+    return f"'{path}' = {problem['input']!r}: {message}"
 
 
 def nearest(name: str, names: Sequence[str], what: str = "keys") -> str:

@@ -126,6 +126,11 @@ class PrepConfig(ShardsConfig):
     """Seed of the augmentation draws, and of those that divide or thin out the corpus."""
 
     @model_validator(mode="after")
+    def _bands_below_half_the_rate(self) -> "PrepConfig":
+        self.augmentation.check_rate(self.features.sample_rate)
+        return self
+
+    @model_validator(mode="after")
     def _conversion_keeps_the_band(self) -> "PrepConfig":
         if self.corpus.convert and self.features.sample_rate > CONVERSION_RATE:
             raise SpoofsweepError(

@@ -20,7 +20,7 @@ _ONLY_FOR = {
     "bins_per_octave": _CONSTANT_Q,
     "gamma_hz": _CONSTANT_Q,
 }
-_DEFAULTS: dict[Any, dict[str, Any]] = {
+_DEFAULTS: dict[str, dict[str, Any]] = {
     "lfcc": {"deltas": 2},
     "mfcc": {"deltas": 2},
     "cqt": {"low_hz": 62.5},
@@ -34,7 +34,8 @@ class FeaturesConfig(Settings):
 
     A field that does not apply to the kind must be left alone. Published front ends:
 
-    - LFCC of ASVspoof 2019: the defaults with ``pre_emphasis = 0.97``.
+    - LFCC of ASVspoof 2019: the defaults with ``pre_emphasis = 0.97``, up to a constant factor for each order of
+      derivatives (see ``features.filter_banks.Cepstra``).
     - LFCC of ASVspoof 2021 LA and DF (github.com/asvspoof-challenge/2021, LA/Baseline-LFCC-GMM): ``window_ms = 30``,
       ``hop_ms = 15``, ``fft_size = 1024``, ``num_filters = 70``, ``num_coefficients = 20`` (its text says 19 and the
       zeroth; its MATLAB script keeps 19 in all), ``high_hz = 4000``. For PA ``high_hz`` is left out.
@@ -83,7 +84,10 @@ class FeaturesConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _by_kind(cls, values: Any) -> Any:
-        return _DEFAULTS.get(values.get("kind", "lfcc"), {}) | values if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        kind = values.get("kind", "lfcc")
+        return _DEFAULTS.get(kind, {}) | values if isinstance(kind, str) else values
 
     @model_validator(mode="after")
     def _consistent(self) -> "FeaturesConfig":

@@ -88,7 +88,7 @@ class Manifest(Settings):
     max_duration_s: float
     features: FeaturesConfig
     augmentation: AugmentationConfig
-    """A folder of recordings stands as the hash of its content."""
+    """A folder of recordings stands as the hash that ``with_content_identity`` makes of its files."""
     seed: int
     utterances_per_shard: int
     splits: dict[str, SplitSummary]

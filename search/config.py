@@ -116,6 +116,11 @@ class StudyConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _bands_below_half_the_rate(self) -> "StudyConfig":
+        self.augmentation.check_rate(self.features.sample_rate)
+        return self
+
+    @model_validator(mode="after")
     def _policies_are_defined(self) -> "StudyConfig":
         places = {"trial.batch.policies": self.trial.batch.policies or ()}
         if "batch.policies" in self.space:

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas
@@ -34,7 +35,7 @@ class Examination:
     """In the order of the table."""
     corpus: Corpus
 
-    @property
+    @cached_property
     def by_id(self) -> dict[str, Utterance]:
         """Utterances by their ids."""
         return {utterance.utterance_id: utterance for utterance in self.corpus.utterances}

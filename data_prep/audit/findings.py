@@ -40,19 +40,19 @@ def all_findings(
     num_left_out: int,
 ) -> tuple[Finding, ...]:
     """Everything worth telling, the gravest first."""
-    found = [Finding(severity="error", text=text, remedy="preparation stops at this") for text in validation.errors]
+    found = [
+        Finding(severity="error", text=text, remedy="mend the corpus or its protocols") for text in validation.errors
+    ]
     found += [Finding(severity="warning", text=text) for text in validation.warnings]
     found += _duplicate_findings(duplicates)
     found += probe_findings(probes)
     found += _signal_findings(table)
     if rejected:
-        number = f"{len(rejected)} files would be rejected"
-        found.append(
-            Finding(severity="warning", text=number, remedy="see the list of rejected files and their reasons")
-        )
+        text = f"{_counted(len(rejected), 'file')} would be rejected"
+        found.append(Finding(severity="warning", text=text, remedy="see the list of rejected files and their reasons"))
     found += [Finding(severity="note", text=text) for text in validation.notes]
     if num_left_out:
-        text = f"{num_left_out:,} files were not measured: figures are of a sample, and duplicates are missed"
+        text = f"only a sample was measured, without {_counted(num_left_out, 'file')}, so that duplicates are missed"
         found.append(Finding(severity="note", text=text, remedy="leave out --max-files"))
     return tuple(sorted(found, key=lambda one: ("error", "warning", "note").index(one.severity)))
 
@@ -83,13 +83,13 @@ def _rates(probes: Sequence[Probe]) -> str:
 def _duplicate_findings(duplicates: Duplicates) -> Iterator[Finding]:
     within = duplicates.groups - duplicates.across_splits
     for number, where, remedy in (
-        (duplicates.across_labels, "both as bona fide and as spoofed", "remove them: one label is wrong"),
-        (duplicates.across_splits, "in several splits", "keep each in one split, else scores are too good"),
+        (duplicates.across_labels, "found both as bona fide and as spoofed", "remove them: one label is wrong"),
+        (duplicates.across_splits, "found in several splits", "keep each in one split, else scores are too good"),
     ):
         if number:
-            yield Finding(severity="warning", text=f"{number} recordings occur {where}", remedy=remedy)
+            yield Finding(severity="warning", text=f"{_counted(number, 'recording')} {where}", remedy=remedy)
     if within:
-        yield Finding(severity="note", text=f"{within} recordings occur several times in the same split")
+        yield Finding(severity="note", text=f"{_counted(within, 'recording')} found several times in the same split")
 
 
 def _signal_findings(table: pandas.DataFrame) -> Iterator[Finding]:
@@ -116,5 +116,9 @@ def _signal_findings(table: pandas.DataFrame) -> Iterator[Finding]:
         yield Finding(severity="note", text=f"{len(rates)} sampling rates: {listed}", remedy=remedy)
     cut = int(table.notes.str.contains("cut to ").sum())
     if cut:
-        text = f"{cut:,} files are longer than corpus.max_duration_s and are measured, and prepared, up to there"
+        text = f"{_counted(cut, 'file')} longer than corpus.max_duration_s, measured and prepared up to there"
         yield Finding(severity="note", text=text)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

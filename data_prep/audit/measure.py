@@ -19,7 +19,7 @@ from data_prep.decoding import Wave, read_audio
 from data_prep.remote_files import fetch, local_copy
 from data_prep.resampling import resample
 from data_prep.utterance import Corpus, Utterance
-from data_prep.validation import Rejection, reject
+from data_prep.validation import Rejection, reject, writable
 
 HASH_RATE = 16000
 """Hz at which audio is compared, whatever rate it is stored at."""
@@ -103,7 +103,7 @@ def measure(utterance: Utterance, corpus: Corpus, config: PrepConfig) -> Measure
         label=utterance.label,
         attack=utterance.attack,
         speaker=utterance.speaker,
-        file=reject(corpus, utterance, "").file,
+        file=writable(corpus.shown_path(utterance)),
         **vars(stored),
         told_channel=_told_channel(utterance.channel),
         file_hash=file_hash,

@@ -17,6 +17,7 @@ from data_prep.audit.doctor import Examination
 from data_prep.audit.findings import is_doubtful
 from data_prep.audit.gallery import Clip, ClipRow, make_clip
 from data_prep.audit.measure import Measurement, read_stored
+from data_prep.audit.quantities import QUANTITIES
 from data_prep.audit.report import PAGE, AuditReport
 from data_prep.audit.signal import FloatArray
 from data_prep.audit.summary import BANDS
@@ -25,18 +26,6 @@ from data_prep.decoding import DecodeError
 from data_prep.draws import rank
 from data_prep.utterance import LABELS, SPLITS
 
-QUANTITIES = {
-    "duration": ("duration_s", 1.0, "duration (s)"),
-    "leading": ("leading_silence_s", 1.0, "leading silence (s)"),
-    "trailing": ("trailing_silence_s", 1.0, "trailing silence (s)"),
-    "level": ("level_dbfs", 1.0, "level, RMS (dBFS)"),
-    "floor": ("floor_dbfs", 1.0, "background level (dBFS)"),
-    "peak": ("peak", 100.0, "peak (% of full scale)"),
-    "bandwidth": ("bandwidth_hz", 1e-3, "bandwidth (kHz)"),
-}
-"""Column, factor and axis of each histogram."""
-_TABLE_ONLY = {"clipped_share": (100.0, "clipped samples (%)"), "dc_offset": (100.0, "DC offset (%)")}
-"""Factor and name of what most corpora have none of, and no histogram would show."""
 MOST_REJECTED = 300
 """Rows shown; the rest stand in the JSON report."""
 _MOST_SPECTRA = 2000
@@ -55,7 +44,7 @@ def write_page(examination: Examination, config: PrepConfig, folder: Path) -> Pa
         gallery=list(_gallery(examination, config)),
         most_rejected=MOST_REJECTED,
         is_doubtful=is_doubtful,
-        quantities={column: (factor, name) for column, factor, name in QUANTITIES.values()} | _TABLE_ONLY,
+        quantities=QUANTITIES,
         probes=_nested((one.cue, one.split, one) for one in report.probes),
         bands=_nested(((row.split, row.label), row.band, row) for row in report.bands),
         shown_bands=[band for band, _ in BANDS if any(row.band == band for row in report.bands)],
@@ -84,8 +73,9 @@ def _figures(examination: Examination) -> dict[str, str]:
     if not len(table):
         return {}
     figures = {
-        name: plots.histograms(plots.by_class(_columns(table, column, factor), SPLITS), axis)
-        for name, (column, factor, axis) in QUANTITIES.items()
+        column: plots.histograms(plots.by_class(_columns(table, column, one.factor), SPLITS), one.title)
+        for column, one in QUANTITIES.items()
+        if one.is_drawn
     }
     figures["spectra"] = plots.spectra(plots.by_class(_spectra(table, examination.measurements), SPLITS))
     if examination.report.probes:

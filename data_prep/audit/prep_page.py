@@ -83,7 +83,7 @@ def _render(shard_set: ShardSet, recipe: Recipe, speed: Speed | None) -> str:
         speed=speed,
         hours=float(index.duration_s.sum()) / 3600,
         splits=[(split, manifest.splits[split]) for split in SPLITS if split in manifest.splits],
-        policies=_policies(index),
+        steps=step_counts(index),
         figures=_figures(shard_set),
         gallery=list(_gallery(shard_set, recipe)),
         rejected=shard_set.rejected,
@@ -91,17 +91,23 @@ def _render(shard_set: ShardSet, recipe: Recipe, speed: Speed | None) -> str:
     )
 
 
-def _policies(index: pandas.DataFrame) -> list[tuple[str, dict[str, tuple[int, float]]]]:
-    """Views by policy and class of the training split: number, and share of the views of the class."""
+def step_counts(index: pandas.DataFrame) -> list[tuple[str, str, dict[str, tuple[int, float]]]]:
+    """Policy, step, and by class: training views that the step was applied to, and their share of the policy's."""
     train = index[(index.split == "train") & (index.view > 0)]
-    totals = train.label.value_counts()
-    counts = train.groupby(["policy", "label"]).size()
+    kinds = train.augmentation.map(lambda applied: sorted({step["step"] for step in json.loads(applied)}))
+    totals = train.groupby(["policy", "label"]).size()
+    counts = train.assign(step=kinds).explode("step").groupby(["policy", "step", "label"]).size()
     return [
         (
             policy,
-            {label: (int(n), float(n / totals[label])) for label in LABELS if (n := counts.get((policy, label), 0))},
+            step,
+            {
+                label: (int(counts.get((policy, step, label), 0)), float(counts.get((policy, step, label), 0) / total))
+                for label in LABELS
+                if (total := totals.get((policy, label), 0))
+            },
         )
-        for policy in sorted(train.policy.unique())
+        for policy, step in counts.groupby(level=["policy", "step"]).size().index
     ]
 
 

@@ -16,20 +16,12 @@ import pandas
 from sklearn.linear_model import LogisticRegression
 
 from cluster.settings import Settings
+from data_prep.audit.quantities import QUANTITIES
 from data_prep.audit.signal import FloatArray
 from data_prep.error_rates import eer_interval, equal_error_rate
 from data_prep.utterance import SPLITS
 
-CUES = {
-    "duration": "duration_s",
-    "leading silence": "leading_silence_s",
-    "trailing silence": "trailing_silence_s",
-    "bandwidth": "bandwidth_hz",
-    "level": "level_dbfs",
-    "background level": "floor_dbfs",
-    "clipping": "clipped_share",
-    "DC offset": "dc_offset",
-}
+CUES = {one.name: one.column for one in QUANTITIES.values() if one.is_cue}
 """Columns of the measurements by the name of the cue."""
 KINDS = {"file format": ["container", "coding", "sample_rate", "channels"], "told channel": ["told_channel"]}
 """Cues that are kinds instead of numbers, each made of several columns."""

@@ -8,14 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_prep.augmentation.silence import frame_powers, speech_span
 from data_prep.decoding import Wave
 
 FloatArray = npt.NDArray[np.float64]
 
-FRAME_S = 0.01
-"""Silence is told in steps of this length."""
-SILENCE_DB = 30.0
-"""Frames further below the loudest one are silence (see :func:`frame_facts`)."""
 BAND_HZ = 125.0
 """Width of the bands of :func:`band_levels`."""
 LOWEST_DB = -120.0
@@ -64,22 +61,13 @@ def level_dbfs(wave_T: Wave) -> float:
 def frame_facts(wave_T: Wave, sample_rate: int) -> FrameFacts:
     """Silence before the first and after the last frame of speech, and the level of the background.
 
-    A frame is speech if its standard deviation is at most 30 dB below that of the loudest one, as in the energy
-    detector of Kinnunen and Li (Speech Communication 52, 2010). Deviations: frames of 10 ms without overlap, and no
-    absolute threshold, so that the level of the recording plays no part.
+    Silence is what the step ``trim_silence`` cuts: frames whose standard deviation is more than 30 dB below that of the
+    loudest one, as in the energy detector of Kinnunen and Li (Speech Communication 52, 2010). Deviations: frames of
+    10 ms without overlap, and no absolute threshold, so that the level of the recording plays no part.
     """
-    size = round(FRAME_S * sample_rate)
-    if len(wave_T) < size:
-        return FrameFacts(0.0, 0.0, level_dbfs(wave_T))
-    frames_FT = wave_T[: len(wave_T) // size * size].reshape(-1, size)
-    power_F = np.maximum(np.var(frames_FT, axis=1, dtype=np.float64), 10.0 ** (LOWEST_DB / 10))
-    speech = np.flatnonzero(power_F >= power_F.max() * 10.0 ** (-SILENCE_DB / 10))
-    floor = float(np.quantile(power_F, _FLOOR_QUANTILE))
-    return FrameFacts(
-        leading_silence_s=float(speech[0]) * FRAME_S,
-        trailing_silence_s=float(len(power_F) - 1 - speech[-1]) * FRAME_S,
-        floor_dbfs=_decibels(floor),
-    )
+    start, stop = speech_span(wave_T, sample_rate)
+    floor = float(np.quantile(frame_powers(wave_T, sample_rate), _FLOOR_QUANTILE))
+    return FrameFacts(start / sample_rate, (len(wave_T) - stop) / sample_rate, _decibels(floor))
 
 
 def band_levels(wave_T: Wave, sample_rate: int) -> FloatArray:

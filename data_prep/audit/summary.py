@@ -1,26 +1,16 @@
 """Measurements to the tables of the report."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas
 
 from data_prep.audit.measure import Measurement
+from data_prep.audit.quantities import QUANTITIES
 from data_prep.audit.report import BandRow, DuplicateGroup, Duplicates, FormatRow, SplitRow, Spread
 from data_prep.utterance import LABELS, NO_ATTACK, SPLITS, UNKNOWN_SPEAKER, Utterance
 
-SPREAD_OF = (
-    "duration_s",
-    "leading_silence_s",
-    "trailing_silence_s",
-    "level_dbfs",
-    "floor_dbfs",
-    "peak",
-    "clipped_share",
-    "dc_offset",
-    "bandwidth_hz",
-)
 BANDS = (
     ("narrow (below 5 kHz)", 5000.0),
     ("wide (5 to 9 kHz)", 9000.0),
@@ -49,20 +39,26 @@ def split_rows(utterances: Sequence[Utterance], table: pandas.DataFrame) -> tupl
     for split in SPLITS:
         for label in LABELS:
             those = members.get((split, label), [])
-            attacks: dict[str, int] = defaultdict(int)
-            for utterance in those:
-                attacks[utterance.attack] += utterance.attack != NO_ATTACK
+            attacks = Counter(sorted(u.attack for u in those if u.attack != NO_ATTACK))
             speakers = {u.speaker for u in those} - {UNKNOWN_SPEAKER}
-            counts = {name: count for name, count in sorted(attacks.items()) if count}
             if those:
-                rows.append(_split_row(split, label, len(those), len(speakers), counts, hours.get((split, label), 0.0)))
+                rows.append(
+                    SplitRow(
+                        split=split,
+                        label=label,
+                        files=len(those),
+                        speakers=len(speakers),
+                        attacks=dict(attacks),
+                        hours=round(hours.get((split, label), 0.0), 4),
+                    )
+                )
     return tuple(rows)
 
 
 def spreads(table: pandas.DataFrame) -> tuple[Spread, ...]:
     """Mean and quantiles of each measurement by split and class."""
     found = []
-    for name in SPREAD_OF:
+    for name in QUANTITIES:
         for (split, label), rows in _classes(table):
             values = rows[name]
             smallest, low, median, high, largest = (float(v) for v in np.quantile(values, (0, 0.05, 0.5, 0.95, 1)))
@@ -140,7 +136,3 @@ def _group(audio_hash: str, rows: pandas.DataFrame) -> DuplicateGroup:
         labels=tuple(label for label in LABELS if label in set(rows.label)),
         same_file=rows.file_hash.nunique() == 1,
     )
-
-
-def _split_row(split: str, label: str, files: int, speakers: int, attacks: dict[str, int], hours: float) -> SplitRow:
-    return SplitRow(split=split, label=label, files=files, speakers=speakers, attacks=attacks, hours=round(hours, 4))

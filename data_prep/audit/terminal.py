@@ -9,23 +9,13 @@ from rich.table import Table
 
 from data_prep.audit.findings import is_doubtful
 from data_prep.audit.probes import Probe
+from data_prep.audit.quantities import QUANTITIES, Quantity
 from data_prep.audit.report import AuditReport, Finding, Spread
 from data_prep.audit.summary import BANDS
 from data_prep.utterance import LABELS, SPLITS
 
 _SHOWN_FORMATS = 8
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
-_MEASUREMENTS = {
-    "duration_s": ("duration", 1.0, "s", 2),
-    "leading_silence_s": ("leading silence", 1.0, "s", 2),
-    "trailing_silence_s": ("trailing silence", 1.0, "s", 2),
-    "level_dbfs": ("level", 1.0, "dBFS", 1),
-    "floor_dbfs": ("background", 1.0, "dBFS", 1),
-    "bandwidth_hz": ("bandwidth", 1e-3, "kHz", 2),
-    "clipped_share": ("clipped samples", 100.0, "%", 2),
-    "dc_offset": ("DC offset", 100.0, "%", 1),
-}
-"""Name, factor, unit and decimals of what is shown of each measurement."""
 
 
 def print_report(console: Console, report: AuditReport) -> None:
@@ -74,25 +64,29 @@ def _splits(report: AuditReport) -> Table:
 def _spreads(report: AuditReport) -> Table:
     table = _table("\nMeasurements by class: median (5th to 95th percentile)", "", "split", numbers=LABELS)
     by_key = {(one.measurement, one.split, one.label): one for one in report.spreads}
-    for measurement, (name, factor, unit, decimals) in _MEASUREMENTS.items():
+    for quantity in (one for one in QUANTITIES.values() if one.is_cue):
         for split in SPLITS:
-            pair = [by_key.get((measurement, split, label)) for label in LABELS]
-            if any(_is_seen(one, factor, decimals) for one in pair):
-                table.add_row(f"{name} ({unit})", split, *(_spread(one, factor, decimals) for one in pair))
+            pair = [by_key.get((quantity.column, split, label)) for label in LABELS]
+            if any(_is_seen(one, quantity) for one in pair):
+                table.add_row(quantity.title, split, *(_spread(one, quantity) for one in pair))
     return table
 
 
-def _is_seen(one: Spread | None, factor: float, decimals: int) -> bool:
+def _is_seen(one: Spread | None, quantity: Quantity) -> bool:
     """Whether there is anything but zeros to show: most corpora have no clipping and no offset to speak of."""
-    return one is not None and any(round(factor * value, decimals) for value in (one.low, one.high))
+    return one is not None and any(_shown(value, quantity) for value in (one.low, one.high))
 
 
-def _spread(one: Spread | None, factor: float, decimals: int) -> str:
+def _spread(one: Spread | None, quantity: Quantity) -> str:
     if one is None:
         return "-"
+    numbers = (_shown(value, quantity) for value in (one.median, one.low, one.high))
+    return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*numbers, d=quantity.decimals)
+
+
+def _shown(value: float, quantity: Quantity) -> float:
     # The added zero takes the sign from a rounded -0.
-    numbers = (round(factor * value, decimals) + 0.0 for value in (one.median, one.low, one.high))
-    return "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*numbers, d=decimals)
+    return round(quantity.factor * value, quantity.decimals) + 0.0
 
 
 def _formats(report: AuditReport) -> Table:

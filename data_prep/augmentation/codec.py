@@ -87,7 +87,8 @@ def _libsndfile(wave_T: Wave, rate: int, codec: Codec, kbps: int) -> Wave:
     if codec == "mp3":
         options["bitrate_mode"] = "CONSTANT"
     buffer = io.BytesIO()
-    soundfile.write(buffer, wave_T, rate, format=container, subtype=subtype, **options)
+    # Resampling overshoots full scale, and the telephone codecs would wrap round there.
+    soundfile.write(buffer, np.clip(wave_T, -1.0, 1.0), rate, format=container, subtype=subtype, **options)
     buffer.seek(0)
     decoded_T: Wave = soundfile.read(buffer, dtype="float32")[0]
     untold = codec == "mp3" and len(decoded_T) != len(wave_T)

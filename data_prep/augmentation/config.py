@@ -6,7 +6,7 @@ import re
 from pydantic import Field, field_validator
 
 from cluster.settings import Settings
-from data_prep.augmentation.steps import AnyStep
+from data_prep.augmentation.steps import AnyStep, BandStep
 
 CLEAN = "clean"
 """What the index calls the policy of view 0."""
@@ -52,6 +52,16 @@ class AugmentationConfig(Settings):
     def shortest(self) -> float:
         """The smallest factor by which any view can differ in length from its utterance, at most 1."""
         return min((policy.shortest for policy in self.policies.values()), default=1.0)
+
+    def check_rate(self, sample_rate: int) -> None:
+        """Raises ValueError where a band would lie above half the sampling rate, and its step change nothing."""
+        for name, policy in self.policies.items():
+            for step in policy.steps:
+                if isinstance(step, BandStep) and step.low_hz[1] >= sample_rate / 2:
+                    raise ValueError(
+                        f"augmentation.policies.{name}: low_hz {list(step.low_hz)} of the step 'band' must end below "
+                        f"half of features.sample_rate {sample_rate}"
+                    )
 
     def policy_of(self, view: int) -> str:
         """Name of the policy that makes view number ``view``, from 1 to ``num_views``."""

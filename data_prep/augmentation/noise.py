@@ -40,11 +40,15 @@ def add_noise(wave_T: Wave, noise_T: Wave, snr_db: float) -> Wave:
 
 
 def coloured_noise(num_samples: int, sample_rate: int, colour: str, rng: np.random.Generator) -> Wave:
-    """Gaussian noise ``[num_samples]`` of mean power 1 with the spectral slope of ``colour``."""
-    padded = 1 << (num_samples - 1).bit_length()  # a power of two, since a prime length would make the transform slow
+    """Gaussian noise ``[num_samples]`` with the spectral slope of ``colour``."""
+    if colour == "white":
+        return rng.standard_normal(num_samples, dtype=np.float32)
+    # Powers of two and three times those: few, so that shapes are kept, and none far above the length.
+    padded = 1 << (num_samples - 1).bit_length()
+    padded = padded if num_samples > padded // 4 * 3 else padded // 4 * 3
     spectrum = scipy.fft.rfft(rng.standard_normal(padded, dtype=np.float32))
-    noise_T = scipy.fft.irfft(spectrum * _shape(padded, sample_rate, colour), padded)[:num_samples]
-    return noise_T / np.float32(np.sqrt(_power(noise_T)))
+    noise_T: Wave = scipy.fft.irfft(spectrum * _shape(padded, sample_rate, colour), padded)[:num_samples]
+    return noise_T
 
 
 @lru_cache(maxsize=32)
@@ -75,4 +79,5 @@ def _mix(
 
 
 def _power(wave_T: Wave) -> float:
-    return float(np.mean(np.square(wave_T, dtype=np.float64)))
+    """Without the constant part, which nobody hears."""
+    return float(np.var(wave_T, dtype=np.float64))

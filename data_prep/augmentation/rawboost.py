@@ -1,8 +1,9 @@
 """RawBoost (Tak et al. 2022, "RawBoost: a raw data boosting and augmentation method applied to automatic speaker
 verification anti-spoofing", ICASSP), as its authors' program defines it, by blockwise transforms.
 
-Drawing and applying are apart, so that a plain implementation can be given the same draws. Two deviations: centres of
-notches stay below half the sampling rate, and filters run in single precision.
+Drawing and applying are apart, so that a plain implementation can be given the same draws. Three deviations: centres
+of notches stay below half the sampling rate, filters run in single precision, and a wave that exceeds full scale by
+its stationary noise, which comes last, is scaled back to it, as ``make_view`` does after every step.
 
 Array names carry shapes: T samples, M filters, N notches of a filter, K frequencies.
 """

@@ -10,22 +10,18 @@ from data_prep.augmentation.steps import PitchStep, StretchStep
 from data_prep.decoding import Wave
 
 
-def apply_pitch(step: PitchStep, wave_T: Wave, scene: Scene, rng: np.random.Generator) -> tuple[Wave, Drawn]:
-    """The wave at another pitch, as long as before."""
-    semitones = float(rng.uniform(*step.semitones))
-    return _resynthesise(wave_T, scene.sample_rate, rng, semitones=semitones), {"semitones": semitones}
+def apply_resynthesis(
+    step: PitchStep | StretchStep, wave_T: Wave, scene: Scene, rng: np.random.Generator
+) -> tuple[Wave, Drawn]:
+    """The wave at another pitch, as long as before, or at another pace, at its old pitch."""
+    made_T, (drawn,) = apply_together([step], wave_T, scene, rng)
+    return made_T, drawn
 
 
-def apply_stretch(step: StretchStep, wave_T: Wave, scene: Scene, rng: np.random.Generator) -> tuple[Wave, Drawn]:
-    """The wave at another pace, at its old pitch."""
-    rate = float(rng.uniform(*step.rate))
-    return _resynthesise(wave_T, scene.sample_rate, rng, rate=rate), {"rate": rate}
-
-
-def apply_both(
+def apply_together(
     steps: Sequence[PitchStep | StretchStep], wave_T: Wave, scene: Scene, rng: np.random.Generator
 ) -> tuple[Wave, list[Drawn]]:
-    """A pitch and a stretch, in either order, by one pass of the engine, which takes most of the time."""
+    """At most one pitch and one stretch, in either order, by one pass of the engine, which takes most of the time."""
     drawn: list[Drawn] = []
     for step in steps:
         name, span = ("semitones", step.semitones) if isinstance(step, PitchStep) else ("rate", step.rate)

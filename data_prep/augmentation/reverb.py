@@ -36,6 +36,8 @@ def apply_reverb(step: ReverbStep, wave_T: Wave, scene: Scene, rng: np.random.Ge
 
 def reverberate(wave_T: Wave, response_T: Wave) -> Wave:
     """``wave_T`` through an impulse response that begins with the direct sound, at the old power and length."""
+    if not np.any(wave_T):
+        return wave_T
     heard_T = oaconvolve(wave_T, response_T)[: len(wave_T)]
     gain = np.linalg.norm(wave_T) / np.linalg.norm(heard_T)
     return (np.float32(gain) * heard_T).astype(np.float32)

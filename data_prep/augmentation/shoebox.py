@@ -18,22 +18,23 @@ _SPEED_OF_SOUND = 343.0
 """m/s, at 20 degrees Celsius."""
 _IMAGES_S = 0.02
 """How long after the direct sound reflections are traced one by one."""
-_MATCHED_S = 0.01
-"""End of the traced part, whose energy gives the level of the noise."""
 
 
 def simulate_room(
     size_m: Floats, source_m: Floats, microphone_m: Floats, rt60_s: float, sample_rate: int, rng: np.random.Generator
 ) -> Wave:
-    """Impulse response ``[T]`` from ``source_m`` to ``microphone_m``, until the sound has fallen by 60 dB."""
+    """Impulse response ``[T]`` from ``source_m`` to ``microphone_m``, until the sound has fallen by 60 dB.
+
+    The level of the noise is that of the images it stands for: without losses ``4 pi r^2 / V`` of them lie in each
+    metre of distance, of power ``1 / r^2`` each, so ``4 pi c / V`` of it arrives in a second.
+    """
     direct_s = float(np.linalg.norm(source_m - microphone_m)) / _SPEED_OF_SOUND
     traced = round((direct_s + _IMAGES_S) * sample_rate)
     response_T = np.zeros(max(traced, round((direct_s + rt60_s) * sample_rate)))
     images_T = _trace(size_m, source_m, microphone_m, _reflection(size_m, rt60_s), traced, sample_rate)
     # Amplitude falls by 60 dB, a factor of 1000, within RT60.
     decay_T = np.exp(-np.log(1000.0) * np.arange(len(response_T)) / (rt60_s * sample_rate))
-    matched = slice(traced - round(_MATCHED_S * sample_rate), traced)
-    level = np.sqrt(np.sum(images_T[matched] ** 2) / np.sum(decay_T[matched] ** 2))
+    level = np.sqrt(4.0 * np.pi * _SPEED_OF_SOUND / (float(np.prod(size_m)) * sample_rate))
     response_T[:traced] = images_T
     response_T[traced:] = level * decay_T[traced:] * rng.standard_normal(len(response_T) - traced)
     return response_T.astype(np.float32)

@@ -1,10 +1,13 @@
 """Silence taken off the ends of an utterance, or added to them. Array names carry shapes: T samples, F frames."""
 
 import numpy as np
+import numpy.typing as npt
 
 from data_prep.augmentation.scene import Drawn, Scene
-from data_prep.augmentation.steps import PadStep, TrimSilenceStep
+from data_prep.augmentation.steps import SILENCE_DB, PadStep, TrimSilenceStep
 from data_prep.decoding import Wave
+
+FloatArray = npt.NDArray[np.float64]
 
 _FRAME_S = 0.01
 
@@ -28,13 +31,23 @@ def apply_trim_silence(
     return wave_T[leading : len(wave_T) - trailing], drawn
 
 
-def speech_span(wave_T: Wave, sample_rate: int, threshold_db: float) -> tuple[int, int]:
+def speech_span(wave_T: Wave, sample_rate: int, threshold_db: float = SILENCE_DB) -> tuple[int, int]:
     """First sample, and the one behind the last, of the frames within ``threshold_db`` of the loudest."""
-    size = min(len(wave_T), max(1, round(_FRAME_S * sample_rate)))
-    power_F = np.square(wave_T[: len(wave_T) // size * size].reshape(-1, size), dtype=np.float64).mean(axis=1)
+    power_F = frame_powers(wave_T, sample_rate)
+    size = _frame_size(wave_T, sample_rate)
     loud = np.flatnonzero(power_F >= power_F.max() * 10.0 ** (threshold_db / 10.0))
     stop = len(wave_T) if loud[-1] == len(power_F) - 1 else int(loud[-1] + 1) * size  # the rest is less than a frame
     return int(loud[0]) * size, stop
+
+
+def frame_powers(wave_T: Wave, sample_rate: int) -> FloatArray:
+    """Power ``[F]`` of frames of 10 ms side by side, each without its constant part, which nobody hears."""
+    size = _frame_size(wave_T, sample_rate)
+    return np.var(wave_T[: len(wave_T) // size * size].reshape(-1, size), axis=1, dtype=np.float64)
+
+
+def _frame_size(wave_T: Wave, sample_rate: int) -> int:
+    return min(len(wave_T), max(1, round(_FRAME_S * sample_rate)))
 
 
 def apply_pad(step: PadStep, wave_T: Wave, scene: Scene, rng: np.random.Generator) -> tuple[Wave, Drawn]:

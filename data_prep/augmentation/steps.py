@@ -13,6 +13,9 @@ Colour = Literal["white", "pink", "brown", "blue", "violet"]
 Codec = Literal["mp3", "opus", "vorbis", "g722", "gsm", "alaw", "mulaw"]
 SPEECH = "speech"
 """The kind of recorded noise of which several files make one babble."""
+SILENCE_DB = -30.0
+"""Power of a frame, against the loudest one, below which it is silence, as in the energy detector of Kinnunen and Li
+(Speech Communication 52, 2010). The audit measures silence by the same threshold."""
 
 
 class FolderStep(Step):
@@ -41,9 +44,9 @@ class NoiseStep(FolderStep):
     @model_validator(mode="after")
     def _consistent(self) -> "NoiseStep":
         if self.kinds and self.folder is None:
-            raise ValueError("kinds of recorded noise need a folder")
+            raise ValueError(f"kinds of recorded noise need a folder: {', '.join(self.kinds)}")
         if not 1 <= self.voices[0] <= self.voices[1]:
-            raise ValueError("voices must be two rising numbers from 1 on")
+            raise ValueError(f"voices {list(self.voices)} must be two rising numbers from 1 on")
         return self
 
 
@@ -106,14 +109,14 @@ class BandStep(Step):
 
     kind: Literal["band"]
     low_hz: NonNegativeRange = (300.0, 300.0)
-    """Lower edge, -6 dB; 0 keeps the low frequencies."""
+    """Lower edge, -6 dB, below half the sampling rate; 0 keeps the low frequencies."""
     high_hz: PositiveRange = (3400.0, 3400.0)
     """Upper edge, -6 dB; half the sampling rate or more keeps the high frequencies."""
 
     @model_validator(mode="after")
     def _apart(self) -> "BandStep":
         if self.low_hz[1] >= self.high_hz[0]:
-            raise ValueError("low_hz must end below the start of high_hz")
+            raise ValueError(f"low_hz {list(self.low_hz)} must end below the start of high_hz {list(self.high_hz)}")
         return self
 
 
@@ -130,12 +133,12 @@ class ClipStep(Step):
 
     kind: Literal["clip"]
     share: tuple[Share, Share] = (0.0, 0.05)
-    """Share of the samples that are clipped."""
+    """Share of the samples, digital silence left out, that are clipped."""
 
     @model_validator(mode="after")
     def _not_all(self) -> "ClipStep":
         if not self.share[0] <= self.share[1] <= 0.5:
-            raise ValueError("shares must rise, and end at 0.5 at most")
+            raise ValueError(f"share {list(self.share)} must rise, and end at 0.5 at most")
         return self
 
 
@@ -143,8 +146,8 @@ class TrimSilenceStep(Step):
     """Cuts leading and trailing silence."""
 
     kind: Literal["trim_silence"]
-    threshold_db: float = Field(default=-40.0, lt=0.0)
-    """Frames this far below the loudest are silence."""
+    threshold_db: float = Field(default=SILENCE_DB, lt=0.0)
+    """Frames this far below the loudest are silence; the default is what the audit calls so."""
     keep_s: NonNegativeRange = (0.0, 0.1)
     """Silence that stays at each end, as far as there is any."""
     at_most: float = Field(default=0.7, gt=0.0, lt=1.0)
@@ -160,9 +163,18 @@ class PadStep(Step):
 
     kind: Literal["pad"]
     leading_s: NonNegativeRange = (0.0, 0.3)
+    """Silence before the utterance, seconds."""
     trailing_s: NonNegativeRange = (0.0, 0.3)
+    """Silence behind it, seconds."""
     level_db: Range | None = None
-    """Level of white noise in the padding, below full scale; none means digital silence."""
+    """Level of white noise in the padding, root mean square against full scale, 0 at most; none means digital silence.
+    """
+
+    @model_validator(mode="after")
+    def _within_full_scale(self) -> "PadStep":
+        if self.level_db is not None and self.level_db[1] > 0:
+            raise ValueError(f"level_db {list(self.level_db)} must end at 0, which is full scale, at most")
+        return self
 
 
 AnyStep = Annotated[

@@ -17,7 +17,7 @@ from data_prep.augmentation.config import AugmentationConfig
 from data_prep.augmentation.gain import apply_gain, within_full_scale
 from data_prep.augmentation.noise import apply_noise
 from data_prep.augmentation.rawboost import apply_rawboost
-from data_prep.augmentation.resynthesis import apply_both, apply_pitch, apply_stretch
+from data_prep.augmentation.resynthesis import apply_resynthesis, apply_together
 from data_prep.augmentation.reverb import apply_reverb
 from data_prep.augmentation.scene import Drawn, Scene
 from data_prep.augmentation.silence import apply_pad, apply_trim_silence
@@ -28,8 +28,8 @@ from data_prep.draws import generator
 APPLY: Mapping[str, Callable[[Any, Wave, Scene, np.random.Generator], tuple[Wave, Drawn]]] = {
     "noise": apply_noise,
     "reverb": apply_reverb,
-    "pitch": apply_pitch,
-    "stretch": apply_stretch,
+    "pitch": apply_resynthesis,
+    "stretch": apply_resynthesis,
     "speed": apply_speed,
     "rawboost": apply_rawboost,
     "codec": apply_codec,
@@ -69,7 +69,7 @@ def make_view(wave_T: Wave, scene: Scene, config: AugmentationConfig, seed: int,
             wave_T, one = APPLY[steps[0].kind](steps[0], wave_T, scene, rng)
             drawn = [one]
         else:
-            wave_T, drawn = apply_both(steps, wave_T, scene, rng)
+            wave_T, drawn = apply_together(steps, wave_T, scene, rng)
         wave_T = within_full_scale(wave_T)
         applied += [{"step": step.kind, **values} for step, values in zip(steps, drawn, strict=True)]
     return View(np.ascontiguousarray(wave_T), name, tuple(applied))

@@ -40,9 +40,12 @@ class LogFilterBank(nn.Module):
 class Cepstra(nn.Module):
     """LFCC or MFCC: orthonormal DCT-II of the log filter bank, with the zeroth coefficient, ``[F, W] -> [F, N]``.
 
-    LFCC follows the ASVspoof baselines (Sahidullah, Kinnunen and Hanilci 2015; Todisco et al. 2019). Deviation: natural
-    logarithm with ``LOG_FLOOR``, so coefficients are ``ln 10`` times those of the decimal one. With ``energy``, the
-    first coefficient is the log energy instead, as in the LFCC-LCNN baseline of ASVspoof 2021.
+    LFCC follows the ASVspoof baselines (Sahidullah, Kinnunen and Hanilci 2015; Todisco et al. 2019). Deviations: the
+    natural logarithm with ``LOG_FLOOR``, so coefficients are ``ln 10`` times those of the decimal one; and the last
+    frame is not filled up with zeros. The programs of 2015 and 2019 take derivatives by a helper ``deltas(x, 3)``: if
+    it is Ellis's of 2003 (rastamat), which does not divide, theirs are twice ours at the first order and four times at
+    the second, ``ln 10`` aside. With ``energy``, the first coefficient is the log energy instead, as in the LFCC-LCNN
+    baseline of ASVspoof 2021.
     """
 
     def __init__(self, config: FeaturesConfig) -> None:

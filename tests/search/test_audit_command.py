@@ -48,7 +48,7 @@ def run(*arguments: object) -> str:
 def test_audit_writes_its_files_and_says_where(study: Path) -> None:
     shown = run(study)
     folder = study.parent / "results" / "studies" / "ill" / "audit"
-    assert "1 files would be rejected" in shown
+    assert "1 file would be rejected" in shown
     for name in ("audit.json", "audit.html", "measurements.parquet"):
         assert (folder / name).is_file()
         assert str(folder / name) in shown

@@ -124,6 +124,13 @@ def test_policy_that_is_not_defined_is_refused_with_the_nearest(tmp_path: Path, 
     assert "layout" not in str(caught.value)
 
 
+def test_band_above_half_the_sampling_rate_is_refused(tmp_path: Path) -> None:
+    band = '[augmentation.policies]\nthin.steps = [{ kind = "band", low_hz = [4000, 4000], high_hz = [5000, 6000] }]\n'
+    assert load_study(write(tmp_path, MINIMAL + band)).config.augmentation.num_views == 1
+    with pytest.raises(SpoofsweepError, match=r"policies\.thin: low_hz \[4000\.0, 4000\.0\]"):
+        load_study(write(tmp_path, MINIMAL + band + "[features]\nsample_rate = 8000\n"))
+
+
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_studies_load_and_their_spaces_are_sound(path: Path) -> None:
     study = load_study(find_study(path.stem))

@@ -71,8 +71,8 @@ def test_duplicates_across_splits_and_labels_are_found(examined: Examination) ->
     assert set(group.files) == {"train-0.flac", "copy.wav"}
     assert (group.splits, group.labels, group.same_file) == (("train", "dev"), ("bonafide", "spoof"), False)
     warnings = texts(examined.report, "warning")
-    assert "1 recordings occur both as bona fide and as spoofed" in warnings
-    assert "1 recordings occur in several splits" in warnings
+    assert "1 recording found both as bona fide and as spoofed" in warnings
+    assert "1 recording found in several splits" in warnings
 
 
 def test_the_planted_shortcut_is_a_warning_with_its_number(examined: Examination) -> None:
@@ -120,6 +120,7 @@ def test_an_unsound_corpus_is_examined_all_the_same(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace(",dev,dev", ",train,dev"))
     report = examine(config, Path(), study="s", seed=1, workers=1).report
     assert "split dev has no bonafide" in texts(report, "error")
+    assert {one.remedy for one in report.findings if one.severity == "error"} == {"mend the corpus or its protocols"}
     assert report.probes == ()
     assert report.measured == 9
 
@@ -157,7 +158,7 @@ def test_the_draw_is_that_of_preparation(config: PrepConfig) -> None:
 def test_a_sample_is_called_one(config: PrepConfig) -> None:
     report = examine(config, Path(), study="s", seed=1, workers=1, max_files=20).report
     assert report.chosen == 17  # shares of the five attacks and splits, rounded down
-    assert "33 files were not measured" in texts(report, "note")
+    assert "without 33 files" in texts(report, "note")
 
 
 def test_the_page_fetches_nothing(html: str) -> None:

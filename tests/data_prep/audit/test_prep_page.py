@@ -1,9 +1,11 @@
 """The page of a preparation: beside the shards, no part of them, and never in their way."""
 
 import io
+import json
 import re
 from pathlib import Path
 
+import pandas
 import pytest
 from miniature import make_la, prep_config, train_file
 from rich.console import Console
@@ -48,6 +50,24 @@ def test_the_page_shows_views_counts_and_rejected_files(made: tuple[ShardSet, st
     assert "not readable as audio: Format not recognised" in html
     assert "real time" in html
     assert all(address.startswith(("data:", "#")) for address in re.findall(r'(?:src|href)="([^"]{0,30})', html))
+
+
+def test_steps_are_counted_by_class() -> None:
+    noise, pitch, both = ([{"step": step} for step in steps] for steps in (["noise"], ["pitch"], ["pitch", "noise"]))
+    rows = [
+        *(("train", "bonafide", view, "a", steps) for view, steps in ((1, noise), (1, both), (1, []), (1, noise))),
+        *(("train", "spoof", view, "a", steps) for view, steps in ((1, [*noise, *noise]), (1, []))),
+        ("train", "spoof", 2, "b", pitch),
+        ("train", "bonafide", 0, "clean", []),
+        ("dev", "bonafide", 1, "a", noise),
+    ]
+    index = pandas.DataFrame(rows, columns=["split", "label", "view", "policy", "augmentation"])
+    index["augmentation"] = index.augmentation.map(json.dumps)
+    assert prep_page.step_counts(index) == [
+        ("a", "noise", {"bonafide": (3, 0.75), "spoof": (1, 0.5)}),
+        ("a", "pitch", {"bonafide": (1, 0.25), "spoof": (0, 0.0)}),
+        ("b", "pitch", {"spoof": (1, 1.0)}),
+    ]
 
 
 def test_the_shards_are_the_same_without_it(made: tuple[ShardSet, str], root: Path, tmp_path: Path) -> None:

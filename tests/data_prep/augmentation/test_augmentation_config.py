@@ -8,6 +8,7 @@ from view_maker import chain
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.augmentation.config import AugmentationConfig
+from data_prep.config import PrepConfig
 
 
 def parse(step: dict[str, Any], name: str = "classic", **policy: Any) -> AugmentationConfig:
@@ -66,6 +67,40 @@ def test_names_that_would_confuse_are_refused(name: str) -> None:
 def test_values_that_make_no_sense_are_refused(step: dict[str, Any]) -> None:
     with pytest.raises(SpoofsweepError, match="classic"):
         parse(step)
+
+
+@pytest.mark.parametrize(
+    ("step", "complaint"),
+    [
+        ({"kind": "noise", "snr_db": [20, 10]}, "snr_db' = [20, 10]: the first number of a range must not exceed"),
+        ({"kind": "noise", "colours": ["grey"]}, "colours.0' = 'grey': Input should be"),
+        ({"kind": "noise", "voices": [0, 3]}, "noise: voices [0, 3] must be two rising numbers"),
+        ({"kind": "noise", "kinds": {"music": [5, 15]}}, "noise: kinds of recorded noise need a folder: music"),
+        ({"kind": "clip", "share": [0.2, 0.1]}, "clip: share [0.2, 0.1] must rise"),
+        ({"kind": "pad", "level_db": [10, 20]}, "pad: level_db [10.0, 20.0] must end at 0"),
+        ({"kind": "band", "low_hz": [300, 4000]}, "low_hz [300.0, 4000.0] must end below the start of high_hz [3400.0"),
+    ],
+)
+def test_a_mistake_is_told_once_with_its_value(step: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(SpoofsweepError) as caught:
+        parse(step)
+    assert complaint in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "Value error" not in str(caught.value)
+
+
+def test_a_band_above_half_the_sampling_rate_is_refused() -> None:
+    values: dict[str, Any] = {
+        "corpus": {"layout": "folders", "root": "."},
+        "augmentation": {
+            "policies": {"thin": {"steps": [{"kind": "band", "low_hz": [0, 4000], "high_hz": [5000, 6000]}]}}
+        },
+    }
+    assert parse_settings(PrepConfig, values).features.sample_rate == 16000
+    with pytest.raises(
+        SpoofsweepError, match=r"thin: low_hz \[0\.0, 4000\.0\] .* below half of features\.sample_rate 8000"
+    ):
+        parse_settings(PrepConfig, values | {"features": {"sample_rate": 8000}})
 
 
 def test_policy_without_steps_or_views_is_refused() -> None:

@@ -47,6 +47,19 @@ def test_the_drawn_share_of_samples_is_clipped(share: float) -> None:
     made = view({"kind": "clip", "share": [share, share]})
     level = np.abs(made.wave).max()
     assert made.steps[0]["level"] == pytest.approx(level)
+    assert np.count_nonzero(np.abs(QUIET) > level) == int(share * len(QUIET))
     assert np.mean(np.abs(made.wave) == level) == pytest.approx(share, abs=0.002)
     untouched = np.abs(QUIET) < level
     np.testing.assert_array_equal(made.wave[untouched], QUIET[untouched])
+
+
+def test_clipping_leaves_speech_among_digital_silence() -> None:
+    wave = np.concatenate([np.zeros(2 * len(QUIET), np.float32), QUIET])
+    made = view({"kind": "clip", "share": [0.5, 0.5]}, {"kind": "reverb"}, wave=wave)
+    assert np.isfinite(made.wave).all()
+    assert float(made.steps[0]["level"]) == pytest.approx(np.median(np.abs(QUIET)), rel=0.01)
+
+
+def test_digital_silence_stays_so() -> None:
+    made = view({"kind": "clip"}, {"kind": "reverb"}, wave=np.zeros(1000, np.float32))
+    assert not made.wave.any()

@@ -60,6 +60,15 @@ def test_logarithmic_codes_have_their_known_noise() -> None:
     assert 30 < snr_db(WAVE, code(WAVE, 8000, "mulaw", 8000, 64)) < 42
 
 
+@pytest.mark.parametrize("codec", get_args(Codec))
+def test_full_scale_does_not_wrap_round(codec: str) -> None:
+    """A square wave overshoots full scale once it is resampled; what wraps round is 1 to 2 off between its edges."""
+    wave = np.tile(np.repeat(np.float32([1, -1]), 32), 250)
+    made = code(wave, 16000, codec, 8000 if codec in ("gsm", "alaw", "mulaw") else 16000, 64)
+    half_waves = np.abs(made - wave).reshape(-1, 32)[20:-20]
+    assert half_waves[:, 4:-4].max() < 0.3
+
+
 def test_bit_rates_are_drawn_from_what_the_codec_has() -> None:
     drawn = {int(coded("mp3", 16, 40, number)[1]["kbps"]) for number in range(1, 20)}
     assert drawn == {16, 24, 32, 40}

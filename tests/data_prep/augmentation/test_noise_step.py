@@ -22,7 +22,7 @@ def test_snr_is_the_drawn_one(colour: str, number: int) -> None:
 
 @pytest.mark.parametrize(("colour", "slope"), [("white", 0), ("pink", -3), ("brown", -6), ("blue", 3), ("violet", 6)])
 def test_noise_falls_by_its_colour_an_octave(colour: str, slope: float) -> None:
-    noise = coloured_noise(1 << 17, 16000, colour, np.random.default_rng(0))
+    noise = coloured_noise(90000, 16000, colour, np.random.default_rng(0))
     spectrum = np.abs(np.fft.rfft(noise)) ** 2
     hertz = np.fft.rfftfreq(len(noise), 1 / 16000)
     octaves = [10 * np.log10(spectrum[(hertz >= f) & (hertz < 2 * f)].mean()) for f in (250, 500, 1000, 2000, 4000)]
@@ -30,8 +30,17 @@ def test_noise_falls_by_its_colour_an_octave(colour: str, slope: float) -> None:
 
 
 def test_add_noise_of_known_power() -> None:
-    ones = np.ones(100, np.float32)
-    np.testing.assert_allclose(add_noise(ones, 2 * ones, 20.0), 1.1 * ones, rtol=1e-6)
+    square = np.tile(np.float32([1, -1]), 50)
+    np.testing.assert_allclose(add_noise(square, 2 * square, 20.0), 1.1 * square, rtol=1e-6)
+
+
+def test_a_constant_part_counts_neither_as_speech_nor_as_noise() -> None:
+    noise = coloured_noise(len(QUIET), 16000, "white", np.random.default_rng(0))
+    added = add_noise(QUIET, noise, 15.0) - QUIET
+    for speech_dc, noise_dc in ((0.2, 0.0), (0.0, 3.0)):
+        made = add_noise(QUIET + np.float32(speech_dc), noise + np.float32(noise_dc), 15.0)
+        difference = made - QUIET
+        np.testing.assert_allclose(difference - difference.mean(), added - added.mean(), atol=1e-4)
 
 
 @pytest.fixture
@@ -98,12 +107,17 @@ def test_short_noise_wraps_round_and_silence_is_skipped(half_silent: Path) -> No
     np.testing.assert_allclose(wrapped[8000:], wrapped[:8000], atol=1e-6)
 
 
-@pytest.mark.parametrize("fault", ["text", "silent", "nan"])
+@pytest.mark.parametrize("fault", ["text", "silent", "constant", "nan"])
 def test_recorded_noise_that_cannot_be_used_is_named(half_silent: Path, fault: str) -> None:
     path = half_silent / "hum.wav"
     if fault == "text":
         path.write_text("text")
     else:
-        soundfile.write(path, np.full(8000, np.nan if fault == "nan" else 0.0, np.float32), 16000, subtype="FLOAT")
+        soundfile.write(
+            path,
+            np.full(8000, {"silent": 0.0, "constant": 0.1, "nan": np.nan}[fault], np.float32),
+            16000,
+            subtype="FLOAT",
+        )
     with pytest.raises(SpoofsweepError, match=r"hum\.wav"):
         view({"kind": "noise", "folder": str(half_silent)}, wave=speech())

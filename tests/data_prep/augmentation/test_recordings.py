@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import soundfile
 from miniature import speech
-from view_maker import chain
+from view_maker import chain, view
 
 from cluster.errors import SpoofsweepError
 from data_prep.augmentation.config import AugmentationConfig
-from data_prep.augmentation.recordings import list_recordings, with_content_identity
+from data_prep.augmentation.recordings import Recordings, list_recordings, with_content_identity
 
 
 @pytest.fixture
@@ -43,10 +43,45 @@ def test_identity_of_a_folder_is_its_content(folder: Path, tmp_path: Path, kind:
     assert identity(chain({"kind": kind, "folder": str(moved)})) != before
 
 
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+def test_another_recording_of_the_same_size_is_another_identity(folder: Path, place: str) -> None:
+    config = chain({"kind": "noise", "folder": str(folder)})
+    path = folder / "free" / "hum.wav"
+    wave = speech(10.0)
+    soundfile.write(path, wave, 16000)
+    before, size = identity(config), path.stat().st_size
+    path.touch()
+    assert identity(config) == before
+    first = {"start": 0, "middle": 80000, "end": 159000}[place]
+    wave[first : first + 1000] *= 0.5
+    soundfile.write(path, wave, 16000)
+    assert path.stat().st_size == size
+    assert identity(config) != before
+
+
 def test_folder_that_is_never_drawn_from_need_not_be_there(tmp_path: Path) -> None:
     config = chain({"kind": "noise", "folder": str(tmp_path / "none"), "probability": 0.0})
     assert list_recordings(config, Path()) == {}
     assert "none" not in identity(config).model_dump_json()
+
+
+@pytest.mark.parametrize("kind", ["noise", "reverb"])
+@pytest.mark.parametrize("number", range(3))
+def test_a_recording_damaged_inside_is_named(tmp_path: Path, kind: str, number: int) -> None:
+    path = tmp_path / "hum.flac"
+    soundfile.write(path, speech(2.0), 16000)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 3])
+    with pytest.raises(SpoofsweepError, match=r"hum\.flac \("):
+        view({"kind": kind, "folder": str(tmp_path)}, number=number + 1)
+
+
+def test_names_of_a_kind_are_those_in_its_subfolder_alone() -> None:
+    names = ("free-2/a.wav", "free.wav", "free/b.wav", "free/sub/c.wav", "free0/d.wav", "other/free/e.wav")
+    recordings = Recordings(Path(), tuple(sorted(names)))
+    assert recordings.below("free") == ("free/b.wav", "free/sub/c.wav")
+    assert recordings.below("free/sub") == ("free/sub/c.wav",)
+    assert recordings.below("sub") == ()
 
 
 def test_empty_or_missing_folder_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from view_maker import QUIET, lag, view
 
+from data_prep.augmentation import shoebox
 from data_prep.augmentation.reverb import reverberate
 from data_prep.augmentation.shoebox import simulate_room
 
@@ -55,6 +56,25 @@ def test_traced_part_and_tail_join_without_a_step() -> None:
         before, after = response[join - 160 : join], response[join : join + 160]
         rms.append(np.sqrt(np.mean(after**2) / np.mean(before**2)))
     assert np.median(rms) == pytest.approx(0.87, abs=0.15)  # 10 ms at RT60 0.5 s: exp(-6.9 * 0.01 / 0.5)
+
+
+@pytest.mark.parametrize("size", [(5, 4, 3), (20, 12, 6), (45, 30, 15)])
+def test_noise_is_as_loud_as_the_reflections_it_stands_for(
+    size: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against images traced ten times as long, which all have the same sign: differences drop the offset they add."""
+    rng = np.random.default_rng(0)
+    powers = []
+    for _ in range(8):
+        source, microphone = size * rng.uniform(0.1, 0.9, (2, 3))
+        tail = slice(*(round((np.linalg.norm(source - microphone) / 343 + s) * 16000) for s in (0.02, 0.2)))
+        for images_s in (0.02, 0.2):
+            monkeypatch.setattr(shoebox, "_IMAGES_S", images_s)
+            response = simulate_room(np.array(size), source, microphone, 1.5, 16000, rng)
+            powers.append(np.var(np.diff(response[tail])))
+    ratios_db = 10 * np.log10(np.array(powers[::2]) / np.array(powers[1::2]))
+    assert np.median(ratios_db) == pytest.approx(0, abs=1)
+    assert np.abs(ratios_db).max() < 3
 
 
 def test_speech_keeps_level_place_and_length() -> None:

@@ -5,6 +5,7 @@ import pytest
 from miniature import speech
 from view_maker import view
 
+from data_prep.audit.signal import frame_facts
 from data_prep.augmentation.silence import speech_span
 
 SPEECH = speech(0.5)
@@ -33,6 +34,20 @@ def test_silence_goes_but_for_what_is_kept(keep_s: float) -> None:
     assert made.steps[0]["trailing_s"] == pytest.approx(0.2 - keep_s, abs=0.01)
     leading = round(float(made.steps[0]["leading_s"]) * 16000)
     np.testing.assert_array_equal(made.wave, wave[leading : leading + len(made.wave)])
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.02])
+def test_what_the_audit_calls_silence_is_what_is_trimmed(offset: float) -> None:
+    """A background 35 dB below the loudest frame, as studios leave it."""
+    wave = with_silence(0.3, 0.2)
+    loudest = np.std(SPEECH.reshape(-1, 160), axis=1).max()
+    hiss = np.random.default_rng(1).standard_normal(len(wave)) * loudest * 10 ** (-35 / 20)
+    wave = (wave + hiss + offset).astype(np.float32)
+    before = frame_facts(wave, 16000)
+    assert before[:2] == pytest.approx((0.3, 0.2), abs=0.02)
+    made = view({"kind": "trim_silence", "keep_s": [0, 0]}, wave=wave)
+    assert made.steps[0]["leading_s"] == before.leading_silence_s
+    assert frame_facts(made.wave, 16000)[:2] == (0.0, 0.0)
 
 
 def test_no_more_than_the_allowed_share_goes() -> None:

@@ -52,9 +52,10 @@ def test_steps_appear_as_often_as_asked() -> None:
 
 def test_steps_are_recorded_as_json() -> None:
     made = make_view(QUIET, Scene(RATE), AUGMENTATION, 0, "u", 2)
-    assert json.loads(json.dumps(made.steps)) == [
-        {"step": "rawboost", **{k: v for k, v in made.steps[0].items() if k != "step"}}
-    ]
+    (drawn,) = json.loads(json.dumps(made.steps))
+    assert drawn == made.steps[0]
+    assert {name: type(value) for name, value in drawn.items()} == {"step": str, "algorithm": int, "percent": float}
+    assert (drawn["step"], drawn["algorithm"]) == ("rawboost", 5)
 
 
 @pytest.mark.parametrize("steps", [(PITCH, STRETCH), (STRETCH, PITCH)])

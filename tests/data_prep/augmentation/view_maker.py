@@ -29,8 +29,8 @@ def view(
 
 
 def snr_db(clean: np.ndarray, noisy: np.ndarray) -> float:
-    noise = noisy.astype(np.float64) - clean
-    return float(10 * np.log10(np.sum(clean.astype(np.float64) ** 2) / np.sum(noise**2)))
+    """Of power without the constant part."""
+    return float(10 * np.log10(np.var(clean.astype(np.float64)) / np.var(noisy.astype(np.float64) - clean)))
 
 
 def tone(hertz: float, seconds: float = 2.0) -> np.ndarray:

@@ -97,15 +97,18 @@ def test_white_noise_is_equally_loud_in_all_bins() -> None:
     assert decibels.mean() == pytest.approx(10 * np.log10(1.5 * 0.01), abs=0.5)
 
 
-def test_cqcc_is_the_cosine_transform_of_a_splined_cqt() -> None:
+def test_cqcc_is_the_cosine_transform_of_a_splined_log_power() -> None:
+    """From the samples on, by numpy and scipy alone."""
     settings = {"bins_per_octave": 12, "low_hz": 62.5, "high_hz": 4000.0, "deltas": 0}
-    log_power = extract(FeaturesConfig.model_validate({"kind": "cqt"} | settings), noisy_speech()).astype(np.float64)
+    transform, frames = FeaturesConfig.model_validate({"kind": "cqt"} | settings), [0, 17, 60]
+    power = np.stack([inner_products(transform, noisy_speech().astype(np.float64), frame) for frame in frames])
+    log_power = np.log(power + CONSTANT_Q_FLOOR)
     hertz = 62.5 * 2 ** (np.arange(72) / 12)
     grid = np.arange(62.5, hertz[-1], 62.5 / 16)
     uniform = scipy.interpolate.CubicSpline(hertz, log_power, axis=1)(grid)
     expected = scipy.fft.dct(uniform, type=2, norm="ortho", axis=1)[:, :20]
     cqcc = extract(FeaturesConfig.model_validate({"kind": "cqcc"} | settings), noisy_speech())
-    np.testing.assert_allclose(cqcc, expected, atol=5e-3)
+    np.testing.assert_allclose(cqcc[frames], expected, atol=2e-2)
 
 
 @pytest.mark.parametrize("num_knots", [4, 5, 30])

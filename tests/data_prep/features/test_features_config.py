@@ -46,6 +46,11 @@ def test_defaults_of_each_kind(kind: Any, deltas: int, num_bins: int) -> None:
     assert FeaturesConfig.model_validate(config.model_dump()) == config
 
 
+def test_a_kind_that_is_no_name_is_refused() -> None:
+    with pytest.raises(ValidationError, match="kind"):
+        FeaturesConfig.model_validate({"kind": ["lfcc"]})
+
+
 def test_a_default_that_is_spelt_out_changes_nothing() -> None:
     assert FeaturesConfig(deltas=2, num_filters=20) == FeaturesConfig()
     assert FeaturesConfig(kind="cqcc", low_hz=62.5, delta_reach=3) == FeaturesConfig(kind="cqcc")
