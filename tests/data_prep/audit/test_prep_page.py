@@ -27,7 +27,7 @@ def prepared(root: Path, output: Path) -> tuple[ShardSet, str]:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = make_la(tmp_path_factory.mktemp("corpus") / "LA", per_class=4)
+    root = make_la(tmp_path_factory.mktemp("corpus") / "LA", per_class=6)
     train_file(root).write_text("text")
     return root
 
