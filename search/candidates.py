@@ -1,13 +1,13 @@
 """Which configurations are trained again after a sweep, and with which seeds."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cluster.errors import SpoofsweepError
 from search.config import FinalistsConfig
-from search.ledger import TrialRecord
+from search.seeds import finalist_seed
+from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
 
@@ -75,9 +75,3 @@ def select(
         for rank, trial in enumerate(distinct[: config.num_configs], 1)
         for index in range(1, config.num_seeds + 1)
     ]
-
-
-def finalist_seed(study_seed: int, trial_number: int, seed_index: int) -> int:
-    """A seed of its own for each retraining, unrelated to the trial's seed in the sweep."""
-    digest = hashlib.sha256(f"finalist {study_seed} {trial_number} {seed_index}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")

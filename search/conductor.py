@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
-from search.ledger import INTERRUPTED, Ledger, TrialRecord
+from search.ledger import Ledger
+from search.trial_record import INTERRUPTED, TrialRecord
 
 T = TypeVar("T")
 OBJECTIVE = "dev_eer"

@@ -16,13 +16,13 @@ from search.finalist_runs import FinalistRuns
 from search.finalists import Finalist, Standing, run_finalists, standings
 from search.horizon import horizon_of
 from search.leaderboard import summarise
-from search.ledger import TrialRecord
 from search.registry import Champion, register_champion
 from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
 from search.sweep import open_ledger
 from search.sweep_log import sweep_log
 from search.tracking_store import check_reachable, open_experiment, unreachable
+from search.trial_record import TrialRecord
 from trainable.hold_out import Folds, samples_per_pass
 
 

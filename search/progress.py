@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from search.asha import compute_saved
-from search.ledger import TrialRecord
+from search.trial_record import TrialRecord
 
 _LINE_INTERVAL_S = 30.0
 

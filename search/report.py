@@ -14,9 +14,9 @@ from search import figures
 from search.finalists import Standing
 from search.horizon import Horizon
 from search.leaderboard import Summary, last_eer, leaderboard_table, percent, ranked, short, status_lines, varying
-from search.ledger import TrialRecord
 from search.model_card import attack_section, error_rate_table, span, validation_note
 from search.registry import Champion, score_figures
+from search.trial_record import TrialRecord
 from trainable.scores import corpus_label
 
 

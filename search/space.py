@@ -4,7 +4,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -182,6 +182,15 @@ def trial_paths(model: type[BaseModel] = TrialConfig, prefix: str = "") -> list[
         else:
             paths.append(prefix + name)
     return paths
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested settings, each with its dotted path."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _require_field(name: str, path: str) -> None:

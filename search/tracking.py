@@ -24,7 +24,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from cluster.errors import SpoofsweepError
 from deploy.models import RUN_ARTIFACT
 from search.journal import Journal
-from search.ledger import INTERRUPTED, Ledger, TrialRecord
+from search.ledger import Ledger
+from search.trial_record import INTERRUPTED, TrialRecord
 
 _logger = logging.getLogger("spoofsweep.tracking")
 _INTERVAL_S = 1.0

@@ -11,9 +11,10 @@ from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
 from search.conductor import Conductor
 from search.config import ParameterConfig, SearchConfig
-from search.ledger import Ledger, TrialRecord
+from search.ledger import Ledger
 from search.sampler import make_sampler
 from search.space import SearchSpace
+from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})

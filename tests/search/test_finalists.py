@@ -5,10 +5,11 @@ import pytest
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
-from search.candidates import Candidate, finalist_seed, select
+from search.candidates import Candidate, select
 from search.config import FinalistsConfig
 from search.finalists import Finalist, read_finalist, run_finalists, standings
-from search.ledger import TrialRecord, trial_seed
+from search.seeds import finalist_seed, trial_seed
+from search.trial_record import TrialRecord
 from trainable.checkpoint import read_record
 from trainable.config import TrialConfig
 from trainable.metrics import equal_error_rate

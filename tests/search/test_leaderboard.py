@@ -4,8 +4,16 @@ import math
 import pytest
 from rich.console import Console
 
-from search.leaderboard import leaderboard_table, ranked, rung_table, status_lines, summarise, varying
-from search.ledger import TrialRecord
+from search.leaderboard import (
+    leaderboard_table,
+    rank_correlations,
+    ranked,
+    rung_table,
+    status_lines,
+    summarise,
+    varying,
+)
+from search.trial_record import TrialRecord
 
 
 def trial(number, state, reports, value=None, **attributes):
@@ -87,3 +95,14 @@ def test_rung_table_shows_correlation_where_it_is_defined():
     assert lines[1].split() == ["1", "1", "6", "1", "0.50", "(3", "trials)"]
     only_one = summarise(TRIALS[:1], [100], 300, 100)
     assert printed(rung_table(only_one)).splitlines()[1].split()[-1] == "-"
+
+
+def test_rank_correlation_of_rungs():
+    def course(number, early, final):
+        return TrialRecord(number, "COMPLETE" if final else "PRUNED", {}, {120: early, 900: final or 0.9}, final)
+
+    trials = [course(0, 0.5, 0.1), course(1, 0.4, 0.2), course(2, 0.3, 0.3), course(3, 0.1, None)]
+    correlations = rank_correlations(trials, [100, 300, 1000])
+    assert correlations[100] == (pytest.approx(-1.0), 3)
+    assert correlations[300] == (pytest.approx(1.0), 3)
+    assert math.isnan(correlations[1000][0])

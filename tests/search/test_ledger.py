@@ -10,8 +10,9 @@ import pytest
 from cluster.errors import SpoofsweepError
 from search.asha import Asha
 from search.config import ParameterConfig, SearchConfig
-from search.ledger import Ledger, TrialRecord, rank_correlations, trial_seed
+from search.ledger import Ledger
 from search.sampler import make_sampler
+from search.seeds import trial_seed
 from search.space import SearchSpace
 from trainable.config import TrialConfig
 
@@ -169,14 +170,3 @@ def test_changed_choices_are_refused(url: str) -> None:
 def test_an_unreachable_storage_is_a_clear_error() -> None:
     with pytest.raises(SpoofsweepError, match="Optuna storage must be reachable"):
         open_ledger("sqlite:////proc/nowhere.db")
-
-
-def test_rank_correlation_of_rungs() -> None:
-    def trial(number: int, early: float, final: float | None) -> TrialRecord:
-        return TrialRecord(number, "COMPLETE" if final else "PRUNED", {}, {120: early, 900: final or 0.9}, final)
-
-    trials = [trial(0, 0.5, 0.1), trial(1, 0.4, 0.2), trial(2, 0.3, 0.3), trial(3, 0.1, None)]
-    correlations = rank_correlations(trials, [100, 300, 1000])
-    assert correlations[100] == (pytest.approx(-1.0), 3)
-    assert correlations[300] == (pytest.approx(1.0), 3)
-    assert math.isnan(correlations[1000][0])

@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from search.ledger import TrialRecord
 from search.progress import SweepProgress
+from search.trial_record import TrialRecord
 
 
 class Clock:

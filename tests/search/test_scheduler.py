@@ -15,9 +15,10 @@ from ray.tune.stopper import NoopStopper
 from search.asha import Asha
 from search.conductor import Conductor
 from search.config import ParameterConfig
-from search.ledger import Ledger, TrialRecord
+from search.ledger import Ledger
 from search.scheduler import LedgerScheduler, SweepStopper
 from search.space import SearchSpace
+from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
