@@ -134,21 +134,21 @@ class Ledger:
             return self.study.user_attrs.get(run_key(number))
 
     def requeue_interrupted(self) -> list[int]:
-        """End trials that a dead driver left RUNNING, and queue their configurations again with the same seeds.
+        """End trials that a dead driver left RUNNING, and queue interrupted configurations again with the same seeds.
 
         Returns:
             Numbers of the trials that were ended.
         """
         abandoned = [t.number for t in self.trials() if t.state == "RUNNING" and t.number not in self._running]
         for number in abandoned:
-            self.interrupt(number, "its driver ended before it did")
+            self.finish(number, "FAIL", reason="its driver ended before it did", **{INTERRUPTED: True})
+        self._queue_twins()
         return abandoned
 
     def interrupt(self, number: int, reason: str) -> None:
         """End a running trial whose training was cut off, and queue its configuration again with the same seed."""
-        trial = self.trials()[number]
         self.finish(number, "FAIL", reason=reason, **{INTERRUPTED: True})
-        self.enqueue(trial.params, seed=trial.attributes.get("seed", trial_seed(self._seed, number)), replaces=number)
+        self._queue_twins()
 
     def trials(self) -> list[TrialRecord]:
         """Every trial, by number."""
@@ -176,6 +176,15 @@ class Ledger:
         self.storage.remove_session()
         self.storage.engine.dispose()
 
+    def _queue_twins(self) -> None:
+        """Queue every interrupted trial that has no twin yet: a driver may have died between its end and its twin."""
+        trials = self.trials()
+        replaced = {trial.attributes.get("replaces") for trial in trials}
+        for trial in trials:
+            if trial.attributes.get(INTERRUPTED) and trial.number not in replaced:
+                seed = trial.attributes.get("seed", trial_seed(self._seed, trial.number))
+                self.enqueue(trial.params, seed=seed, replaces=trial.number)
+
     def _store(self, trial: FrozenTrial) -> None:
         """Bring a trial that just began, or was queued, from the copy into the storage."""
         if trial.number not in self._ids:
@@ -188,14 +197,14 @@ class Ledger:
                 )
             self._ids[trial.number] = trial_id
             return
-        trial_id = self._ids[trial.number]  # it was queued
-        self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        trial_id = self._ids[trial.number]  # it was queued; should the driver die before all is written, it still is
         for path, distribution in trial.distributions.items():
             self.storage.set_trial_param(
                 trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
             )
         for name, fact in trial.user_attrs.items():
             self.storage.set_trial_user_attr(trial_id, name, fact)
+        self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
     @contextmanager
     def _access(self) -> Iterator[None]:
