@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -80,3 +81,24 @@ def test_the_state_of_a_loss_scaler_survives(tmp_path):
     assert {name: (type(value), value) for name, value in read.scaler.items()} == {
         name: (type(value), value) for name, value in scaler.state_dict().items()
     }
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "trainable/models/cnn_gru.py",
+        "data_prep/features/spectrum.py",
+        "data_prep/error_rates.py",
+        "data_prep/shards.py",
+        "data_prep/draws.py",
+    ],
+)
+def test_the_code_version_follows_every_source_of_a_trials_numbers(monkeypatch, source):
+    read = Path.read_bytes
+
+    def read_edited(path):
+        return read(path) + b"# edited" if path.as_posix().endswith(source) else read(path)
+
+    assert code_version.__wrapped__() == code_version()
+    monkeypatch.setattr(Path, "read_bytes", read_edited)
+    assert code_version.__wrapped__() != code_version()
