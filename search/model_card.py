@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from data_prep.error_rates import Interval
 from search.candidates import Candidate
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
 from trainable.hold_out import named
-from trainable.metrics import Interval
 from trainable.scores import corpus_label
 
 

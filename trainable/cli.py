@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trainable.metrics import Interval
+from data_prep.error_rates import Interval
 from trainable.scores import ScoreSummary, ScoreTable, corpus_label, summarise
 
 app = typer.Typer()

@@ -50,7 +50,7 @@ def test_files_are_json_and_safetensors_only(training, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 2, "trail": {}}', "[1]"]
+    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 3, "trail": {}}', "[1]"]
 )
 def test_other_folders_are_refused(tmp_path, content):
     if content is not None:
@@ -73,9 +73,7 @@ def test_signatures_follow_configuration_seed_and_shards(toy_trial):
 def test_the_state_of_a_loss_scaler_survives(tmp_path):
     """A growth interval that came back as a float is refused by the next update."""
     scaler = torch.amp.GradScaler("cpu", enabled=True)
-    state = TrainingRecord(
-        samples_seen=8, finished=False, steps_since_report=1, elapsed_s=0.5, scaler=scaler.state_dict()
-    )
+    state = TrainingRecord(steps_since_report=1, elapsed_s=0.5, scaler=scaler.state_dict())
     write_training_files(tmp_path, state, {"loss_sum": torch.zeros(())})
     read, _ = read_training(tmp_path)
     assert {name: (type(value), value) for name, value in read.scaler.items()} == {
