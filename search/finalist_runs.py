@@ -83,6 +83,8 @@ class FinalistRuns:
             "held_out": json.dumps([record.held_out] if record.held_out else []),
             "num_threads": record.num_threads,
             "device": record.device,
+            "precision": record.precision,
+            "torch_version": record.torch_version,
             "code_version": record.code_version,
         }
         return {

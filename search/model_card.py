@@ -94,6 +94,7 @@ def chain_table(finalist: Finalist, provenance: Provenance) -> str:
         "training signature": record.signature,
         "seed": candidate.seed,
         "device, arithmetic, threads": f"{record.device}, {record.precision}, {record.num_threads}",
+        "PyTorch": record.torch_version,
         "MLflow run": provenance.run_id,
         "registered model, version": f"{provenance.study_name}, {provenance.version}",
     }

@@ -14,6 +14,7 @@ from ray.tune.stopper import NoopStopper
 
 from search.asha import Decision
 from search.conductor import Conductor
+from search.trial_record import ARITHMETIC
 
 _TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen", "trial_number"}
 
@@ -49,7 +50,9 @@ class LedgerScheduler(FIFOScheduler):
             for name, value in result.items()
             if name not in _TUNE_KEYS and not name.startswith("config/") and isinstance(value, int | float)
         }
-        return self._conductor.report(trial.trial_id, int(result["samples_seen"]), metrics, bool(result.get("done")))
+        arithmetic = {name: str(result[name]) for name in ARITHMETIC if name in result}
+        samples_seen, is_last = int(result["samples_seen"]), bool(result.get("done"))
+        return self._conductor.report(trial.trial_id, samples_seen, metrics, is_last, arithmetic)
 
 
 class SweepStopper(Stopper):

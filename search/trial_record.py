@@ -11,6 +11,10 @@ INTERRUPTED = "interrupted"
 """User attribute of a FAIL trial that its driver left unfinished; its configuration is queued again."""
 
 
+ARITHMETIC = ("precision", "torch_version")
+"""User attributes that say what a trial computed with, as the machine that ran it told."""
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """One trial as the ledger knows it. ``state`` is RUNNING, COMPLETE, PRUNED, FAIL or WAITING, as in Optuna."""
@@ -24,8 +28,9 @@ class TrialRecord:
     value: float | None
     """Final validation EER of a COMPLETE trial."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``reason``, ``prune_rung``,
-    ``diverged``; those that do not apply are absent."""
+    """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision`` and
+    ``torch_version`` (of the machine that ran it), ``reason``, ``prune_rung``, ``diverged``; those that do not apply
+    are absent."""
 
     @property
     def config(self) -> TrialConfig:

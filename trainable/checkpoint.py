@@ -51,6 +51,8 @@ class ModelRecord(Settings):
     """Arithmetic that training used."""
     num_threads: int
     """CPU threads that training used."""
+    torch_version: str
+    """PyTorch that training used."""
     samples_seen: int
     # These two follow from `history`; they are spelt out for whoever reads the file without this code.
     dev_eer: float | None = None

@@ -9,6 +9,7 @@ from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import write_model_files
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, fold_path
+from trainable.precision import Precision
 from trainable.report import WORST_DEV, Report
 from trainable.signature import trial_signature
 from trainable.training import Training
@@ -24,9 +25,9 @@ class FoldedTraining(Iterator[Report]):
     Metrics are means over the folds, but ``epoch_s`` is the sum over the models that trained since the report before,
     and there is no ``dev_threshold``: thresholds of different models have no mean. Besides, there are
     ``dev_eer_fold0``, ``dev_eer_fold1`` and so on, and ``dev_eer_folds_sd``, the standard deviation of these: how much
-    it depends on the attacks. The interval and the deviation of ``dev_eer`` are the means of the folds' own, which is as wide as the mean's can be:
-    the folds share their bona fide speech, so errors may not be taken as independent and averaged away. One diverged
-    model ends the trial as diverged.
+    it depends on the attacks. The interval and the deviation of ``dev_eer`` are the means of the folds' own, which is
+    as wide as the mean's can be: the folds share their bona fide speech, so errors may not be taken as independent and
+    averaged away. One diverged model ends the trial as diverged.
 
     Args:
         trainings: one a fold, of equal configuration, seed and shards.
@@ -52,6 +53,11 @@ class FoldedTraining(Iterator[Report]):
     def finished(self) -> bool:
         """Whether no report follows."""
         return bool(self.history) and self.history[-1].final
+
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic of every model's training."""
+        return self.trainings[0].precision
 
     @property
     def signature(self) -> str:

@@ -39,7 +39,10 @@ class TrialActor(tune.Trainable):
         report = next(self._training)
         if report.final and not report.diverged and self._output is not None:
             self._training.write_model(self._output)
-        return {**report.metrics, "samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
+        course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
+        # Only here it is known what this machine makes of precision "auto".
+        arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
+        return {**report.metrics, **course, **arithmetic}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in this process, with nothing left of the one before."""

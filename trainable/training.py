@@ -148,6 +148,7 @@ class Training(Iterator[Report]):
             device=self.device.type,
             precision=self.precision,
             num_threads=torch.get_num_threads(),
+            torch_version=str(torch.__version__),
             samples_seen=self.samples_seen,
             dev_eer=last.get("dev_eer"),
             threshold=None if diverged else last.get("dev_threshold"),
