@@ -52,14 +52,18 @@ def select(
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
     """
-    finished = [trial for trial in trials if trial.state == "COMPLETE" and not trial.attributes.get("diverged", False)]
     distinct: list[TrialRecord] = []
-    for trial in sorted(finished, key=lambda trial: (trial.value, trial.number)):
+    for trial in sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number)):
         if all(trial.config != other.config for other in distinct):
             distinct.append(trial)
     if not distinct:
+        num_complete = sum(trial.state == "COMPLETE" for trial in trials)
         raise SpoofsweepError(
-            "a finalist must be a completed trial", "none", "raise search.num_trials, or look at the sweep's log"
+            "a finalist must be a trial that was completed without diverging",
+            f"none of {len(trials)} ({num_complete} completed, all diverged)"
+            if num_complete
+            else f"none of {len(trials)}",
+            "raise search.num_trials, lower the learning rates of the space, or look at the sweep's log",
         )
     return [
         Candidate(

@@ -89,8 +89,10 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
     figures = {f"champion_{split}_eer": champion.summary(split).eer for split in champion.splits}
     for standing in ranking:
         name = f"finalist_{standing.trial_number:05d}"
-        figures |= {f"{name}_mean_dev_eer": standing.mean, f"{name}_best_dev_eer": standing.best.dev_eer}
-        figures[f"{name}_sd_dev_eer"] = standing.spread
+        figures |= {f"{name}_best_dev_eer": standing.best.dev_eer, f"{name}_sd_dev_eer": standing.spread}
+        figures[f"{name}_num_diverged"] = standing.num_diverged
+        if standing.mean is not None:
+            figures[f"{name}_mean_dev_eer"] = standing.mean
         if standing.fold_eer is not None:
             figures[f"{name}_fold_dev_eer"] = standing.fold_eer
     return figures

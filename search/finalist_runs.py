@@ -52,12 +52,13 @@ class FinalistRuns:
 
     def _find(self, finalist: Finalist) -> Any | None:
         wanted = {
-            "kind": "finalist",
-            "study": self._study_name,
-            "signature": finalist.record.signature,
-            "code_version": finalist.record.code_version,
+            MLFLOW_PARENT_RUN_ID: self._parent_run_id,  # of a study begun anew under its old name it is another
+            "spoofsweep.kind": "finalist",
+            "spoofsweep.study": self._study_name,
+            "spoofsweep.signature": finalist.record.signature,
+            "spoofsweep.code_version": finalist.record.code_version,
         }
-        query = " and ".join(f"tags.`spoofsweep.{name}` = '{value}'" for name, value in wanted.items())
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
         runs = self._client.search_runs([self._experiment_id], query, max_results=1)
         return runs[0] if runs else None
 

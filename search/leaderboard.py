@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 
 from search.asha import compute_saved
 from search.trial_record import TrialRecord
+from trainable.scores import span
 
 _STATE_ORDER = ("COMPLETE", "RUNNING", "PRUNED", "FAIL", "WAITING")
 _STATE_STYLES = {"COMPLETE": "green", "RUNNING": "cyan", "PRUNED": "dim", "FAIL": "red", "WAITING": "dim"}
@@ -37,6 +38,7 @@ class Summary:
 
     num_by_state: dict[str, int]
     best: TrialRecord | None
+    """Of those that were completed without diverging."""
     rungs: tuple[Rung, ...]
     compute_saved: float
     """Share of the training that was spared, against training every ended trial to the full budget."""
@@ -55,7 +57,7 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
     correlations = rank_correlations(trials, rungs)
     return Summary(
         num_by_state=dict(Counter(trial.state for trial in trials if trial.counts)),
-        best=next((trial for trial in ranked(trials) if trial.state == "COMPLETE"), None),
+        best=next((trial for trial in ranked(trials) if trial.converged), None),
         rungs=tuple(
             Rung(
                 samples=rung,
@@ -173,9 +175,7 @@ def percent(rate: float | None) -> str:
 
 def interval(metrics: dict[str, Any]) -> str:
     """The EER interval of a report's metrics, in percent."""
-    if "dev_eer_low" not in metrics:
-        return "-"
-    return f"{100 * metrics['dev_eer_low']:.1f} to {100 * metrics['dev_eer_high']:.1f}%"
+    return span((metrics["dev_eer_low"], metrics["dev_eer_high"])) if "dev_eer_low" in metrics else "-"
 
 
 def short(value: Any) -> str:

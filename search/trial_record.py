@@ -47,6 +47,11 @@ class TrialRecord:
         return max(self.reports, default=0)
 
     @property
+    def converged(self) -> bool:
+        """Whether it was trained to its end without diverging."""
+        return self.state == "COMPLETE" and not self.attributes.get("diverged", False)
+
+    @property
     def counts(self) -> bool:
         """Whether the trial uses up one of the study's trials: all but waiting and interrupted ones do."""
         return self.state != "WAITING" and not self.attributes.get(INTERRUPTED, False)

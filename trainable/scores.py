@@ -3,7 +3,7 @@
 Where the utterances come from several corpora, each line has one field more, the name of its corpus.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,6 +143,11 @@ def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0
         by_corpus=_by_corpus(table, num_resamples, confidence),
         warnings=score_warnings(table.bonafide, table.spoof),
     )
+
+
+def span(interval: Sequence[float]) -> str:
+    """An interval of rates, low and high first, in percent."""
+    return f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}%"
 
 
 def corpus_label(name: str, rate: CorpusRate) -> str:

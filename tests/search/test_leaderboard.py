@@ -71,7 +71,15 @@ def test_an_empty_study_has_a_status():
 def test_status_names_the_best_with_its_interval():
     lines = status_lines(summarise(TRIALS, [100], 300, 100))
     assert lines[0] == "Trials: 3 complete, 1 running, 2 pruned, 1 fail"
-    assert lines[1] == "Best: trial 3, dev EER 20.00% (15.0 to 26.0%)"
+    assert lines[1] == "Best: trial 3, dev EER 20.00% (15.00 to 26.00%)"
+
+
+def test_the_best_is_none_that_diverged():
+    diverged = trial(0, "COMPLETE", {100: 1.0}, 1.0, diverged=True)
+    summary = summarise([diverged], [100], 300, 100)
+    assert summary.num_by_state == {"COMPLETE": 1}
+    assert summary.best is None
+    assert not any("Best" in line for line in status_lines(summary))
 
 
 def test_only_parameters_that_vary_are_shown_by_names_that_tell_them_apart():
