@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, score_path
+from trainable.hold_out import folds_of
 
 SCORES_ARTIFACT = "scores"
 """Where a run keeps its score files."""
@@ -81,7 +82,7 @@ class FinalistRuns:
             "config": candidate.config.model_dump_json(),
             "signature": record.signature,
             "shard_set_id": record.shard_set_id,
-            "held_out": json.dumps([record.held_out] if record.held_out else []),
+            "held_out": json.dumps(folds_of(record.held_out)),
             "num_threads": record.num_threads,
             "device": record.device,
             "precision": record.precision,

@@ -23,6 +23,7 @@ from search.candidates import Candidate
 from search.ray_errors import in_one_line
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
+from trainable.hold_out import folds_of
 from trainable.scores import ScoreSummary, ScoreTable, summarise
 from trainable.signature import code_version, trial_signature
 from trainable.training import Training
@@ -180,8 +181,7 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Fina
     if not (path / "model.json").exists():
         return None
     record = read_record(path)
-    folds = (candidate.held_out,) if candidate.held_out else ()
-    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds)
+    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds_of(candidate.held_out))
     same = record.signature == wanted and record.code_version == code_version()
     return Finalist(candidate, path, record) if same else None
 

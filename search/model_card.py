@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from search.candidates import Candidate
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
-from trainable.hold_out import named
+from trainable.hold_out import folds_of, named
 from trainable.scores import corpus_label, span
 
 
@@ -95,7 +95,7 @@ def chain_table(finalist: Finalist, provenance: Provenance) -> str:
         "shard set": record.shard_set_id,
         "code": record.code_version,
         "Optuna study, trial": f"{provenance.study_name}, {candidate.trial_number}",
-        "attacks held out": named((record.held_out,)) or "none",
+        "attacks held out": named(folds_of(record.held_out)) or "none",
         **({"folds of the sweep": named(candidate.folds)} if candidate.fold_eer is not None else {}),
         "training signature": record.signature,
         "seed": candidate.seed,

@@ -15,7 +15,7 @@ from deploy.packaging import global_store, log_model
 from search import figures
 from search.finalists import Finalist, Standing
 from search.model_card import Provenance, model_card
-from trainable.hold_out import named
+from trainable.hold_out import folds_of, named
 
 MODEL_ARTIFACT = "champion"
 """Where the champion's run keeps its card and figures."""
@@ -96,7 +96,7 @@ def _new_version(client: MlflowClient, study_name: str, finalist: Finalist, run_
     tags = {
         "spoofsweep.signature": finalist.record.signature,
         "spoofsweep.shard_set_id": finalist.record.shard_set_id,
-        "spoofsweep.held_out": named((finalist.record.held_out,)),
+        "spoofsweep.held_out": named(folds_of(finalist.record.held_out)),
         "spoofsweep.code_version": finalist.record.code_version,
         "spoofsweep.trial_number": str(finalist.candidate.trial_number),
     }

@@ -20,7 +20,7 @@ from trainable.atomic_folder import replace_folder
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
 from trainable.feature_store import FeatureStore, to_device
-from trainable.hold_out import hold_out
+from trainable.hold_out import folds_of, hold_out
 from trainable.losses import WeightedCrossEntropy
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
@@ -128,8 +128,7 @@ class Training(Iterator[Report]):
     @property
     def signature(self) -> str:
         """Identity of the trial."""
-        folds = (self.held_out,) if self.held_out else ()
-        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds)
+        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds_of(self.held_out))
 
     @property
     def record(self) -> ModelRecord:
