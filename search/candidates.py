@@ -1,13 +1,13 @@
 """Which configurations are trained again after a sweep, and with which seeds."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cluster.errors import SpoofsweepError
 from search.config import FinalistsConfig
-from search.ledger import TrialRecord
+from search.seeds import finalist_seed
+from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
 
@@ -52,14 +52,18 @@ def select(
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
     """
-    finished = [trial for trial in trials if trial.state == "COMPLETE" and not trial.attributes.get("diverged", False)]
     distinct: list[TrialRecord] = []
-    for trial in sorted(finished, key=lambda trial: (trial.value, trial.number)):
+    for trial in sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number)):
         if all(trial.config != other.config for other in distinct):
             distinct.append(trial)
     if not distinct:
+        num_complete = sum(trial.state == "COMPLETE" for trial in trials)
         raise SpoofsweepError(
-            "a finalist must be a completed trial", "none", "raise search.num_trials, or look at the sweep's log"
+            "a finalist must be a trial that was completed without diverging",
+            f"none of {len(trials)} ({num_complete} completed, all diverged)"
+            if num_complete
+            else f"none of {len(trials)}",
+            "raise search.num_trials, lower the learning rates of the space, or look at the sweep's log",
         )
     return [
         Candidate(
@@ -75,9 +79,3 @@ def select(
         for rank, trial in enumerate(distinct[: config.num_configs], 1)
         for index in range(1, config.num_seeds + 1)
     ]
-
-
-def finalist_seed(study_seed: int, trial_number: int, seed_index: int) -> int:
-    """A seed of its own for each retraining, unrelated to the trial's seed in the sweep."""
-    digest = hashlib.sha256(f"finalist {study_seed} {trial_number} {seed_index}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")

@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
-from search.ledger import INTERRUPTED, Ledger, TrialRecord
+from search.ledger import Ledger
+from search.trial_record import INTERRUPTED, TrialRecord
 
 T = TypeVar("T")
 OBJECTIVE = "dev_eer"
@@ -29,7 +30,8 @@ class _Live:
     """A trial in execution."""
 
     record: TrialRecord
-    metrics: dict[str, float] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """From its last report, to be recorded at its end."""
 
 
 class Conductor:
@@ -91,12 +93,27 @@ class Conductor:
             listener.trial_started(record)
         return record
 
-    def report(self, key: str, samples_seen: int, metrics: Mapping[str, float], final: bool) -> Decision:
-        """Record a report and decide; a trial that is over already is left alone."""
+    def report(
+        self,
+        key: str,
+        samples_seen: int,
+        metrics: Mapping[str, float],
+        final: bool,
+        arithmetic: Mapping[str, str] | None = None,
+    ) -> Decision:
+        """Record a report and decide; a trial that is over already is left alone.
+
+        Args:
+            key: the executor's name of the trial.
+            samples_seen: training samples so far.
+            metrics: validation EER and whatever else is measured.
+            final: no report follows.
+            arithmetic: what the trial computes with, see `search.trial_record.ARITHMETIC`.
+        """
         if key not in self._live:
             return Decision.STOP
         live, value = self._live[key], float(metrics[OBJECTIVE])
-        live.metrics = dict(metrics)
+        live.attributes = {"metrics": dict(metrics), **(arithmetic or {})}
         live.record = replace(live.record, reports={**live.record.reports, samples_seen: value})
         number = live.record.number
         self._guard(lambda: self._ledger.report(number, samples_seen, value))
@@ -131,7 +148,7 @@ class Conductor:
         self._remaining += 1
         reason = self.stop_reason or "the sweep was interrupted"
         self._guard(lambda: self._ledger.interrupt(live.record.number, reason))
-        attributes = {**live.record.attributes, "reason": reason, INTERRUPTED: True}
+        attributes = {**live.record.attributes, **live.attributes, "reason": reason, INTERRUPTED: True}
         self._announce(replace(live.record, state="FAIL", attributes=attributes))
 
     def release_all(self) -> None:
@@ -141,7 +158,7 @@ class Conductor:
 
     def _end(self, key: str, state: str, value: float | None, **attributes: Any) -> None:
         live = self._live.pop(key)
-        attributes["metrics"] = live.metrics
+        attributes |= live.attributes
         self._guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))
         self._announce(
             replace(live.record, state=state, value=value, attributes={**live.record.attributes, **attributes})

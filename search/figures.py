@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
+from data_prep.error_rates import equal_error_rate, error_rates
 from search.leaderboard import Rung
-from trainable.metrics import equal_error_rate, error_rates
 from trainable.scores import ScoreTable
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.

@@ -16,13 +16,13 @@ from search.finalist_runs import FinalistRuns
 from search.finalists import Finalist, Standing, run_finalists, standings
 from search.horizon import horizon_of
 from search.leaderboard import summarise
-from search.ledger import TrialRecord
 from search.registry import Champion, register_champion
 from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
 from search.sweep import open_ledger
 from search.sweep_log import sweep_log
 from search.tracking_store import check_reachable, open_experiment, unreachable
+from search.trial_record import TrialRecord
 from trainable.hold_out import Folds, samples_per_pass
 
 
@@ -89,8 +89,10 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
     figures = {f"champion_{split}_eer": champion.summary(split).eer for split in champion.splits}
     for standing in ranking:
         name = f"finalist_{standing.trial_number:05d}"
-        figures |= {f"{name}_mean_dev_eer": standing.mean, f"{name}_best_dev_eer": standing.best.dev_eer}
-        figures[f"{name}_sd_dev_eer"] = standing.spread
+        figures |= {f"{name}_best_dev_eer": standing.best.dev_eer, f"{name}_sd_dev_eer": standing.spread}
+        figures[f"{name}_num_diverged"] = standing.num_diverged
+        if standing.mean is not None:
+            figures[f"{name}_mean_dev_eer"] = standing.mean
         if standing.fold_eer is not None:
             figures[f"{name}_fold_dev_eer"] = standing.fold_eer
     return figures

@@ -11,6 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, score_path
+from trainable.hold_out import folds_of
 
 SCORES_ARTIFACT = "scores"
 """Where a run keeps its score files."""
@@ -52,12 +53,13 @@ class FinalistRuns:
 
     def _find(self, finalist: Finalist) -> Any | None:
         wanted = {
-            "kind": "finalist",
-            "study": self._study_name,
-            "signature": finalist.record.signature,
-            "code_version": finalist.record.code_version,
+            MLFLOW_PARENT_RUN_ID: self._parent_run_id,  # of a study begun anew under its old name it is another
+            "spoofsweep.kind": "finalist",
+            "spoofsweep.study": self._study_name,
+            "spoofsweep.signature": finalist.record.signature,
+            "spoofsweep.code_version": finalist.record.code_version,
         }
-        query = " and ".join(f"tags.`spoofsweep.{name}` = '{value}'" for name, value in wanted.items())
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
         runs = self._client.search_runs([self._experiment_id], query, max_results=1)
         return runs[0] if runs else None
 
@@ -80,9 +82,11 @@ class FinalistRuns:
             "config": candidate.config.model_dump_json(),
             "signature": record.signature,
             "shard_set_id": record.shard_set_id,
-            "held_out": json.dumps([record.held_out] if record.held_out else []),
+            "held_out": json.dumps(folds_of(record.held_out)),
             "num_threads": record.num_threads,
             "device": record.device,
+            "precision": record.precision,
+            "torch_version": record.torch_version,
             "code_version": record.code_version,
         }
         return {

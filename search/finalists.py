@@ -20,8 +20,10 @@ from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.candidates import Candidate
+from search.ray_errors import in_one_line
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
+from trainable.hold_out import folds_of
 from trainable.scores import ScoreSummary, ScoreTable, summarise
 from trainable.signature import code_version, trial_signature
 from trainable.training import Training
@@ -48,6 +50,11 @@ class Finalist:
         return self.record.dev_eer
 
     @property
+    def diverged(self) -> bool:
+        """Whether its training came to nothing: it has no scores, and counts as an EER of 1."""
+        return self.record.threshold is None
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Scored splits: dev, and eval where the corpus has one."""
         return tuple(split for split in SCORED_SPLITS if score_path(self.folder, split).exists())
@@ -67,11 +74,23 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Standing:
-    """One configuration over all its seeds; EERs of the validation split, as fractions."""
+    """One configuration over all its seeds; EERs of the validation split, as fractions.
+
+    Means and deviation are about the seeds that did not diverge, the same ones for every split.
+    """
 
     rank: int
     trial_number: int
     finalists: tuple[Finalist, ...]
+
+    @property
+    def converged(self) -> tuple[Finalist, ...]:
+        """Those that did not diverge."""
+        return tuple(finalist for finalist in self.finalists if not finalist.diverged)
+
+    @property
+    def num_diverged(self) -> int:
+        return len(self.finalists) - len(self.converged)
 
     @property
     def best(self) -> Finalist:
@@ -83,18 +102,19 @@ class Standing:
         return self.finalists[0].candidate.fold_eer
 
     @property
-    def mean(self) -> float:
-        return statistics.fmean(finalist.dev_eer for finalist in self.finalists)
+    def mean(self) -> float | None:
+        """Mean validation EER over the seeds; none where all diverged."""
+        return statistics.fmean(finalist.dev_eer for finalist in self.converged) if self.converged else None
 
     @property
     def spread(self) -> float:
         """Standard deviation over seeds; 0 of a single one."""
-        eers = [finalist.dev_eer for finalist in self.finalists]
+        eers = [finalist.dev_eer for finalist in self.converged]
         return statistics.stdev(eers) if len(eers) > 1 else 0.0
 
     def mean_of(self, split: str) -> float | None:
         """Mean EER over seeds of a scored split; none where it was not scored."""
-        eers = [finalist.summary(split).eer for finalist in self.finalists if split in finalist.splits]
+        eers = [finalist.summary(split).eer for finalist in self.converged if split in finalist.splits]
         return statistics.fmean(eers) if eers else None
 
 
@@ -161,8 +181,7 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Fina
     if not (path / "model.json").exists():
         return None
     record = read_record(path)
-    folds = (candidate.held_out,) if candidate.held_out else ()
-    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds)
+    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds_of(candidate.held_out))
     same = record.signature == wanted and record.code_version == code_version()
     return Finalist(candidate, path, record) if same else None
 
@@ -170,7 +189,8 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Fina
 def standings(finalists: Sequence[Finalist]) -> list[Standing]:
     """Configurations from the best mean validation EER on: over the folds, or where there were none over the seeds.
 
-    A configuration that diverged with every seed comes last.
+    Here a seed that diverged counts as an EER of 1, so that no configuration gains by it. One that diverged with every
+    seed comes last.
     """
     groups: dict[int, list[Finalist]] = {}
     for finalist in finalists:
@@ -180,8 +200,9 @@ def standings(finalists: Sequence[Finalist]) -> list[Standing]:
 
 
 def _order(standing: Standing) -> tuple[bool, float, int]:
-    diverged = all(finalist.record.threshold is None for finalist in standing.finalists)
-    return diverged, standing.mean if standing.fold_eer is None else standing.fold_eer, standing.rank
+    over_seeds = statistics.fmean(finalist.dev_eer for finalist in standing.finalists)
+    eer = over_seeds if standing.fold_eer is None else standing.fold_eer
+    return not standing.converged, eer, standing.rank
 
 
 def score_path(folder: Path, split: str) -> Path:
@@ -217,7 +238,7 @@ def _as_completed(pending: dict[Any, Candidate]) -> Any:
             except ray.exceptions.RayError as error:
                 raise SpoofsweepError(
                     f"finalist {candidate.name} must train to its end",
-                    str(error).strip().splitlines()[-1],
+                    in_one_line(error),
                     "run the sweep again: finalists that finished are kept",
                 ) from error
             yield candidate

@@ -11,13 +11,14 @@ from data_prep.shards import ShardSet
 from search.finale import conclude
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
-from search.ledger import TrialRecord, read_trials
 from search.preview import preview
 from search.report import StudyOutcome
 from search.study import Study
+from search.study_reader import read_trials
 from search.sweep import run_sweep
 from search.sweep_log import sweep_log
 from search.tracking_store import check_reachable
+from search.trial_record import TrialRecord
 from trainable.hold_out import samples_per_pass
 
 

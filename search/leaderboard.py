@@ -8,9 +8,11 @@ from typing import Any
 
 from rich.table import Table
 from rich.text import Text
+from scipy.stats import spearmanr
 
 from search.asha import compute_saved
-from search.ledger import TrialRecord, rank_correlations
+from search.trial_record import TrialRecord
+from trainable.scores import span
 
 _STATE_ORDER = ("COMPLETE", "RUNNING", "PRUNED", "FAIL", "WAITING")
 _STATE_STYLES = {"COMPLETE": "green", "RUNNING": "cyan", "PRUNED": "dim", "FAIL": "red", "WAITING": "dim"}
@@ -36,6 +38,7 @@ class Summary:
 
     num_by_state: dict[str, int]
     best: TrialRecord | None
+    """Of those that were completed without diverging."""
     rungs: tuple[Rung, ...]
     compute_saved: float
     """Share of the training that was spared, against training every ended trial to the full budget."""
@@ -51,10 +54,10 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
         samples_per_pass: utterances of the training split.
     """
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
-    correlations = rank_correlations(list(trials), list(rungs))
+    correlations = rank_correlations(trials, rungs)
     return Summary(
         num_by_state=dict(Counter(trial.state for trial in trials if trial.counts)),
-        best=next((trial for trial in ranked(trials) if trial.state == "COMPLETE"), None),
+        best=next((trial for trial in ranked(trials) if trial.converged), None),
         rungs=tuple(
             Rung(
                 samples=rung,
@@ -68,6 +71,25 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
         ),
         compute_saved=compute_saved([trial.samples_seen for trial in ended], budget),
     )
+
+
+def rank_correlations(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> dict[int, tuple[float, int]]:
+    """How well each rung foretells the final score: Spearman's rho over COMPLETE trials, and their number.
+
+    Trials that were stopped have no final score, so only survivors are compared: read small numbers with care.
+    NaN where fewer than three trials, or constant values, leave it undefined.
+    """
+    correlations = {}
+    for rung in rungs:
+        pairs = [
+            (min((step, value) for step, value in trial.reports.items() if step >= rung)[1], trial.value)
+            for trial in trials
+            if trial.value is not None and trial.samples_seen >= rung
+        ]
+        columns = list(zip(*pairs, strict=True))
+        defined = len(pairs) >= 3 and all(len(set(column)) > 1 for column in columns)
+        correlations[rung] = (float(spearmanr(*columns).statistic) if defined else float("nan"), len(pairs))
+    return correlations
 
 
 def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -153,9 +175,7 @@ def percent(rate: float | None) -> str:
 
 def interval(metrics: dict[str, Any]) -> str:
     """The EER interval of a report's metrics, in percent."""
-    if "dev_eer_low" not in metrics:
-        return "-"
-    return f"{100 * metrics['dev_eer_low']:.1f} to {100 * metrics['dev_eer_high']:.1f}%"
+    return span((metrics["dev_eer_low"], metrics["dev_eer_high"])) if "dev_eer_low" in metrics else "-"
 
 
 def short(value: Any) -> str:

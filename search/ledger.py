@@ -3,61 +3,22 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import optuna
-from optuna.distributions import check_distribution_compatibility
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
-from scipy.stats import spearmanr
 
 from cluster.errors import SpoofsweepError
+from search.seeds import trial_seed
 from search.space import SearchSpace
-from search.storage import open_storage, sqlite_file, unreachable
+from search.storage import open_storage, unreachable
+from search.study_claim import claim, fixed_defaults, require_compatible_space
+from search.trial_record import INTERRUPTED, TrialRecord, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
 
 Signature = Callable[[TrialConfig, int], str]
-INTERRUPTED = "interrupted"
-"""User attribute of a FAIL trial that its driver left unfinished; its configuration is queued again."""
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial as the ledger knows it. ``state`` is RUNNING, COMPLETE, PRUNED, FAIL or WAITING, as in Optuna."""
-
-    number: int
-    state: str
-    params: dict[str, Any]
-    """Sampled values by dotted path, lists as JSON text."""
-    reports: dict[int, float]
-    """Validation EER by samples seen."""
-    value: float | None
-    """Final validation EER of a COMPLETE trial."""
-    attributes: dict[str, Any] = field(default_factory=dict)
-    """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``reason``, ``prune_rung``,
-    ``diverged``; those that do not apply are absent."""
-
-    @property
-    def config(self) -> TrialConfig:
-        """The trial's whole configuration."""
-        return TrialConfig.model_validate(self.attributes["config"])
-
-    @property
-    def seed(self) -> int:
-        return int(self.attributes["seed"])
-
-    @property
-    def samples_seen(self) -> int:
-        """Training samples at the last report."""
-        return max(self.reports, default=0)
-
-    @property
-    def counts(self) -> bool:
-        """Whether the trial uses up one of the study's trials: all but waiting and interrupted ones do."""
-        return self.state != "WAITING" and not self.attributes.get(INTERRUPTED, False)
 
 
 class Ledger:
@@ -105,8 +66,13 @@ class Ledger:
                 storage=self.storage, study_name=study_name, direction="minimize", load_if_exists=True
             )
             self._study_id = self.storage.get_study_id_from_name(study_name)
-            self._claim({"shard_set_id": shard_set_id, "held_out": named(folds), "defaults": self._fixed_defaults()})
-            self._require_compatible_space()
+            facts = {
+                "shard_set_id": shard_set_id,
+                "held_out": named(folds),
+                "defaults": fixed_defaults(space, defaults),
+            }
+            claim(self.study, facts)
+            require_compatible_space(self.study, space)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._copy = optuna.create_study(sampler=sampler, direction="minimize")
             self._copy.add_trials(self.study.get_trials(deepcopy=False))
@@ -160,36 +126,36 @@ class Ledger:
         later than that.
         """
         with self._access():
-            self.study.set_user_attr(_run_key(number), run_id)
+            self.study.set_user_attr(run_key(number), run_id)
 
     def run_id(self, number: int | None) -> str | None:
         """The MLflow run of a trial, or of the study (``None``); none if no run was made yet."""
         with self._access():
-            return self.study.user_attrs.get(_run_key(number))
+            return self.study.user_attrs.get(run_key(number))
 
     def requeue_interrupted(self) -> list[int]:
-        """End trials that a dead driver left RUNNING, and queue their configurations again with the same seeds.
+        """End trials that a dead driver left RUNNING, and queue interrupted configurations again with the same seeds.
 
         Returns:
             Numbers of the trials that were ended.
         """
         abandoned = [t.number for t in self.trials() if t.state == "RUNNING" and t.number not in self._running]
         for number in abandoned:
-            self.interrupt(number, "its driver ended before it did")
+            self.finish(number, "FAIL", reason="its driver ended before it did", **{INTERRUPTED: True})
+        self._queue_twins()
         return abandoned
 
     def interrupt(self, number: int, reason: str) -> None:
         """End a running trial whose training was cut off, and queue its configuration again with the same seed."""
-        trial = self.trials()[number]
         self.finish(number, "FAIL", reason=reason, **{INTERRUPTED: True})
-        self.enqueue(trial.params, seed=trial.attributes.get("seed", trial_seed(self._seed, number)), replaces=number)
+        self._queue_twins()
 
     def trials(self) -> list[TrialRecord]:
         """Every trial, by number."""
         with self._access():
             runs = self.study.user_attrs
             trials = self.study.get_trials(deepcopy=False)
-        return [_record(trial, runs.get(_run_key(trial.number))) for trial in trials]
+        return [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in trials]
 
     def num_counted(self) -> int:
         """Trials that use up the study's ``num_trials``."""
@@ -210,6 +176,15 @@ class Ledger:
         self.storage.remove_session()
         self.storage.engine.dispose()
 
+    def _queue_twins(self) -> None:
+        """Queue every interrupted trial that has no twin yet: a driver may have died between its end and its twin."""
+        trials = self.trials()
+        replaced = {trial.attributes.get("replaces") for trial in trials}
+        for trial in trials:
+            if trial.attributes.get(INTERRUPTED) and trial.number not in replaced:
+                seed = trial.attributes.get("seed", trial_seed(self._seed, trial.number))
+                self.enqueue(trial.params, seed=seed, replaces=trial.number)
+
     def _store(self, trial: FrozenTrial) -> None:
         """Bring a trial that just began, or was queued, from the copy into the storage."""
         if trial.number not in self._ids:
@@ -222,48 +197,14 @@ class Ledger:
                 )
             self._ids[trial.number] = trial_id
             return
-        trial_id = self._ids[trial.number]  # it was queued
-        self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        trial_id = self._ids[trial.number]  # it was queued; should the driver die before all is written, it still is
         for path, distribution in trial.distributions.items():
             self.storage.set_trial_param(
                 trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
             )
         for name, fact in trial.user_attrs.items():
             self.storage.set_trial_user_attr(trial_id, name, fact)
-
-    def _fixed_defaults(self) -> dict[str, Any]:
-        return {
-            name: value
-            for name, value in _flatten(self._defaults.model_dump(mode="json"))
-            if name not in self._space.parameters
-        }
-
-    def _claim(self, facts: Mapping[str, Any]) -> None:
-        """Store what must never change in a study, or compare with what is stored."""
-        known = self.study.user_attrs
-        for name, value in facts.items():
-            if name not in known:
-                self.study.set_user_attr(name, value)
-            elif _difference(known[name], value):
-                raise SpoofsweepError(
-                    f"study '{self.study.study_name}' must go on with the {_FACTS[name]} it began with",
-                    _difference(known[name], value),
-                    "give the study a new name, or restore what was changed",
-                )
-
-    def _require_compatible_space(self) -> None:
-        # A range may grow or shrink; Optuna cannot compare other choices, or a logarithm with none.
-        for trial in self.study.get_trials(deepcopy=False):
-            for path, known in trial.distributions.items():
-                if path in self._space.parameters:
-                    try:
-                        check_distribution_compatibility(known, self._space.distribution(path))
-                    except ValueError as error:
-                        raise SpoofsweepError(
-                            f"[space] '{path}' of study '{self.study.study_name}' must go on as it began",
-                            str(self._space.distribution(path)),
-                            f"give the study a new name, or restore {known}",
-                        ) from error
+        self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
     @contextmanager
     def _access(self) -> Iterator[None]:
@@ -276,84 +217,3 @@ class Ledger:
             raise SpoofsweepError(
                 "a study must be run by one driver at a time", str(error), "stop the other sweep of this study"
             ) from error
-
-
-_FACTS = {"shard_set_id": "shards", "held_out": "held-out attacks", "defaults": "trial settings"}
-
-
-def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str]:
-    """A study's trials and the identity of its shards, read without laying claim to the study.
-
-    Raises:
-        SpoofsweepError: there is no such study, or the storage cannot be reached.
-    """
-    file = sqlite_file(storage_url)
-    if file is not None and not file.exists():  # opening would make it
-        raise _not_started(study_name)
-    storage = open_storage(storage_url)
-    try:
-        study = optuna.load_study(storage=storage, study_name=study_name)
-        runs = study.user_attrs
-        trials = [_record(trial, runs.get(_run_key(trial.number))) for trial in study.get_trials()]
-        return trials, str(runs["shard_set_id"])
-    except KeyError as error:
-        raise _not_started(study_name) from error
-    except optuna.exceptions.StorageInternalError as error:
-        raise unreachable(storage_url, error) from error
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def _not_started(study_name: str) -> SpoofsweepError:
-    return SpoofsweepError("the study must have been started", study_name, "run `spoofsweep sweep STUDY`")
-
-
-def trial_seed(study_seed: int, number: int) -> int:
-    """Seed of a trial, from the study's seed and the trial's number alone."""
-    return int(np.random.SeedSequence([study_seed, number]).generate_state(1)[0])
-
-
-def rank_correlations(trials: list[TrialRecord], rungs: list[int]) -> dict[int, tuple[float, int]]:
-    """How well each rung foretells the final score: Spearman's rho over COMPLETE trials, and their number.
-
-    Trials that were stopped have no final score, so only survivors are compared: read small numbers with care.
-    NaN where fewer than three trials, or constant values, leave it undefined.
-    """
-    correlations = {}
-    for rung in rungs:
-        pairs = [
-            (min((step, value) for step, value in trial.reports.items() if step >= rung)[1], trial.value)
-            for trial in trials
-            if trial.value is not None and trial.samples_seen >= rung
-        ]
-        columns = list(zip(*pairs, strict=True))
-        defined = len(pairs) >= 3 and all(len(set(column)) > 1 for column in columns)
-        correlations[rung] = (float(spearmanr(*columns).statistic) if defined else float("nan"), len(pairs))
-    return correlations
-
-
-def _record(trial: FrozenTrial, run_id: str | None) -> TrialRecord:
-    value = trial.value if trial.state == TrialState.COMPLETE else None
-    attributes = trial.user_attrs if run_id is None else {**trial.user_attrs, "mlflow_run_id": run_id}
-    return TrialRecord(trial.number, trial.state.name, trial.params, trial.intermediate_values, value, attributes)
-
-
-def _run_key(number: int | None) -> str:
-    return "mlflow_run_id" if number is None else f"mlflow_run_id:{number}"
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _difference(known: Any, value: Any) -> str:
-    """What changed, in words; empty if nothing did. Settings that moved into or out of the space may."""
-    if not isinstance(known, dict):
-        return "" if known == value else f"{value or 'none'} after {known or 'none'}"
-    changed = [name for name in known if name in value and known[name] != value[name]]
-    return ", ".join(f"{name} = {value[name]!r} after {known[name]!r}" for name in changed)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from search.candidates import Candidate
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
-from trainable.hold_out import named
-from trainable.metrics import Interval
-from trainable.scores import corpus_label
+from trainable.hold_out import folds_of, named
+from trainable.scores import corpus_label, span
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         "## How good",
         error_rate_table(champion),
         *validation_note(champion.candidate),
-        f"Over {len(ranking[0].finalists)} seeds of this configuration the dev EER is {percent(ranking[0].mean)} "
-        f"on average (standard deviation {percent(ranking[0].spread)}); this is the best of them.",
+        f"Seeds of this configuration: {seeds(ranking[0])}. The dev EER is {percent(ranking[0].mean)} on average "
+        f"(standard deviation {percent(ranking[0].spread)}); this is the best of them.",
         *attack_section(champion),
         "## Where it comes from",
         chain_table(champion, provenance),
@@ -56,6 +55,12 @@ def error_rate_table(finalist: Finalist) -> str:
             label = f"{split}, {corpus_label(name, r)}"
             rows.append(f"| {label} | {percent(r.eer)} | {span(r.interval)} | {r.num_bonafide} | {r.num_spoof} |")
     return "\n".join(rows)
+
+
+def seeds(standing: Standing) -> str:
+    """How many seeds a configuration was trained with; means are about those that did not diverge."""
+    note = f", {standing.num_diverged} diverged and in no mean" if standing.num_diverged else ""
+    return f"{len(standing.finalists)}{note}"
 
 
 def validation_note(candidate: Candidate) -> list[str]:
@@ -85,23 +90,24 @@ def attack_section(finalist: Finalist) -> list[str]:
 def chain_table(finalist: Finalist, provenance: Provenance) -> str:
     """The identity of every stage, as a Markdown table."""
     candidate, record = finalist.candidate, finalist.record
-    stages = {
+    stages: dict[str, object] = {
         f"corpus ({provenance.corpus_layout})": provenance.corpus_identity,
         "shard set": record.shard_set_id,
         "code": record.code_version,
         "Optuna study, trial": f"{provenance.study_name}, {candidate.trial_number}",
-        "attacks held out": named(candidate.folds) or "none",
+        "attacks held out": named(folds_of(record.held_out)) or "none",
+        **({"folds of the sweep": named(candidate.folds)} if candidate.fold_eer is not None else {}),
         "training signature": record.signature,
         "seed": candidate.seed,
         "device, arithmetic, threads": f"{record.device}, {record.precision}, {record.num_threads}",
+        "PyTorch": record.torch_version,
         "MLflow run": provenance.run_id,
         "registered model, version": f"{provenance.study_name}, {provenance.version}",
     }
     return "\n".join(
-        ["| stage | identity |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in stages.items())]
+        ["| stage | identity |", "|---|---|", *(f"| {name} | `{_cell(value)}` |" for name, value in stages.items())]
     )
 
 
-def span(interval: Interval) -> str:
-    """A bootstrap interval in percent."""
-    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}%"
+def _cell(value: object) -> str:
+    return str(value).replace("|", r"\|")

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from search.ledger import TrialRecord
+from search.trial_record import TrialRecord
 
 
 class ModelKeeper:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from rich.console import Console, Group
@@ -19,7 +18,7 @@ from data_prep.utterance import LABELS
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig
 from search.horizon import Horizon, horizon_of
-from search.space import SearchSpace
+from search.space import SearchSpace, leaves
 from search.study import Study
 from trainable.hold_out import hold_out, samples_per_pass
 
@@ -177,14 +176,7 @@ def _values(parameter: ParameterConfig) -> str:
 
 def _trial_table(study: Study) -> Table:
     table = Table("field", "value", title="Every trial, unless searched", title_justify="left")
-    for path, value in _leaves(study.config.trial.model_dump()):
+    for path, value in leaves(study.config.trial.model_dump()):
         if path not in study.config.space:
             table.add_row(path, Text(str(value)))
     return table
-
-
-def _leaves(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in values.items():
-        found += _leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
-    return found

@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.table import Table
 
 from search.asha import compute_saved
-from search.ledger import TrialRecord
+from search.leaderboard import interval, percent
+from search.trial_record import TrialRecord
 
 _LINE_INTERVAL_S = 30.0
 
@@ -38,7 +39,7 @@ class SweepProgress:
         self._num_before = len(self._ended)
         self._running: dict[int, TrialRecord] = {}
         self._samples: dict[int, int] = {}
-        self._best = min((trial for trial in trials if trial.value is not None), key=_value, default=None)
+        self._best = min((trial for trial in trials if trial.converged), key=_value, default=None)
         self._start_s = self._last_line_s = clock()
         self._live = (
             Live(console=console, get_renderable=self._panel, refresh_per_second=2) if console.is_terminal else None
@@ -69,7 +70,7 @@ class SweepProgress:
         self._running.pop(trial.number, None)
         if trial.counts:
             self._ended[trial.number] = trial
-        if trial.value is not None and (self._best is None or trial.value < _value(self._best)):
+        if trial.converged and (self._best is None or _value(trial) < _value(self._best)):
             self._best = trial
             self._print_line()
 
@@ -123,9 +124,7 @@ def _value(trial: TrialRecord) -> float:
 def _eer(trial: TrialRecord | None) -> str:
     if trial is None:
         return "-"
-    metrics = trial.attributes.get("metrics", {})
-    interval = f" ({metrics['dev_eer_low']:.2%} to {metrics['dev_eer_high']:.2%})" if "dev_eer_low" in metrics else ""
-    return f"{trial.value:.2%}{interval}, trial {trial.number}"
+    return f"{percent(trial.value)} ({interval(trial.attributes.get('metrics', {}))}), trial {trial.number}"
 
 
 def _duration(duration_s: float) -> str:

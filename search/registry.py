@@ -15,7 +15,7 @@ from deploy.packaging import global_store, log_model
 from search import figures
 from search.finalists import Finalist, Standing
 from search.model_card import Provenance, model_card
-from trainable.hold_out import named
+from trainable.hold_out import folds_of, named
 
 MODEL_ARTIFACT = "champion"
 """Where the champion's run keeps its card and figures."""
@@ -36,7 +36,8 @@ def register_champion(
 ) -> Champion:
     """Register the best seed of the best mean, and give it the alias ``champion``.
 
-    A study that was extended gets a new version; where the champion is still the same training, nothing new is made.
+    A study that was extended gets a new version; where the champion is still the same training, it keeps its version,
+    and only the card is written anew: what it says of the other seeds may have changed.
 
     Args:
         client: of the tracking store, which is the model registry too.
@@ -58,9 +59,9 @@ def register_champion(
     run_id = run_ids[finalist.candidate.name]
     known = _current(client, study_name)
     if known is not None and known.run_id == run_id:
-        return Champion(finalist, run_id, study_name, str(known.version))
-    version = _new_version(client, study_name, finalist, run_id)
-    champion = Champion(finalist, run_id, study_name, version)
+        version = str(known.version)
+    else:
+        version = _new_version(client, study_name, finalist, run_id)
     provenance = Provenance(
         corpus_layout=shards.manifest.layout,
         corpus_identity=shards.manifest.corpus_identity,
@@ -73,7 +74,7 @@ def register_champion(
     _log_figures(client, run_id, finalist)
     client.update_model_version(study_name, version, description=card)
     client.set_registered_model_alias(study_name, CHAMPION, version)
-    return champion
+    return Champion(finalist, run_id, study_name, version)
 
 
 def _current(client: MlflowClient, study_name: str) -> Any | None:
@@ -95,7 +96,7 @@ def _new_version(client: MlflowClient, study_name: str, finalist: Finalist, run_
     tags = {
         "spoofsweep.signature": finalist.record.signature,
         "spoofsweep.shard_set_id": finalist.record.shard_set_id,
-        "spoofsweep.held_out": named(finalist.candidate.folds),
+        "spoofsweep.held_out": named(folds_of(finalist.record.held_out)),
         "spoofsweep.code_version": finalist.record.code_version,
         "spoofsweep.trial_number": str(finalist.candidate.trial_number),
     }
@@ -114,7 +115,7 @@ def _log_figures(client: MlflowClient, run_id: str, finalist: Finalist) -> None:
 def score_figures(finalist: Finalist, folder: Path) -> list[Path]:
     """DET curves and score histograms of the scored splits, as PNG files in ``folder``."""
     splits = [figures.ScoredSplit.of(split, finalist.scores(split)) for split in finalist.splits]
-    threshold = finalist.record.threshold or 0.0
+    threshold = finalist.summary("dev").threshold
     return [
         figures.save(figures.det_figure(splits), folder / "det.png"),
         figures.save(figures.histogram_figure(splits, threshold), folder / "scores.png"),

@@ -14,10 +14,10 @@ from search import figures
 from search.finalists import Standing
 from search.horizon import Horizon
 from search.leaderboard import Summary, last_eer, leaderboard_table, percent, ranked, short, status_lines, varying
-from search.ledger import TrialRecord
-from search.model_card import attack_section, error_rate_table, span, validation_note
+from search.model_card import attack_section, error_rate_table, seeds, validation_note
 from search.registry import Champion, score_figures
-from trainable.scores import corpus_label
+from search.trial_record import TrialRecord
+from trainable.scores import corpus_label, span
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def finalists_table(ranking: Sequence[Standing]) -> Table:
             percent(standing.mean),
             percent(standing.spread),
             percent(standing.best.dev_eer),
-            str(len(standing.finalists)),
+            seeds(standing),
             percent(standing.mean_of("eval")),
         )
     return table
@@ -145,15 +145,15 @@ def _finalists_rows(ranking: Sequence[Standing]) -> str:
     rows = []
     for s in ranking:
         rates = (*((s.fold_eer,) if has_folds else ()), s.mean, s.spread, s.best.dev_eer, s.mean_of("eval"))
-        rows.append(f"| {s.trial_number} | " + " | ".join(percent(rate) for rate in rates) + " |")
-    names = ["trial", *(["dev EER over folds"] if has_folds else [])]
+        rows.append(f"| {s.trial_number} | {seeds(s)} | " + " | ".join(percent(rate) for rate in rates) + " |")
+    names = ["trial", "seeds", *(["dev EER over folds"] if has_folds else [])]
     names += ["mean dev EER", "sd", "best dev EER", "mean eval EER"]
     return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", *rows])
 
 
 def _criterion(ranking: Sequence[Standing]) -> str:
     if ranking[0].fold_eer is None:
-        return "the mean dev EER over seeds"
+        return "the mean dev EER over seeds (where one that diverged counts as 100%)"
     return "the trial's mean dev EER over its folds, while the seeds were trained on all attacks"
 
 

@@ -16,6 +16,7 @@ from deploy.models import find_run, open_client
 from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin
 from trainable.hold_out import Folds, named
+from trainable.precision import Precision, resolve_precision
 from trainable.signature import code_version
 from trainable.training import Training
 
@@ -41,6 +42,9 @@ class RecordedRun:
     device: str
     num_threads: int
     code_version: str
+    precision: str | None
+    """Arithmetic of the training; none if the trial ended before it was recorded."""
+    torch_version: str | None
     dev_eers: dict[int, float]
     """Validation EER by samples seen."""
     final_interval: tuple[float, float]
@@ -97,7 +101,8 @@ def reproduce(
     folder = shards if is_complete(shards) else shards / run.shard_set_id
     shard_set = ShardSet.open(folder, expected_id=run.shard_set_id)
     device = _device(device, run.device)
-    notes = _differences(run, device)
+    precision = resolve_precision(run.config.precision, torch.device(device))
+    notes = _differences(run, device, precision)
     console.print(f"Reproducing {run.name} ({run.run_id}), seed {run.seed}, on {device} with {run.num_threads} threads")
     if run.folds:
         console.print(f"Held out of training: {escape(named(run.folds))}", highlight=False)
@@ -151,6 +156,8 @@ def read_run(reference: str, tracking_uri: str) -> RecordedRun:
         device=tags["device"],
         num_threads=int(tags["num_threads"]),
         code_version=tags["code_version"],
+        precision=tags.get("precision"),
+        torch_version=tags.get("torch_version"),
         dev_eers=dev_eers,
         final_interval=(low, high),
     )
@@ -181,13 +188,18 @@ def _line(samples_seen: int, recorded: float | None, reproduced: float) -> str:
     return f"{samples_seen:>14}{recorded:>12.4%}{reproduced:>12.4%}{difference:>14}"
 
 
-def _differences(run: RecordedRun, device: str) -> list[str]:
-    notes = []
-    if run.code_version != code_version():
-        notes.append(f"the run was made by code {run.code_version}, this is {code_version()}")
-    if run.device != device:
-        notes.append(f"the run was made on {run.device}, this is {device}")
-    return notes
+def _differences(run: RecordedRun, device: str, precision: Precision) -> list[str]:
+    facts = [
+        ("by code", run.code_version, code_version()),
+        ("on", run.device, device),
+        ("in", run.precision, precision),
+        ("with PyTorch", run.torch_version, str(torch.__version__)),
+    ]
+    return [
+        f"the run was made {how} {recorded}, this is {here}"
+        for how, recorded, here in facts
+        if recorded not in (None, here)
+    ]
 
 
 def _bits(values: dict[int, float]) -> dict[int, str]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
-from ray.exceptions import RayTaskError
 from ray.tune import Stopper
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
@@ -14,6 +13,8 @@ from ray.tune.stopper import NoopStopper
 
 from search.asha import Decision
 from search.conductor import Conductor
+from search.ray_errors import in_one_line
+from search.trial_record import ARITHMETIC
 
 _TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen", "trial_number"}
 
@@ -49,7 +50,9 @@ class LedgerScheduler(FIFOScheduler):
             for name, value in result.items()
             if name not in _TUNE_KEYS and not name.startswith("config/") and isinstance(value, int | float)
         }
-        return self._conductor.report(trial.trial_id, int(result["samples_seen"]), metrics, bool(result.get("done")))
+        arithmetic = {name: str(result[name]) for name in ARITHMETIC if name in result}
+        samples_seen, is_last = int(result["samples_seen"]), bool(result.get("done"))
+        return self._conductor.report(trial.trial_id, samples_seen, metrics, is_last, arithmetic)
 
 
 class SweepStopper(Stopper):
@@ -73,8 +76,4 @@ def _reason(trial: Trial) -> str:
     """The error that ended a trial, in one line."""
     if trial.pickled_error_file is None:
         return "it was lost without an error"
-    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
-    if isinstance(error, RayTaskError):
-        error = error.cause
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:500]
+    return in_one_line(cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))

@@ -6,7 +6,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search.conductor import Conductor
-from search.ledger import TrialRecord
+from search.trial_record import TrialRecord
 
 
 class LedgerSearcher(Searcher):

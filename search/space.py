@@ -4,7 +4,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,8 @@ from search.config import ParameterConfig
 from trainable.config import TrialConfig
 
 _NUM_PROBES = 64
+_OF_THE_STUDY = ("budget_passes", "report_passes")
+"""Every trial's alike: the rungs, at which trials are compared, follow from them."""
 
 
 class SearchSpace:
@@ -31,11 +33,13 @@ class SearchSpace:
     def __init__(self, parameters: Mapping[str, ParameterConfig]) -> None:
         """
         Raises:
-            SpoofsweepError: a path is no field of a trial, or conditions form a cycle.
+            SpoofsweepError: a path is no field of a trial, or one that all trials share, or conditions form a cycle.
         """
         for path, parameter in parameters.items():
             for name in (path, *(parameter.when or {})):
                 _require_field(name, path)
+            if path in _OF_THE_STUDY:
+                raise SpoofsweepError("[space] may not vary what all trials share", f"'{path}'", "set it in [trial]")
         self.parameters = {path: parameters[path] for path in _parents_first(parameters)}
         self._codecs = {
             path: {_encode(choice): choice for choice in parameter.choices or ()}
@@ -46,7 +50,8 @@ class SearchSpace:
         """Prove every bound, every choice and a sample of their combinations by making the trial configuration.
 
         Returns:
-            Notes for the user: parameters whose default lies outside of the space; the first trial draws them.
+            Notes for the user: parameters that no trial can have, and those whose default lies outside of the space,
+            which the first trial draws.
 
         Raises:
             SpoofsweepError: a range is not well formed, or a value is not allowed in a trial.
@@ -63,7 +68,8 @@ class SearchSpace:
                     point[path] = self._draw(path, rng)
             self._prove(defaults, point, f"[space] the combination {point}")
         inside = self.defaults(defaults)
-        return [
+        never = [path for path in self.parameters if not self._can_exist(path, defaults)]
+        return [f"[space] '{path}' is in no trial: what it asks for in `when` never comes about" for path in never] + [
             f"'{path}' = {_value_at(defaults, path)!r} in [trial] lies outside of its [space]: the first trial draws it"
             for path in self.parameters
             if self.active(path, defaults, {}) and path not in inside
@@ -145,6 +151,19 @@ class SearchSpace:
         steps = (value - low) / parameter.step if parameter.step else 0.0
         return math.isclose(steps, round(steps), abs_tol=1e-9)
 
+    def _can_exist(self, path: str, defaults: TrialConfig) -> bool:
+        """Whether some trial has the parameter."""
+        conditions = (self.parameters[path].when or {}).items()
+        return all(self._can_be(other, _alternatives(wanted), defaults) for other, wanted in conditions)
+
+    def _can_be(self, path: str, wanted: list[Any], defaults: TrialConfig) -> bool:
+        """Whether a field has one of these values in some trial; where its parameter is missing, it is the default."""
+        is_default = _plain(_value_at(defaults, path)) in wanted
+        if path not in self.parameters:
+            return is_default
+        is_drawn = any(self._contains(path, value) for value in wanted) and self._can_exist(path, defaults)
+        return is_drawn or (is_default and self.parameters[path].when is not None)
+
     def _enabling(self, path: str) -> dict[str, Any]:
         """The first values of other parameters under which ``path`` exists, and so on upwards."""
         point: dict[str, Any] = {}
@@ -184,6 +203,15 @@ def trial_paths(model: type[BaseModel] = TrialConfig, prefix: str = "") -> list[
     return paths
 
 
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested settings, each with its dotted path."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
 def _require_field(name: str, path: str) -> None:
     paths = trial_paths()
     if name not in paths:
@@ -218,7 +246,7 @@ def _bounds(path: str, parameter: ParameterConfig) -> tuple[float, float]:
     """
     low, high, step = parameter.low, parameter.high, parameter.step
     problem = None
-    if low is None or high is None or parameter.choices is not None:
+    if low is None or high is None:
         problem = "needs either `choices`, or both `low` and `high`"
     elif low > high:
         problem = f"has low {low} above high {high}"

@@ -19,7 +19,7 @@ from search.conductor import Conductor, Listener
 from search.driver_lock import driver_lock
 from search.horizon import horizon_of
 from search.leaderboard import Summary, summarise
-from search.ledger import Ledger, TrialRecord
+from search.ledger import Ledger
 from search.model_keeper import ModelKeeper
 from search.progress import SweepProgress
 from search.sampler import make_sampler
@@ -28,6 +28,7 @@ from search.study import Study
 from search.sweep_log import sweep_log
 from search.tracking import Tracker, dataset_of
 from search.tracking_store import check_reachable, open_experiment
+from search.trial_record import TrialRecord
 from search.tune_run import execute, num_places
 from trainable.hold_out import Folds, samples_per_pass
 from trainable.signature import code_version, trial_signature

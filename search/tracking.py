@@ -24,7 +24,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from cluster.errors import SpoofsweepError
 from deploy.models import RUN_ARTIFACT
 from search.journal import Journal
-from search.ledger import INTERRUPTED, Ledger, TrialRecord
+from search.ledger import Ledger
+from search.trial_record import ARITHMETIC, INTERRUPTED, TrialRecord
 
 _logger = logging.getLogger("spoofsweep.tracking")
 _INTERVAL_S = 1.0
@@ -94,7 +95,7 @@ class Tracker:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         tags = {"spoofsweep.state": trial.state}
-        for name in ("prune_rung", "reason"):
+        for name in ("prune_rung", "reason", *ARITHMETIC):
             if trial.attributes.get(name) is not None:
                 tags[f"spoofsweep.{name}"] = str(trial.attributes[name])
         status = "KILLED" if trial.attributes.get(INTERRUPTED) else _STATUS[trial.state]

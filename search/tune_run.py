@@ -14,9 +14,9 @@ from ray import tune
 from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
 from search.conductor import Conductor
-from search.ledger import TrialRecord
 from search.scheduler import LedgerScheduler, SweepStopper
 from search.searcher import LedgerSearcher
+from search.trial_record import TrialRecord
 
 # Ray Tune reads these when a run begins. Its loggers cost more than a short trial; its own snapshots hold nothing that
 # the ledger lacks; a trial works in the driver's folder, where relative paths mean what the user meant.

@@ -24,7 +24,7 @@ from trainable.models.global_cmvn import GlobalCmvn
 from trainable.precision import Precision
 from trainable.report import Report
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raise it whenever a folder of before would be read as something else."""
 
 
@@ -33,7 +33,7 @@ class ModelRecord(Settings):
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
-    format_version: Literal[2] = 2
+    format_version: Literal[3] = 3
     trial: TrialConfig
     seed: int
     features: FeaturesConfig
@@ -43,7 +43,7 @@ class ModelRecord(Settings):
     held_out: tuple[str, ...] = ()
     """Attacks that training did without; the validation EER is about them alone. Empty: dev as the corpus has it."""
     signature: str
-    """Identity of the trial, see `trainable.signature`."""
+    """Identity of the trial when it was trained, see `trainable.signature`: another version may give it another."""
     code_version: str
     device: str
     """Kind of device that trained it: ``cpu`` or ``cuda``."""
@@ -51,21 +51,23 @@ class ModelRecord(Settings):
     """Arithmetic that training used."""
     num_threads: int
     """CPU threads that training used."""
+    torch_version: str
+    """PyTorch that training used."""
     samples_seen: int
+    # These two follow from `history`; they are spelt out for whoever reads the file without this code.
     dev_eer: float | None = None
     """Validation EER at the last report, as a fraction; none before the first."""
-    dev_eer_low: float | None = None
-    dev_eer_high: float | None = None
     threshold: float | None = None
     """Score at the validation EER: above it is bona fide; none before the first report, and for a diverged model."""
     history: tuple[Report, ...] = ()
 
 
 class TrainingRecord(Settings):
-    """``training.json``: where training stands. Randomness needs no state: seed and ``samples_seen`` key all of it."""
+    """``training.json``: where training stands, besides what ``model.json`` says.
 
-    samples_seen: int
-    finished: bool
+    Randomness needs no state: the model's seed and ``samples_seen`` key all of it.
+    """
+
     steps_since_report: int
     elapsed_s: float
     """Seconds since the report before."""

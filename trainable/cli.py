@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trainable.metrics import Interval
-from trainable.scores import ScoreSummary, ScoreTable, corpus_label, summarise
+from trainable.scores import ScoreSummary, ScoreTable, corpus_label, span, summarise
 
 app = typer.Typer()
 
@@ -37,18 +36,14 @@ def score(
 def _print(summary: ScoreSummary, confidence: float) -> None:
     console = Console()
     table = Table("spoofs", "EER %", f"{confidence:.0%} interval")
-    table.add_row("all", f"{100 * summary.eer:.2f}", _span(summary.interval), style="bold")
+    table.add_row("all", f"{100 * summary.eer:.2f}", span(summary.interval), style="bold")
     for attack, eer in summary.by_attack.items():
-        table.add_row(attack, f"{100 * eer:.2f}", _span(summary.attack_intervals[attack]))
+        table.add_row(attack, f"{100 * eer:.2f}", span(summary.attack_intervals[attack]))
     for corpus, rate in summary.by_corpus.items():
-        table.add_row(corpus_label(corpus, rate), f"{100 * rate.eer:.2f}", _span(rate.interval))
+        table.add_row(corpus_label(corpus, rate), f"{100 * rate.eer:.2f}", span(rate.interval))
     console.print(f"{summary.num_bonafide} bona fide, {summary.num_spoof} spoofed utterances", table)
     console.print(
         f"standard deviation {100 * summary.interval.standard_deviation:.2f}; threshold {summary.threshold:.6g}"
     )
     for warning in summary.warnings:
         console.print(f"warning: {warning}", style="yellow")
-
-
-def _span(interval: Interval) -> str:
-    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"

@@ -9,6 +9,7 @@ from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import write_model_files
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, fold_path
+from trainable.precision import Precision
 from trainable.report import WORST_DEV, Report
 from trainable.signature import trial_signature
 from trainable.training import Training
@@ -21,11 +22,12 @@ class FoldedTraining(Iterator[Report]):
     what it would be alone, and the reports follow from theirs: nothing else needs to be saved. A pass is a pass of
     every model over its own training utterances, and ``samples_seen`` counts the samples of all models.
 
-    Metrics are means over the folds, ``epoch_s`` is their sum. Besides, there are ``dev_eer_fold0``, ``dev_eer_fold1``
-    and so on, and ``dev_eer_folds_sd``, the standard deviation of these: how much it depends on the attacks. The
-    interval and the deviation of ``dev_eer`` are the means of the folds' own, which is as wide as the mean's can be:
-    the folds share their bona fide speech, so errors may not be taken as independent and averaged away. One diverged
-    model ends the trial as diverged.
+    Metrics are means over the folds, but ``epoch_s`` is the sum over the models that trained since the report before,
+    and there is no ``dev_threshold``: thresholds of different models have no mean. Besides, there are
+    ``dev_eer_fold0``, ``dev_eer_fold1`` and so on, and ``dev_eer_folds_sd``, the standard deviation of these: how much
+    it depends on the attacks. The interval and the deviation of ``dev_eer`` are the means of the folds' own, which is
+    as wide as the mean's can be: the folds share their bona fide speech, so errors may not be taken as independent and
+    averaged away. One diverged model ends the trial as diverged.
 
     Args:
         trainings: one a fold, of equal configuration, seed and shards.
@@ -51,6 +53,11 @@ class FoldedTraining(Iterator[Report]):
     def finished(self) -> bool:
         """Whether no report follows."""
         return bool(self.history) and self.history[-1].final
+
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic of every model's training."""
+        return self.trainings[0].precision
 
     @property
     def signature(self) -> str:
@@ -86,12 +93,16 @@ class FoldedTraining(Iterator[Report]):
     def _report(self, number: int) -> Report:
         """The report that follows from each model's own of that number; a model that ended before keeps its last."""
         reports = [t.history[min(number, len(t.history) - 1)] for t in self.trainings]
+        new = [training.history[number] for training in self.trainings if len(training.history) > number]
         samples_seen = sum(report.samples_seen for report in reports)
         diverged = any(report.diverged for report in reports)
+        metrics = _mean_metrics(reports) | ({**WORST_DEV, "diverged": 1.0} if diverged else {})
+        metrics["epoch_s"] = sum(report.metrics["epoch_s"] for report in new)
+        del metrics["dev_threshold"]
         return Report(
             samples_seen=samples_seen,
             passes=samples_seen / sum(training.samples_per_pass for training in self.trainings),
-            metrics=_mean_metrics(reports) | ({**WORST_DEV, "diverged": 1.0} if diverged else {}),
+            metrics=metrics,
             final=diverged or all(report.final for report in reports),
         )
 
@@ -118,7 +129,6 @@ def _mean_metrics(reports: Sequence[Report]) -> dict[str, float]:
     means = {name: statistics.fmean(r.metrics[name] for r in reports) for name in reports[0].metrics}
     eers = [report.metrics["dev_eer"] for report in reports]
     return means | {
-        "epoch_s": sum(report.metrics["epoch_s"] for report in reports),
         **{f"dev_eer_fold{number}": eer for number, eer in enumerate(eers)},
         "dev_eer_folds_sd": statistics.stdev(eers),
     }

@@ -115,6 +115,11 @@ def samples_per_pass(utterances: pd.DataFrame, folds: Folds) -> int:
     return sum(int(((part["split"] == "train") & (part["view"] == 0)).sum()) for part in views)
 
 
+def folds_of(held_out: tuple[str, ...]) -> Folds:
+    """The folds of a single model, from the attacks that it does without."""
+    return (held_out,) if held_out else ()
+
+
 def named(folds: Folds) -> str:
     """The held-out attacks in one line: those of a fold joined by commas, folds parted by bars."""
     return " | ".join(", ".join(group) for group in folds)

@@ -1,22 +1,9 @@
-"""Error rates of a detector, by attack too, and what makes its scores doubtful. Scores are higher for bona fide.
-
-The rates themselves are `data_prep.error_rates`, which the audit of a corpus needs as well.
-"""
+"""Error rates by attack, and what makes a detector's scores doubtful. Scores are higher for bona fide."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from data_prep.error_rates import ErrorRates, Interval, eer_interval, equal_error_rate, error_rates
-
-__all__ = [
-    "ErrorRates",
-    "Interval",
-    "eer_by_attack",
-    "eer_interval",
-    "equal_error_rate",
-    "error_rates",
-    "score_warnings",
-]
+from data_prep.error_rates import equal_error_rate
 
 _MANY_TIES = 0.01
 

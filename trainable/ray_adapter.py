@@ -19,9 +19,9 @@ class TrialActor(tune.Trainable):
     """Steps through the reports of one training after another.
 
     The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder or URI),
-    ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu``, ``cuda`` or ``auto``),
-    ``num_threads``, ``output`` (folder for the finished trial's model, or none) and ``trial_number``. Errors go through
-    to Ray, which marks the trial failed.
+    ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu`` or ``cuda``), ``num_threads``,
+    ``output`` (folder for the finished trial's model, or none) and ``trial_number``. Errors go through to Ray, which
+    marks the trial failed.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ class TrialActor(tune.Trainable):
         torch.set_num_threads(config["num_threads"])
         self._output = Path(config["output"]) if config["output"] else None
         self._shards = ShardSet.open(to_path(config["shards"]), expected_id=config["shard_set_id"])
-        self._device = _resolve_device(config["device"])
+        self._device = config["device"]
         trial = parse_settings(TrialConfig, config["trial"], f"trial {config['trial_number']}")
         folds = tuple(map(tuple, config["folds"]))
         self._training = begin(trial, self._shards, config["seed"], self._device, folds)
@@ -39,7 +39,10 @@ class TrialActor(tune.Trainable):
         report = next(self._training)
         if report.final and not report.diverged and self._output is not None:
             self._training.write_model(self._output)
-        return {**report.metrics, "samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
+        course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
+        # Only here it is known what this machine makes of precision "auto".
+        arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
+        return {**report.metrics, **course, **arithmetic}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in this process, with nothing left of the one before."""
@@ -69,9 +72,3 @@ class TrialActor(tune.Trainable):
         gc.collect()  # model and plan hang together in cycles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _resolve_device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted

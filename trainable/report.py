@@ -13,7 +13,7 @@ class Report:
         metrics: train_loss (mean since the report before), learning_rate (last used), grad_norm (mean before clipping),
             dev_eer, dev_eer_low, dev_eer_high, dev_eer_sd (bootstrap), dev_threshold, utterances_per_s (training
             alone), epoch_s (seconds of training and validation since the report before), diverged (0 or 1). A trial
-            over folds has more, see `trainable.folds`.
+            over folds has others, see `trainable.folds`.
         final: no report follows.
     """
 

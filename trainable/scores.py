@@ -3,7 +3,7 @@
 Where the utterances come from several corpora, each line has one field more, the name of its corpus.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
+from data_prep.error_rates import Interval, eer_interval, equal_error_rate
 from data_prep.utterance import LABELS, Label
-from trainable.metrics import Interval, eer_by_attack, eer_interval, equal_error_rate, score_warnings
+from trainable.metrics import eer_by_attack, score_warnings
 
 _NO_CORPUS = "-"
 
@@ -142,6 +143,11 @@ def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0
         by_corpus=_by_corpus(table, num_resamples, confidence),
         warnings=score_warnings(table.bonafide, table.spoof),
     )
+
+
+def span(interval: Sequence[float]) -> str:
+    """An interval of rates, low and high first, in percent."""
+    return f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}%"
 
 
 def corpus_label(name: str, rate: CorpusRate) -> str:

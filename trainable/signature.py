@@ -20,13 +20,22 @@ def trial_signature(config: TrialConfig, seed: int, shard_set_id: str, folds: Fo
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_BELOW = ("draws.py", "error_rates.py", "features_config.py", "shards.py")
+"""What a trial computes with from the room below, besides the front end."""
+
+
 @cache
 def code_version() -> str:
-    """Package version and a hash over the sources that decide a trial's numbers: this room and the front end."""
-    room = Path(str(files("trainable")))
+    """Package version and a hash over the sources that decide a trial's numbers.
+
+    These are this room, and of the room below the front end, the reading of shards, the draws and the error rates.
+    """
+    room, below = Path(str(files("trainable"))), Path(str(files("data_prep")))
     digest = hashlib.sha256()
-    data_prep = Path(str(files("data_prep")))
-    front_end = [data_prep / "features_config.py", *sorted((data_prep / "features").rglob("*.py"))]
-    for path in [*sorted(room.rglob("*.py")), *front_end]:
+    for path in [
+        *sorted(room.rglob("*.py")),
+        *(below / name for name in _BELOW),
+        *sorted((below / "features").rglob("*.py")),
+    ]:
         digest.update(path.relative_to(room.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return f"{version('spoofsweep')}+{digest.hexdigest()[:12]}"

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from cluster.errors import SpoofsweepError
+from data_prep.error_rates import eer_interval, equal_error_rate
 from data_prep.shards import ShardSet
 from trainable import checkpoint
 from trainable.atomic_folder import replace_folder
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
 from trainable.feature_store import FeatureStore, to_device
-from trainable.hold_out import hold_out
+from trainable.hold_out import folds_of, hold_out
 from trainable.losses import WeightedCrossEntropy
-from trainable.metrics import eer_interval, equal_error_rate
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
 from trainable.optimizer import AdamW
@@ -80,7 +80,6 @@ class Training(Iterator[Report]):
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.samples_seen = 0
         self.history: list[Report] = []
-        self.finished = False
         self._start_interval()
 
     def __next__(self) -> Report:
@@ -90,7 +89,6 @@ class Training(Iterator[Report]):
             self.step()
         report = self._make_report()
         self.history.append(report)
-        self.finished = report.final
         self._start_interval()
         return report
 
@@ -118,6 +116,11 @@ class Training(Iterator[Report]):
         return ScoreTable.of(store.utterances, score_U)
 
     @property
+    def finished(self) -> bool:
+        """Whether no report follows."""
+        return bool(self.history) and self.history[-1].final
+
+    @property
     def samples_per_pass(self) -> int:
         """Utterances that it trains on."""
         return self._plan.num_samples
@@ -125,8 +128,7 @@ class Training(Iterator[Report]):
     @property
     def signature(self) -> str:
         """Identity of the trial."""
-        folds = (self.held_out,) if self.held_out else ()
-        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds)
+        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds_of(self.held_out))
 
     @property
     def record(self) -> ModelRecord:
@@ -145,10 +147,9 @@ class Training(Iterator[Report]):
             device=self.device.type,
             precision=self.precision,
             num_threads=torch.get_num_threads(),
+            torch_version=str(torch.__version__),
             samples_seen=self.samples_seen,
             dev_eer=last.get("dev_eer"),
-            dev_eer_low=last.get("dev_eer_low"),
-            dev_eer_high=last.get("dev_eer_high"),
             threshold=None if diverged else last.get("dev_threshold"),
             history=tuple(self.history),
         )
@@ -156,8 +157,6 @@ class Training(Iterator[Report]):
     def save(self, folder: Path) -> None:
         """Write everything that `resume` needs, replacing ``folder`` in one step; possible after any step."""
         state = TrainingRecord(
-            samples_seen=self.samples_seen,
-            finished=self.finished,
             steps_since_report=self._steps_since_report,
             elapsed_s=time.perf_counter() - self._interval_start,
             scaler=self._scaler.state_dict(),
@@ -272,6 +271,6 @@ class Training(Iterator[Report]):
         self._scaler.load_state_dict(state.scaler)
         self._loss_sum += tensors["loss_sum"].to(self.device)
         self._norm_sum += tensors["norm_sum"].to(self.device)
-        self.samples_seen, self.finished, self.history = state.samples_seen, state.finished, list(record.history)
+        self.samples_seen, self.history = record.samples_seen, list(record.history)
         self._steps_since_report = state.steps_since_report
         self._interval_start = time.perf_counter() - state.elapsed_s

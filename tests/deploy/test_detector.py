@@ -9,9 +9,9 @@ import soxr
 
 from cluster.errors import SpoofsweepError
 from data_prep.decoding import DecodeError
+from data_prep.error_rates import equal_error_rate
 from deploy.detector import BONAFIDE, Detector
 from trainable.checkpoint import read_model
-from trainable.metrics import equal_error_rate
 
 # Both round features to float16; what is left is float32 sums taken in another order, for batches hold other windows.
 TOLERANCE = 1e-5

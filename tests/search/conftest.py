@@ -1,14 +1,22 @@
-"""One small study on the sample corpus, made by the real parts once a session."""
+"""One small study on the sample corpus, made by the real parts once a session; and an empty ledger."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
+from search.config import ParameterConfig, SearchConfig
 from search.finale import conclude
+from search.ledger import Ledger
 from search.report import StudyOutcome
+from search.sampler import make_sampler
+from search.space import SearchSpace
 from search.study import Study, load_study
 from search.sweep import run_sweep
+from trainable.config import TrialConfig
 
 STUDY = """
 [study]
@@ -68,3 +76,13 @@ def tiny_outcome(tiny_study, tiny_shards) -> StudyOutcome:
     """Swept, finalists trained, champion registered, reported."""
     run_sweep(tiny_study, tiny_shards)
     return conclude(tiny_study, tiny_shards, Console(quiet=True))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """Of a study that searches the dropout alone."""
+    space = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
+    sampler = make_sampler(SearchConfig(), 1, list(space.parameters))
+    ledger = Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", space, TrialConfig(), sampler)
+    yield ledger
+    ledger.close()

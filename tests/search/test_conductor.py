@@ -2,21 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
 from search.conductor import Conductor
-from search.config import ParameterConfig, SearchConfig
-from search.ledger import Ledger, TrialRecord
-from search.sampler import make_sampler
-from search.space import SearchSpace
-from trainable.config import TrialConfig
-
-SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
+from search.ledger import Ledger
+from search.trial_record import TrialRecord
 
 
 class Recorder:
@@ -33,12 +25,6 @@ class Recorder:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self.events.append(("ended", trial.number, trial.state))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    sampler = make_sampler(SearchConfig(), 1, list(SPACE.parameters))
-    return Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", SPACE, TrialConfig(), sampler)
 
 
 def conduct(ledger: Ledger, num_trials: int = 3, **options: Any) -> Conductor:

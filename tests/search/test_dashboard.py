@@ -4,8 +4,8 @@ from collections import Counter
 
 from optuna_dashboard import wsgi
 
-from search.ledger import open_storage
 from search.report import StudyOutcome
+from search.storage import open_storage
 from search.study import Study
 
 

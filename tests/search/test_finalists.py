@@ -5,13 +5,16 @@ import pytest
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
-from search.candidates import Candidate, finalist_seed, select
+from data_prep.error_rates import equal_error_rate
+from search.candidates import Candidate, select
 from search.config import FinalistsConfig
+from search.finalist_runs import FinalistRuns
 from search.finalists import Finalist, read_finalist, run_finalists, standings
-from search.ledger import TrialRecord, trial_seed
+from search.model_card import seeds
+from search.seeds import finalist_seed, trial_seed
+from search.trial_record import TrialRecord
 from trainable.checkpoint import read_record
 from trainable.config import TrialConfig
-from trainable.metrics import equal_error_rate
 
 
 def trial(number, value, dropout=0.1, state="COMPLETE", **attributes):
@@ -40,8 +43,12 @@ def test_fewer_configurations_than_wanted_are_no_mistake():
 
 
 def test_nothing_finished_is_a_mistake():
-    with pytest.raises(SpoofsweepError, match="completed trial"):
+    with pytest.raises(
+        SpoofsweepError, match=r"completed without diverging; got none of 2 \(1 completed, all diverged"
+    ):
         select([TRIALS[2], TRIALS[5]], FinalistsConfig(), 7)
+    with pytest.raises(SpoofsweepError, match="got none of 1;"):
+        select([TRIALS[2]], FinalistsConfig(), 7)
 
 
 def test_seeds_are_distinct_and_not_the_sweeps():
@@ -53,7 +60,8 @@ def test_seeds_are_distinct_and_not_the_sweeps():
 
 def finalist(record, rank, index, dev_eer):
     candidate = Candidate(rank, 10 + rank, index, index, record.trial, {})
-    return Finalist(candidate, None, record.model_copy(update={"dev_eer": dev_eer}))
+    threshold = None if dev_eer == 1.0 else 0.0  # 1.0 stands for a seed that diverged
+    return Finalist(candidate, None, record.model_copy(update={"dev_eer": dev_eer, "threshold": threshold}))
 
 
 def test_the_best_mean_wins_not_the_luckiest_seed(tiny_outcome):
@@ -66,6 +74,24 @@ def test_the_best_mean_wins_not_the_luckiest_seed(tiny_outcome):
     assert ranking[1].spread == pytest.approx(np.std([0.05, 0.35], ddof=1))
 
 
+def test_a_diverged_seed_is_counted_but_in_no_mean(tiny_outcome):
+    first = tiny_outcome.champion.finalist
+    diverged = dataclasses.replace(first, record=finalist(first.record, 1, 2, 1.0).record)
+    (standing,) = standings([first, diverged])
+    assert (standing.num_diverged, standing.best) == (1, first)
+    assert (standing.mean, standing.mean_of("eval"), standing.spread) == (first.dev_eer, first.summary("eval").eer, 0.0)
+    assert seeds(standing) == "2, 1 diverged and in no mean"
+    (hopeless,) = standings([diverged])
+    assert hopeless.mean is hopeless.mean_of("eval") is None
+
+
+def test_a_diverged_seed_is_no_advantage(tiny_outcome):
+    record = tiny_outcome.champion.finalist.record
+    eers = {1: (0.05, 1.0), 2: (0.12, 0.10), 3: (1.0, 1.0)}
+    ranking = standings([finalist(record, rank, i, eer) for rank in eers for i, eer in enumerate(eers[rank], 1)])
+    assert [s.rank for s in ranking] == [2, 1, 3]
+
+
 def test_finalists_are_trained_to_the_end_and_scored(tiny_outcome, tiny_shards):
     finalists = [f for standing in tiny_outcome.ranking for f in standing.finalists]
     assert len(finalists) == 4
@@ -75,7 +101,7 @@ def test_finalists_are_trained_to_the_end_and_scored(tiny_outcome, tiny_shards):
         assert f.splits == ("dev", "eval")
         dev = f.scores("dev")
         assert equal_error_rate(dev.bonafide, dev.spoof)[0] == f.dev_eer
-        assert f.summary("dev").interval.low == f.record.dev_eer_low
+        assert f.summary("dev").interval.low == f.record.history[-1].metrics["dev_eer_low"]
         assert len(f.scores("eval").score) == int((tiny_shards.index["split"] == "eval").sum())
 
 
@@ -101,7 +127,9 @@ def test_a_failed_training_names_its_finalist(tiny_study, tiny_shards, tiny_outc
     candidate = tiny_outcome.champion.finalist.candidate
     wrong = tmp_path / "file"
     wrong.write_text("no folder can be made below a file")
-    with pytest.raises(SpoofsweepError, match=f"finalist {candidate.name} must train to its end"):
+    with pytest.raises(
+        SpoofsweepError, match=f"{candidate.name} must train to its end; got NotADirectoryError: .* Not a"
+    ):
         run_finalists([candidate], tiny_shards, wrong / "finalists", tiny_study.config.cluster)
 
 
@@ -122,6 +150,20 @@ def test_runs_in_mlflow_hold_course_scores_and_model(tiny_study, tiny_outcome):
         assert run.data.tags["spoofsweep.rank"] == str(f.candidate.rank)
         names = {file.path for file in client.list_artifacts(run.info.run_id, "scores")}
         assert names >= {"scores/dev.scores.txt", "scores/eval.scores.txt"}
+
+
+def test_a_study_begun_anew_has_runs_of_its_own(tiny_study, tiny_outcome):
+    client = MlflowClient(tiny_study.tracking_uri)
+    experiment = client.get_experiment_by_name("spoofsweep").experiment_id
+    parent = client.create_run(experiment).info.run_id
+    run_id = FinalistRuns(client, experiment, "tiny", parent).record(tiny_outcome.champion.finalist)
+    try:
+        assert run_id != tiny_outcome.champion.run_id
+        assert client.get_run(run_id).data.tags["mlflow.parentRunId"] == parent
+        assert FinalistRuns(client, experiment, "tiny", parent).record(tiny_outcome.champion.finalist) == run_id
+    finally:
+        client.delete_run(run_id)
+        client.delete_run(parent)
 
 
 def test_model_folder_is_a_detectors(tiny_outcome):

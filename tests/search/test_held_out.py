@@ -102,7 +102,9 @@ def test_the_champion_of_folds_knows_all_attacks_and_says_what_chose_it(folded, 
     assert set(champion.scores("dev").attack) == {"-", *(f"A0{n}" for n in range(1, 7))}
     assert repeat(study, tiny_shards, outcome.champion.run_id).verdict == "same"
     client = MlflowClient(study.tracking_uri)
-    card = client.get_model_version(study.name, outcome.champion.version).description
+    version = client.get_model_version(study.name, outcome.champion.version)
+    assert version.tags["spoofsweep.held_out"] == ""
+    card = version.description
     chosen = f"{100 * outcome.summary.best.value:.2f}%"
     for text in (card, (study.folder / "report" / "report.md").read_text(), text_of(outcome)):
         assert "over 2 leave-attack-out folds" in text

@@ -4,8 +4,16 @@ import math
 import pytest
 from rich.console import Console
 
-from search.leaderboard import leaderboard_table, ranked, rung_table, status_lines, summarise, varying
-from search.ledger import TrialRecord
+from search.leaderboard import (
+    leaderboard_table,
+    rank_correlations,
+    ranked,
+    rung_table,
+    status_lines,
+    summarise,
+    varying,
+)
+from search.trial_record import TrialRecord
 
 
 def trial(number, state, reports, value=None, **attributes):
@@ -63,7 +71,15 @@ def test_an_empty_study_has_a_status():
 def test_status_names_the_best_with_its_interval():
     lines = status_lines(summarise(TRIALS, [100], 300, 100))
     assert lines[0] == "Trials: 3 complete, 1 running, 2 pruned, 1 fail"
-    assert lines[1] == "Best: trial 3, dev EER 20.00% (15.0 to 26.0%)"
+    assert lines[1] == "Best: trial 3, dev EER 20.00% (15.00 to 26.00%)"
+
+
+def test_the_best_is_none_that_diverged():
+    diverged = trial(0, "COMPLETE", {100: 1.0}, 1.0, diverged=True)
+    summary = summarise([diverged], [100], 300, 100)
+    assert summary.num_by_state == {"COMPLETE": 1}
+    assert summary.best is None
+    assert not any("Best" in line for line in status_lines(summary))
 
 
 def test_only_parameters_that_vary_are_shown_by_names_that_tell_them_apart():
@@ -87,3 +103,14 @@ def test_rung_table_shows_correlation_where_it_is_defined():
     assert lines[1].split() == ["1", "1", "6", "1", "0.50", "(3", "trials)"]
     only_one = summarise(TRIALS[:1], [100], 300, 100)
     assert printed(rung_table(only_one)).splitlines()[1].split()[-1] == "-"
+
+
+def test_rank_correlation_of_rungs():
+    def course(number, early, final):
+        return TrialRecord(number, "COMPLETE" if final else "PRUNED", {}, {120: early, 900: final or 0.9}, final)
+
+    trials = [course(0, 0.5, 0.1), course(1, 0.4, 0.2), course(2, 0.3, 0.3), course(3, 0.1, None)]
+    correlations = rank_correlations(trials, [100, 300, 1000])
+    assert correlations[100] == (pytest.approx(-1.0), 3)
+    assert correlations[300] == (pytest.approx(1.0), 3)
+    assert math.isnan(correlations[1000][0])

@@ -1,5 +1,6 @@
 """The ledger over a real SQLite file."""
 
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from cluster.errors import SpoofsweepError
 from search.asha import Asha
 from search.config import ParameterConfig, SearchConfig
-from search.ledger import Ledger, TrialRecord, rank_correlations, trial_seed
+from search.ledger import Ledger
 from search.sampler import make_sampler
+from search.seeds import trial_seed
 from search.space import SearchSpace
+from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace(
@@ -114,6 +117,67 @@ def test_a_trial_left_before_its_parameters_were_drawn_is_no_obstacle(url: str) 
     assert set(reopened.ask().params) == set(SPACE.parameters)
 
 
+class Killed(BaseException):
+    """Stands for the end of the driver's process."""
+
+
+def kill_after(ledger: Ledger, num_writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the ledger's process end in place of the write that comes after so many."""
+    writes = itertools.count()
+
+    def dying(write: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if next(writes) >= num_writes:
+                raise Killed
+            return write(*args, **kwargs)
+
+        return call
+
+    for name in ("create_new_trial", "set_trial_param", "set_trial_user_attr", "set_trial_state_values"):
+        monkeypatch.setattr(ledger.storage, name, dying(getattr(ledger.storage, name)))
+
+
+def next_after_a_kill(url: str) -> TrialRecord:
+    """What the next driver begins with."""
+    ledger = open_ledger(url)
+    ledger.requeue_interrupted()
+    first = ledger.ask()
+    assert "WAITING" not in [trial.state for trial in ledger.trials()]  # queued once, not twice
+    assert ledger.num_counted() == 1
+    return first
+
+
+@pytest.mark.parametrize("num_writes", [2, 3])
+def test_an_interruption_that_is_cut_off_loses_no_configuration(
+    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int
+) -> None:
+    """The writes are two attributes, the state, and the queued twin."""
+    ledger = open_ledger(url)
+    left = ledger.ask()
+    kill_after(ledger, num_writes, monkeypatch)
+    with pytest.raises(Killed):
+        ledger.interrupt(left.number, "the sweep was interrupted")
+    ledger.close()
+    again = next_after_a_kill(url)
+    assert (again.params, again.seed, again.config) == (left.params, left.seed, left.config)
+
+
+@pytest.mark.parametrize("num_writes", [1, 3, 6])
+def test_a_queued_trial_whose_beginning_is_cut_off_comes_again_whole(
+    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int
+) -> None:
+    """The writes are two parameters, four attributes and the state."""
+    ledger = open_ledger(url)
+    left = ledger.ask()
+    ledger.interrupt(left.number, "the sweep was interrupted")
+    kill_after(ledger, num_writes, monkeypatch)
+    with pytest.raises(Killed):
+        ledger.ask()
+    ledger.close()
+    again = next_after_a_kill(url)
+    assert (again.params, again.seed, again.config) == (left.params, left.seed, left.config)
+
+
 def test_rungs_are_rebuilt_from_the_ledger(url: str) -> None:
     ledger, asha = open_ledger(url), Asha([100, 300], 3)
     for values in ([0.5, 0.3], [0.4, 0.35], [0.45, math.nan]):
@@ -169,14 +233,3 @@ def test_changed_choices_are_refused(url: str) -> None:
 def test_an_unreachable_storage_is_a_clear_error() -> None:
     with pytest.raises(SpoofsweepError, match="Optuna storage must be reachable"):
         open_ledger("sqlite:////proc/nowhere.db")
-
-
-def test_rank_correlation_of_rungs() -> None:
-    def trial(number: int, early: float, final: float | None) -> TrialRecord:
-        return TrialRecord(number, "COMPLETE" if final else "PRUNED", {}, {120: early, 900: final or 0.9}, final)
-
-    trials = [trial(0, 0.5, 0.1), trial(1, 0.4, 0.2), trial(2, 0.3, 0.3), trial(3, 0.1, None)]
-    correlations = rank_correlations(trials, [100, 300, 1000])
-    assert correlations[100] == (pytest.approx(-1.0), 3)
-    assert correlations[300] == (pytest.approx(1.0), 3)
-    assert math.isnan(correlations[1000][0])

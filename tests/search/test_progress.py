@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from search.ledger import TrialRecord
 from search.progress import SweepProgress
+from search.trial_record import TrialRecord
 
 
 class Clock:
@@ -39,10 +39,17 @@ def test_facts_follow_the_events() -> None:
     clock.now_s = 100.0
     facts = shown.facts()
     assert (facts["trials"], facts["running"], facts["complete"], facts["pruned"]) == ("3/10", "1", "2", "1")
-    assert facts["best dev EER"] == "10.00% (9.00% to 11.00%), trial 1"
+    assert facts["best dev EER"] == "10.00% (9.00 to 11.00%), trial 1"
     assert facts["compute saved"] == "30%"  # 1900 of 2700 samples
     assert facts["elapsed"] == "0:01:40"
     assert facts["left"] == "0:04:20"  # two and a half of nine and a half trials took 100 s
+
+
+def test_a_diverged_trial_is_not_the_best() -> None:
+    diverged = replace(record(0, "COMPLETE", 100, 1.0), attributes={"diverged": True})
+    shown, _, _ = progress(trials=[diverged])
+    shown.trial_ended(replace(diverged, number=1))
+    assert shown.facts()["best dev EER"] == "-"
 
 
 def test_quiet_lines_where_there_is_no_terminal() -> None:

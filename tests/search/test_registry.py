@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -8,6 +9,7 @@ from cluster.errors import SpoofsweepError
 from deploy.models import CHAMPION, resolve
 from search.finale import conclude
 from search.finalists import standings
+from search.model_card import Provenance, chain_table
 from search.registry import register_champion
 from trainable.checkpoint import read_record
 
@@ -53,6 +55,30 @@ def test_registering_the_same_champion_again_changes_nothing(tiny_study, tiny_sh
     assert len(client.search_model_versions("name = 'tiny'")) == 1
 
 
+def test_the_card_follows_what_became_of_the_other_seeds(client, tiny_shards, tiny_outcome):
+    champion = tiny_outcome.champion
+    run_ids = {champion.finalist.candidate.name: champion.run_id}
+
+    def cards(ranking):
+        assert register_champion(client, "tiny", tiny_shards, ranking, run_ids) == champion
+        logged = client.download_artifacts(champion.run_id, "champion/model_card.md")
+        return client.get_model_version_by_alias("tiny", CHAMPION).description, Path(logged).read_text()
+
+    for ranking, count in ((standings([champion.finalist]), 1), (list(tiny_outcome.ranking), 2)):
+        for card in cards(ranking):
+            assert f"Seeds of this configuration: {count}." in card
+
+
+def test_the_card_tells_the_champions_own_attacks_from_the_folds_of_the_sweep(tiny_outcome):
+    """The champion of a study over folds trains on all attacks."""
+    finalist = tiny_outcome.champion.finalist
+    candidate = dataclasses.replace(finalist.candidate, folds=(("A01",), ("A02", "A04")), fold_eer=0.1)
+    provenance = Provenance("layout", "corpus", "tiny", "run", "1")
+    table = chain_table(dataclasses.replace(finalist, candidate=candidate), provenance)
+    assert "| attacks held out | `none` |" in table
+    assert r"| folds of the sweep | `A01 \| A02, A04` |" in table
+
+
 def test_a_diverged_champion_is_refused(client, tiny_shards, tiny_outcome, tmp_path):
     unscored = dataclasses.replace(tiny_outcome.champion.finalist, folder=tmp_path)
     with pytest.raises(SpoofsweepError, match="must not diverge"):
@@ -62,7 +88,8 @@ def test_a_diverged_champion_is_refused(client, tiny_shards, tiny_outcome, tmp_p
 def test_another_champion_becomes_a_new_version_and_takes_the_alias(client, tiny_shards, tiny_outcome):
     losers = standings([tiny_outcome.ranking[1].best])
     run_ids = {}
-    for run in client.search_runs(["1"], "tags.`spoofsweep.kind` = 'finalist'"):
+    experiment = client.get_run(tiny_outcome.champion.run_id).info.experiment_id
+    for run in client.search_runs([experiment], "tags.`spoofsweep.kind` = 'finalist'"):
         if run.data.tags["spoofsweep.signature"] == losers[0].best.record.signature:
             run_ids[losers[0].best.candidate.name] = run.info.run_id
     try:

@@ -53,6 +53,7 @@ def test_finished_trial_and_its_saved_model(tiny_study, runs, tmp_path):
     result, text = repeat(tiny_study, runs["trial", "COMPLETE"], save=tmp_path / "model")
     assert result.verdict == "same"
     assert text.count("identical") == 2
+    assert result.notes == []
     record = read_record(tmp_path / "model")
     assert record.dev_eer == result.run.dev_eers[max(result.run.dev_eers)]
 
@@ -91,14 +92,18 @@ def test_verdicts(tiny_study, runs):
     assert Reproduction(run, {10: 0.5}).verdict == "different"
 
 
-def test_another_code_version_is_said(tiny_study, runs):
+@pytest.mark.parametrize(("kind", "state"), [("trial", "PRUNED"), ("finalist", "COMPLETE")])
+def test_other_circumstances_are_said(tiny_study, runs, kind, state):
     client = MlflowClient(tiny_study.tracking_uri)
-    run_id = runs["trial", "PRUNED"]
-    before = client.get_run(run_id).data.tags["spoofsweep.code_version"]
-    client.set_tag(run_id, "spoofsweep.code_version", "0.0.0+abc")
+    run_id = runs[kind, state]
+    others = {"code_version": "0.0.0+abc", "precision": "int4", "torch_version": "0.4.1"}
+    before = client.get_run(run_id).data.tags
+    for name, value in others.items():
+        client.set_tag(run_id, f"spoofsweep.{name}", value)
     try:
         result, text = repeat(tiny_study, run_id)
     finally:
-        client.set_tag(run_id, "spoofsweep.code_version", before)
-    assert "0.0.0+abc" in text
-    assert result.notes
+        for name in others:
+            client.set_tag(run_id, f"spoofsweep.{name}", before[f"spoofsweep.{name}"])
+    assert all(value in text for value in others.values())
+    assert len(result.notes) == 3

@@ -6,21 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from ray import cloudpickle
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import NoopStopper
 
 from search.asha import Asha
 from search.conductor import Conductor
-from search.config import ParameterConfig
-from search.ledger import Ledger, TrialRecord
+from search.ledger import Ledger
+from search.ray_errors import in_one_line
 from search.scheduler import LedgerScheduler, SweepStopper
-from search.space import SearchSpace
-from trainable.config import TrialConfig
+from search.trial_record import TrialRecord
 
-SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
 CONTROLLER: Any = None
 
 
@@ -38,11 +35,6 @@ class Metrics:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         pass
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", SPACE, TrialConfig())
 
 
 def begun(ledger: Ledger, *keys: str, **options: Any) -> tuple[Conductor, LedgerScheduler]:
@@ -90,6 +82,13 @@ def test_the_reason_of_a_failure(ledger: Ledger, tmp_path: Path) -> None:
     reasons = [t.attributes["reason"] for t in ledger.trials()]
     assert reasons[0].startswith("RayActorError: The actor")
     assert reasons[1] == "it was lost without an error"
+
+
+def test_a_worker_s_own_error_in_one_line() -> None:
+    raised = RayTaskError(
+        "train", "Traceback of\nmany lines", ValueError("the rule\nand the remedy")
+    ).as_instanceof_cause()
+    assert in_one_line(raised) == "ValueError: the rule and the remedy"
 
 
 def test_a_waiting_trial_is_run_before_later_ones(ledger: Ledger) -> None:

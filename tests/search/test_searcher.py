@@ -2,23 +2,12 @@
 
 from pathlib import Path
 
-import pytest
 from ray.tune.search import Searcher
 
 from search.asha import Asha
 from search.conductor import Conductor
-from search.config import ParameterConfig
 from search.ledger import Ledger
 from search.searcher import LedgerSearcher
-from search.space import SearchSpace
-from trainable.config import TrialConfig
-
-SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", SPACE, TrialConfig())
 
 
 def searcher_of(conductor: Conductor) -> LedgerSearcher:

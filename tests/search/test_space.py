@@ -108,6 +108,39 @@ def test_conditions_follow_parameters_and_fields() -> None:
         assert "model.dropout" not in point
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"spec_augment.time_masks": [4]},  # drawn from 0 to 2
+        {"model.pooling": "max"},  # not searched, and attentive by default
+        {"model.gru_size": 32},  # in no trial itself
+    ],
+)
+def test_a_condition_that_never_holds_is_told(when: dict[str, Any]) -> None:
+    searched = space(
+        model__dropout={"low": 0.1, "high": 0.4, "when": when},
+        spec_augment__time_masks={"low": 0, "high": 2},
+        model__gru_size={"choices": [32], "when": {"spec_augment.frequency_masks": 3}},
+    )
+    notes = [note for note in searched.check(DEFAULTS) if "is in no trial" in note]
+    assert any("'model.dropout'" in note for note in notes)
+
+
+@pytest.mark.parametrize("wanted", [[4, 2], 0, [0, 1, 2]])
+def test_a_condition_that_sometimes_holds_is_not_told(wanted: Any) -> None:
+    searched = space(
+        model__dropout={"low": 0.1, "high": 0.4, "when": {"spec_augment.time_masks": wanted}},
+        spec_augment__time_masks={"low": 0, "high": 2},
+    )
+    assert searched.check(DEFAULTS) == []
+
+
+@pytest.mark.parametrize("path", ["budget_passes", "report_passes"])
+def test_what_all_trials_share_is_not_searched(path: str) -> None:
+    with pytest.raises(SpoofsweepError, match=f"all trials share; got '{path}'"):
+        space(**{path: {"low": 1, "high": 2}})
+
+
 def test_cycles_are_refused() -> None:
     with pytest.raises(SpoofsweepError, match="cycle"):
         space(

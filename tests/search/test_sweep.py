@@ -14,9 +14,9 @@ from toys import ToyData, toy_study, toy_trial
 from cluster.errors import SpoofsweepError
 from search.asha import Asha
 from search.driver_lock import driver_lock
-from search.ledger import TrialRecord
 from search.study import Study
 from search.sweep import SweepResult, open_ledger, run_sweep
+from search.trial_record import TrialRecord
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

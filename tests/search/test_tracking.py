@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,12 @@ from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
 from deploy.models import new_client
-from search.config import ParameterConfig
 from search.journal import Journal
-from search.ledger import Ledger, TrialRecord
-from search.space import SearchSpace
+from search.ledger import Ledger
 from search.tracking import Tracker, dataset_of
 from search.tracking_store import check_reachable, open_experiment
+from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
-
-SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +27,6 @@ def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
     check_reachable(uri)
     return uri
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", SPACE, TrialConfig())
-    yield ledger
-    ledger.close()
 
 
 class Store:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ def test_files_are_json_and_safetensors_only(training, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 2, "trail": {}}', "[1]"]
+    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 3, "trail": {}}', "[1]"]
 )
 def test_other_folders_are_refused(tmp_path, content):
     if content is not None:
@@ -72,11 +73,30 @@ def test_signatures_follow_configuration_seed_and_shards(toy_trial):
 def test_the_state_of_a_loss_scaler_survives(tmp_path):
     """A growth interval that came back as a float is refused by the next update."""
     scaler = torch.amp.GradScaler("cpu", enabled=True)
-    state = TrainingRecord(
-        samples_seen=8, finished=False, steps_since_report=1, elapsed_s=0.5, scaler=scaler.state_dict()
-    )
+    state = TrainingRecord(steps_since_report=1, elapsed_s=0.5, scaler=scaler.state_dict())
     write_training_files(tmp_path, state, {"loss_sum": torch.zeros(())})
     read, _ = read_training(tmp_path)
     assert {name: (type(value), value) for name, value in read.scaler.items()} == {
         name: (type(value), value) for name, value in scaler.state_dict().items()
     }
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "trainable/models/cnn_gru.py",
+        "data_prep/features/spectrum.py",
+        "data_prep/error_rates.py",
+        "data_prep/shards.py",
+        "data_prep/draws.py",
+    ],
+)
+def test_the_code_version_follows_every_source_of_a_trials_numbers(monkeypatch, source):
+    read = Path.read_bytes
+
+    def read_edited(path):
+        return read(path) + b"# edited" if path.as_posix().endswith(source) else read(path)
+
+    assert code_version.__wrapped__() == code_version()
+    monkeypatch.setattr(Path, "read_bytes", read_edited)
+    assert code_version.__wrapped__() != code_version()

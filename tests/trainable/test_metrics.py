@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cluster.errors import SpoofsweepError
-from trainable.metrics import eer_by_attack, eer_interval, equal_error_rate, error_rates, score_warnings
+from data_prep.error_rates import eer_interval, equal_error_rate, error_rates
+from trainable.metrics import eer_by_attack, score_warnings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from courses import equal_weights, numbers, weights
 from toy_shards import write_toy_shards
 
 from cluster.errors import SpoofsweepError
-from trainable.metrics import equal_error_rate
+from data_prep.error_rates import equal_error_rate
 from trainable.training import Training
 
 

@@ -1,0 +1,35 @@
+"""Reads a study's trials without laying claim to the study."""
+
+import optuna
+
+from cluster.errors import SpoofsweepError
+from search.storage import open_storage, sqlite_file, unreachable
+from search.trial_record import TrialRecord, run_key
+
+
+def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str]:
+    """A study's trials and the identity of its shards, while a sweep runs too.
+
+    Raises:
+        SpoofsweepError: there is no such study, or the storage cannot be reached.
+    """
+    file = sqlite_file(storage_url)
+    if file is not None and not file.exists():  # opening would make it
+        raise _not_started(study_name)
+    storage = open_storage(storage_url)
+    try:
+        study = optuna.load_study(storage=storage, study_name=study_name)
+        runs = study.user_attrs
+        trials = [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in study.get_trials()]
+        return trials, str(runs["shard_set_id"])
+    except KeyError as error:
+        raise _not_started(study_name) from error
+    except optuna.exceptions.StorageInternalError as error:
+        raise unreachable(storage_url, error) from error
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _not_started(study_name: str) -> SpoofsweepError:
+    return SpoofsweepError("the study must have been started", study_name, "run `spoofsweep sweep STUDY`")

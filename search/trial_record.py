@@ -1,0 +1,69 @@
+"""One trial as the ledger knows it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from trainable.config import TrialConfig
+
+INTERRUPTED = "interrupted"
+"""User attribute of a FAIL trial that its driver left unfinished; its configuration is queued again."""
+
+
+ARITHMETIC = ("precision", "torch_version")
+"""User attributes that say what a trial computed with, as the machine that ran it told."""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as the ledger knows it. ``state`` is RUNNING, COMPLETE, PRUNED, FAIL or WAITING, as in Optuna."""
+
+    number: int
+    state: str
+    params: dict[str, Any]
+    """Sampled values by dotted path, lists as JSON text."""
+    reports: dict[int, float]
+    """Validation EER by samples seen."""
+    value: float | None
+    """Final validation EER of a COMPLETE trial."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision`` and
+    ``torch_version`` (of the machine that ran it), ``reason``, ``prune_rung``, ``diverged``; those that do not apply
+    are absent."""
+
+    @property
+    def config(self) -> TrialConfig:
+        """The trial's whole configuration."""
+        return TrialConfig.model_validate(self.attributes["config"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.attributes["seed"])
+
+    @property
+    def samples_seen(self) -> int:
+        """Training samples at the last report."""
+        return max(self.reports, default=0)
+
+    @property
+    def converged(self) -> bool:
+        """Whether it was trained to its end without diverging."""
+        return self.state == "COMPLETE" and not self.attributes.get("diverged", False)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the trial uses up one of the study's trials: all but waiting and interrupted ones do."""
+        return self.state != "WAITING" and not self.attributes.get(INTERRUPTED, False)
+
+    @classmethod
+    def of(cls, trial: FrozenTrial, run_id: str | None) -> "TrialRecord":
+        """From Optuna's record of a trial, and the trial's MLflow run."""
+        value = trial.value if trial.state == TrialState.COMPLETE else None
+        attributes = trial.user_attrs if run_id is None else {**trial.user_attrs, "mlflow_run_id": run_id}
+        return cls(trial.number, trial.state.name, trial.params, trial.intermediate_values, value, attributes)
+
+
+def run_key(number: int | None) -> str:
+    """Attribute of an Optuna study that holds the MLflow run of a trial, or of the study itself (``None``)."""
+    return "mlflow_run_id" if number is None else f"mlflow_run_id:{number}"
