@@ -6,7 +6,8 @@ The rates themselves are `data_prep.error_rates`, which the audit of a corpus ne
 import numpy as np
 from numpy.typing import ArrayLike
 
-from data_prep.error_rates import ErrorRates, Interval, eer_interval, equal_error_rate, error_rates
+from data_prep.eer_bootstrap import Interval, eer_interval
+from data_prep.error_rates import ErrorRates, equal_error_rate, error_rates
 
 __all__ = [
     "ErrorRates",
