@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
-from data_prep.error_rates import Interval, eer_interval, equal_error_rate
+from data_prep.eer_bootstrap import Interval, eer_interval
+from data_prep.error_rates import equal_error_rate
 from data_prep.utterance import LABELS, Label
 from trainable.metrics import eer_by_attack, score_warnings
 

@@ -20,7 +20,7 @@ def trial_signature(config: TrialConfig, seed: int, shard_set_id: str, folds: Fo
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-_BELOW = ("draws.py", "error_rates.py", "features_config.py", "shards.py")
+_BELOW = ("draws.py", "eer_bootstrap.py", "error_rates.py", "features_config.py", "shards.py")
 """What a trial computes with from the room below, besides the front end."""
 
 

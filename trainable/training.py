@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from cluster.errors import SpoofsweepError
-from data_prep.error_rates import eer_interval, equal_error_rate
+from data_prep.eer_bootstrap import eer_interval
+from data_prep.error_rates import equal_error_rate
 from data_prep.shards import ShardSet
 from trainable import checkpoint
 from trainable.atomic_folder import replace_folder

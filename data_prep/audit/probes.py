@@ -18,7 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from cluster.settings import Settings
 from data_prep.audit.quantities import QUANTITIES
 from data_prep.audit.signal import FloatArray
-from data_prep.error_rates import eer_interval, equal_error_rate
+from data_prep.eer_bootstrap import eer_interval
+from data_prep.error_rates import equal_error_rate
 from data_prep.utterance import SPLITS
 
 CUES = {one.name: one.column for one in QUANTITIES.values() if one.is_cue}

@@ -1,7 +1,10 @@
 """Small shards and trials."""
 
+import gzip
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from toy_shards import write_toy_shards
@@ -10,6 +13,14 @@ from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
 
 TrialMaker = Callable[..., TrialConfig]
+
+
+@pytest.fixture(scope="session")
+def published_scores(shared_folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Attacks, labels and scores of a published detector on ASVspoof 2019 LA eval."""
+    with gzip.open(shared_folder / "vectors" / "aasist_2019la_eval_scores.txt.gz", "rt") as file:
+        _, attacks, labels, scores = (np.array(column) for column in zip(*(line.split() for line in file), strict=True))
+    return attacks, labels, scores.astype(float)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
-from data_prep.error_rates import eer_interval, equal_error_rate
+from data_prep.eer_bootstrap import eer_interval
+from data_prep.error_rates import equal_error_rate
 from trainable.cli import app
 from trainable.scores import CorpusRate, ScoreTable, summarise
 
