@@ -15,6 +15,8 @@ import deploy.cli
 import trainable.cli
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
+from deploy.cli import TrackingUri
+from deploy.tracking_store import DEFAULT_URI
 from search.study import SHIPPED, Study, find_study, load_study
 
 app = typer.Typer(
@@ -29,10 +31,6 @@ StudyArgument = Annotated[
         metavar="STUDY", help=f"Study file, or one of {', '.join(sorted(p.stem for p in SHIPPED.glob('*.toml')))}."
     ),
 ]
-TrackingUri = Annotated[
-    str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
-]
-DEFAULT_URI = "sqlite:///results/mlflow.db"
 
 
 @app.command()

@@ -9,7 +9,7 @@ from rich.console import Console
 from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep.shards import ShardSet
-from deploy.models import new_client
+from deploy.tracking_store import check_reachable, new_client, open_experiment, unreachable
 from search.candidates import select
 from search.driver_lock import driver_lock
 from search.finalist_runs import FinalistRuns
@@ -22,7 +22,6 @@ from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
 from search.sweep import open_ledger
 from search.sweep_log import sweep_log
-from search.tracking_store import check_reachable, open_experiment, unreachable
 from trainable.hold_out import Folds, samples_per_pass
 
 

@@ -8,6 +8,7 @@ from rich.markup import escape
 from cluster.ray_session import ray_session
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
+from deploy.tracking_store import check_reachable
 from search.finale import conclude
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
@@ -17,7 +18,6 @@ from search.report import StudyOutcome
 from search.study import Study
 from search.sweep import run_sweep
 from search.sweep_log import sweep_log
-from search.tracking_store import check_reachable
 from trainable.hold_out import samples_per_pass
 
 

@@ -14,8 +14,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from scipy.stats import spearmanr
 
 from cluster.errors import SpoofsweepError
+from deploy.tracking_store import sqlite_file
 from search.space import SearchSpace
-from search.storage import open_storage, sqlite_file, unreachable
+from search.storage import open_storage, unreachable
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
 

@@ -12,7 +12,8 @@ from rich.markup import escape
 
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet, is_complete
-from deploy.models import find_run, open_client
+from deploy.models import find_run
+from deploy.tracking_store import open_client
 from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin
 from trainable.hold_out import Folds, named

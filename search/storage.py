@@ -1,6 +1,5 @@
 """Opens the Optuna storage of a study."""
 
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -9,6 +8,7 @@ from optuna.storages import RDBStorage
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
+from deploy.tracking_store import sqlite_file
 
 
 def open_storage(url: str) -> RDBStorage:
@@ -17,25 +17,19 @@ def open_storage(url: str) -> RDBStorage:
     Raises:
         SpoofsweepError: it cannot be reached.
     """
-    file = sqlite_file(url)
-    is_sqlite = sqlalchemy.make_url(url).get_backend_name() == "sqlite"
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    is_sqlite = url.startswith("sqlite")
     connect_args = {"timeout": 60} if is_sqlite else {}
     try:
+        file = sqlite_file(url)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         storage = RDBStorage(url, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": not is_sqlite})
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
         raise unreachable(url, error) from error
     if is_sqlite:
         sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()
     return storage
-
-
-def sqlite_file(url: str) -> Path | None:
-    """The file behind an SQLite URL; none of a server, or of a database in memory."""
-    parsed = sqlalchemy.make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def _tune_sqlite(connection: Any, record: object) -> None:

@@ -14,13 +14,12 @@ import pytest
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
-from deploy.models import new_client
+from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.config import ParameterConfig
 from search.journal import Journal
 from search.ledger import Ledger, TrialRecord
 from search.space import SearchSpace
 from search.tracking import Tracker, dataset_of
-from search.tracking_store import check_reachable, open_experiment
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
