@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 import cluster.cli
@@ -84,6 +85,7 @@ def sweep(
     """Prepare the shards, search, retrain the finalists, register the champion.
 
     The same command goes on with an interrupted study, and extends a finished one after search.num_trials was raised.
+    Exit status: 0 when the study has its champion, 1 when it stopped before (by Ctrl-C, or too many trials failed).
     """
     loaded = _load(study)
     if dry_run:
@@ -91,20 +93,23 @@ def sweep(
         return
     from search.launch import launch
 
-    launch(loaded, Console())
+    if launch(loaded, Console()) is None:
+        raise typer.Exit(1)
 
 
 @app.command()
 def status(study: StudyArgument) -> None:
     """Show how far a study is: trials by state, the best so far, the rungs and the compute saved."""
-    from search.launch import read_summary
+    from data_prep.display import print_warnings
+    from search.launch import read_progress
     from search.leaderboard import rung_table, status_lines
 
     console = Console()
-    _, summary, _ = read_summary(_load(study))
-    for line in status_lines(summary):
-        console.print(line, highlight=False)
-    console.print(rung_table(summary))
+    progress = read_progress(_load(study))
+    print_warnings(console, progress.warnings)
+    for line in (*status_lines(progress.summary), progress.about):
+        console.print(escape(line), highlight=False)
+    console.print(rung_table(progress.summary))
 
 
 @app.command()
@@ -113,11 +118,15 @@ def leaderboard(
     limit: Annotated[int, typer.Option(min=1, help="Trials shown.")] = 15,
 ) -> None:
     """Show a study's trials, best first, with what was searched."""
-    from search.launch import read_summary
+    from data_prep.display import print_warnings
+    from search.launch import read_progress
     from search.leaderboard import leaderboard_table
 
-    trials, _, horizon = read_summary(_load(study))
-    Console().print(leaderboard_table(trials, horizon.samples_per_pass, limit))
+    console = Console()
+    progress = read_progress(_load(study))
+    print_warnings(console, progress.warnings)
+    console.print(escape(progress.about), highlight=False)
+    console.print(leaderboard_table(progress.trials, progress.horizon.samples_per_pass, limit))
 
 
 @app.command()

@@ -282,8 +282,10 @@ class Ledger:
 _FACTS = {"shard_set_id": "shards", "held_out": "held-out attacks", "defaults": "trial settings"}
 
 
-def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str]:
-    """A study's trials and the identity of its shards, read without laying claim to the study.
+def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str, str]:
+    """A study's trials, the identity of its shards and its held-out attacks as `named` has them.
+
+    Read without laying claim to the study.
 
     Raises:
         SpoofsweepError: there is no such study, or the storage cannot be reached.
@@ -296,7 +298,7 @@ def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], s
         study = optuna.load_study(storage=storage, study_name=study_name)
         runs = study.user_attrs
         trials = [_record(trial, runs.get(_run_key(trial.number))) for trial in study.get_trials()]
-        return trials, str(runs["shard_set_id"])
+        return trials, str(runs["shard_set_id"]), str(runs.get("held_out", ""))
     except KeyError as error:
         raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:

@@ -32,6 +32,40 @@ def open_storage(url: str) -> RDBStorage:
     return storage
 
 
+def check_writable(url: str) -> None:
+    """Open the storage as a sweep does, and leave it; an SQLite file is made if missing.
+
+    Raises:
+        SpoofsweepError: it cannot be reached.
+    """
+    storage = open_storage(url)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def holds_study(url: str, name: str) -> bool:
+    """Whether the storage at ``url`` has a study of this name; makes neither file nor tables.
+
+    Raises:
+        SpoofsweepError: the storage cannot be reached.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return False
+    try:
+        engine = sqlalchemy.create_engine(url)
+        try:
+            with engine.connect() as connection:
+                if not sqlalchemy.inspect(connection).has_table("studies"):
+                    return False
+                query = sqlalchemy.text("SELECT 1 FROM studies WHERE study_name = :name")
+                return connection.execute(query, {"name": name}).first() is not None
+        finally:
+            engine.dispose()
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        raise unreachable(url, error) from error
+
+
 def _tune_sqlite(connection: Any, record: object) -> None:
     # Write-ahead logging: readers (the dashboard) never block the sweep, and a killed driver loses nothing.
     cursor = connection.cursor()
