@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import masked, shown
-from deploy.tracking_store import open_client
+from deploy.tracking_store import open_client, uri_option
 from trainable.atomic_folder import readable_folder
 from trainable.hold_out import fold_path
 
@@ -61,7 +61,9 @@ def find_run(reference: str, tracking_uri: str) -> Any:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"attributes.run_id LIKE '{reference}%'", max_results=3)
     if not runs:
-        raise SpoofsweepError(f"the run must be in {shown(tracking_uri)}", reference, "see `spoofsweep leaderboard`")
+        raise SpoofsweepError(
+            f"the run must be in {shown(tracking_uri)}", reference, "see `spoofsweep leaderboard STUDY`"
+        )
     if len(runs) > 1:
         ids = ", ".join(run.info.run_id for run in runs)
         raise SpoofsweepError("a run id must name one run", f"{reference}, which begins {ids}", "give more characters")
@@ -101,7 +103,8 @@ def _run_folder(tracking_uri: str, run_id: str) -> Path:
         raise SpoofsweepError(
             "the run must have kept its model",
             run_id,
-            f"train it again with `spoofsweep reproduce {run_id} --save DIR`, then use DIR as the model",
+            f"train it again with `spoofsweep reproduce {run_id} --save DIR{uri_option(tracking_uri)}` (and --shards, "
+            "if they lie elsewhere), then use DIR as the model",
         )
     return _model_folder(_download(tracking_uri, run_id=run_id, artifact_path=RUN_ARTIFACT))
 

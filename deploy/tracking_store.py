@@ -4,13 +4,14 @@ Libraries are imported only where they are needed: every command loads this file
 """
 
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cluster.errors import SpoofsweepError
-from cluster.uris import masked
+from cluster.uris import masked, shown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -98,6 +99,17 @@ def open_experiment(client: "MlflowClient", name: str, artifact_folder: Path | N
             "the MLflow experiment must be active", f"'{name}', deleted", "restore it, or change mlflow.experiment"
         )
     return str(experiment.experiment_id)
+
+
+def uri_option(tracking_uri: str) -> str:
+    """What a command must add to use this store; empty where it is the default, or is left to the environment.
+
+    The environment keeps addresses with a password, which is not shown.
+    """
+    file, default = sqlite_file(tracking_uri), sqlite_file(DEFAULT_URI)
+    is_default = file is not None and default is not None and file.absolute() == default.absolute()
+    is_secret = shown(tracking_uri) != tracking_uri
+    return "" if is_default or is_secret else f" --tracking-uri {shlex.quote(tracking_uri)}"
 
 
 def sqlite_file(url: str) -> Path | None:

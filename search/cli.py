@@ -18,6 +18,7 @@ from cluster.errors import SpoofsweepError
 from cluster.uris import shown
 from deploy.cli import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
+from search.commands import DEFAULT_SHARDS
 from search.study import SHIPPED, Study, find_study, load_study
 
 app = typer.Typer(
@@ -131,6 +132,7 @@ def leaderboard(
 
 @app.command()
 def ui(
+    context: typer.Context,
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="Study whose tracking store is opened.")
     ] = None,
@@ -138,10 +140,16 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the tracking store: compare runs, pick models."""
+    from deploy.tracking_store import open_client
+
+    source = context.get_parameter_source("tracking_uri")
+    if study and source is not None and source.name == "COMMANDLINE":
+        raise SpoofsweepError("a study has its own tracking store", "--tracking-uri too", "give one of the two")
     uri = _load(study).tracking_uri if study else tracking_uri
     if uri.startswith("http"):
-        print(f"The tracking server has its own page: {uri}")
+        print(f"The tracking server has its own page: {shown(uri)}")
         return
+    open_client(uri)  # MLflow would make an empty database where there is none
     print(f"MLflow UI of {shown(uri)} at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     arguments = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
     # Its runners of evaluation jobs, a dozen processes, have nothing to do here.
@@ -155,7 +163,7 @@ def reproduce(
         str, typer.Argument(metavar="RUN_ID|champion[@STUDY]", help="A trial's or finalist's run, or a champion.")
     ],
     tracking_uri: TrackingUri = DEFAULT_URI,
-    shards: Annotated[str, typer.Option(help="Folder or URI of shard sets.")] = "results/shards",
+    shards: Annotated[str, typer.Option(help="Folder or URI of shard sets.")] = DEFAULT_SHARDS,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default the recorded one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the model to this folder, for `detect --model`.")] = None,
 ) -> None:

@@ -50,7 +50,7 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
-    outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study.tracking_uri)
+    outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
     print_summary(outcome, console, write_report(outcome, study.folder / "report"))
     return outcome
 

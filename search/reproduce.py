@@ -95,8 +95,7 @@ def reproduce(
     """
     console = console or Console()
     run = read_run(reference, tracking_uri)
-    folder = shards if is_complete(shards) else shards / run.shard_set_id
-    shard_set = ShardSet.open(folder, expected_id=run.shard_set_id)
+    shard_set = _open_shards(shards, run.shard_set_id)
     device = _device(device, run.device)
     notes = _differences(run, device)
     console.print(f"Reproducing {run.name} ({run.run_id}), seed {run.seed}, on {device} with {run.num_threads} threads")
@@ -113,6 +112,18 @@ def reproduce(
     colour = "red" if reproduction.exit_status else "green"
     console.print(f"[bold {colour}]{reproduction.verdict}[/]: {MEANINGS[reproduction.verdict]}")
     return reproduction
+
+
+def _open_shards(shards: Path, shard_set_id: str) -> ShardSet:
+    folder = shards if is_complete(shards) else shards / shard_set_id
+    shard_set = ShardSet.open(folder) if is_complete(folder) else None
+    if shard_set is None or shard_set.shard_set_id != shard_set_id:
+        raise SpoofsweepError(
+            "the shards must be those that the run was trained on",
+            f"{shards} without {shard_set_id}",
+            "give --shards, the folder of the study's shard sets, or make them with `spoofsweep prep STUDY`",
+        )
+    return shard_set
 
 
 def _device(wanted: str | None, recorded: str) -> str:

@@ -32,6 +32,11 @@ class Study:
         return self.config.study.name
 
     @property
+    def reference(self) -> str:
+        """What commands call the study: its file, or the name of a shipped one."""
+        return self.path.stem if self.path.parent == SHIPPED else str(self.path)
+
+    @property
     def base(self) -> Path:
         """Folder at which relative input paths start."""
         return self.path.parent
