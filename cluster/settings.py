@@ -44,8 +44,11 @@ def _describe(model: type[BaseModel], problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        names = _fields_of(_annotation_at(model, problem["loc"][:-1]))
-        return f"unknown key '{path}' ({nearest(str(problem['loc'][-1]), names)})"
+        key = str(problem["loc"][-1])
+        elsewhere = [f"'{found}'" for found in _paths(model) if found.split(".")[-1] == key]
+        if elsewhere:  # a section mistaken for another
+            return f"unknown key '{path}' (did you mean {' or '.join(elsewhere)}?)"
+        return f"unknown key '{path}' ({nearest(key, _fields_of(_annotation_at(model, problem['loc'][:-1])))})"
     if problem["type"] == "union_tag_invalid":
         discriminator, tag = problem["ctx"]["discriminator"].strip("'"), problem["ctx"]["tag"]
         tags = _tags_of(_annotation_at(model, problem["loc"]))
@@ -91,6 +94,16 @@ def _plain(annotation: Any) -> Any:
 
 def _fields_of(annotation: Any) -> list[str]:
     return list(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+
+
+def _paths(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Dotted paths of the fields of a model and of the sections in it."""
+    paths: list[str] = []
+    for name in model.model_fields:
+        annotation = _annotation_at(model, [name])
+        is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        paths += _paths(annotation, f"{prefix}{name}.") if is_section else [prefix + name]
+    return paths
 
 
 def _tags_of(annotation: Any) -> list[str]:

@@ -41,6 +41,7 @@ def prepare(
     progress: bool | None = None,
     console: Console | None = None,
     page: bool = False,
+    examined: tuple[Corpus, CorpusReport] | None = None,
 ) -> ShardSet:
     """The shard set of ``config``, built unless it is complete; finished shards of an interrupted run are kept.
 
@@ -52,6 +53,7 @@ def prepare(
         cluster: where Ray runs; ignored inside an open Ray session.
         progress: show a progress bar; none means only on a terminal.
         page: leave a page with pictures in ``output``'s folder of shards, unless it is there.
+        examined: the corpus and what was found of it, where the caller has read it and shown the warnings.
 
     Raises:
         SpoofsweepError: the corpus is unsound, the disk is full, the store is out of reach, or too many utterances
@@ -59,13 +61,14 @@ def prepare(
     """
     console = console or Console()
     output = output.absolute()
-    corpus = read_corpus(config.corpus, base, config.seed)
+    corpus, report = examined or (read_corpus(config.corpus, base, config.seed), None)
     folder = shards_folder(config, output) / shard_set_id(config, corpus, base)
     speed = conversions = None
     with _store(folder):
         if not _is_finished(folder):
-            report = validate(corpus, config.corpus)
-            display.print_warnings(console, report.warnings)
+            if report is None:
+                report = validate(corpus, config.corpus)
+                display.print_warnings(console, report.warnings)
             report.check()
             with _lock(output, folder):
                 if not shards.is_complete(folder):

@@ -10,8 +10,13 @@ from rich.progress import track
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
+from deploy.tracking_store import DEFAULT_URI
 
 app = typer.Typer()
+
+TrackingUri = Annotated[
+    str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
+]
 
 
 @app.command()
@@ -21,9 +26,7 @@ def detect(
         str, typer.Option(help="champion, champion@STUDY, a run id, or a model folder.", show_default=True)
     ] = "champion",
     study: Annotated[str | None, typer.Option(help="The study whose champion is meant.")] = None,
-    tracking_uri: Annotated[
-        str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
-    ] = "sqlite:///results/mlflow.db",
+    tracking_uri: TrackingUri = DEFAULT_URI,
     threshold: Annotated[
         float | None, typer.Option(help="Scores above it are bona fide; else the validation set's EER point.")
     ] = None,

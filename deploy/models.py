@@ -1,12 +1,12 @@
 """Finds the model that a user names: the champion, a run, or a folder."""
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import masked, shown
+from deploy.tracking_store import open_client, uri_option
 from trainable.atomic_folder import readable_folder
 from trainable.hold_out import fold_path
 
@@ -19,9 +19,6 @@ RUN_ARTIFACT = "model_folder"
 """Where a run keeps its model folder, among its artefacts."""
 PYFUNC_ARTIFACT = "detector"
 """Where a registered model keeps its model folder, among its own ``artifacts``."""
-
-NO_PROGRESS_BARS = ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-"""Environment variable and value: MLflow would draw a bar for each of our few small files."""
 
 
 def resolve(reference: str, tracking_uri: str, model_name: str | None = None) -> Path:
@@ -49,38 +46,6 @@ def resolve(reference: str, tracking_uri: str, model_name: str | None = None) ->
     return _run_folder(tracking_uri, find_run(reference, tracking_uri).info.run_id)
 
 
-def open_client(tracking_uri: str) -> "MlflowClient":
-    """A client of the tracking store, checked to be there.
-
-    Raises:
-        SpoofsweepError: the database file does not exist, or the server does not answer.
-    """
-    path = tracking_uri.removeprefix("sqlite:///")
-    if path != tracking_uri and not Path(path).exists():
-        raise _unreachable(tracking_uri, "no such file")
-    from mlflow.exceptions import MlflowException
-
-    try:
-        client = new_client(tracking_uri)
-        client.search_experiments(max_results=1)
-    except (MlflowException, ImportError) as error:  # a database may want a driver that is not installed
-        raise _unreachable(tracking_uri, error) from error
-    return client
-
-
-def new_client(tracking_uri: str) -> "MlflowClient":
-    """A client of the tracking store and model registry, without asking whether anybody is there.
-
-    It gives up on a silent server in seconds: MLflow's own would try for minutes.
-    """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-    os.environ.setdefault(*NO_PROGRESS_BARS)
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-
-
 def find_run(reference: str, tracking_uri: str) -> Any:
     """The MLflow run whose id begins with ``reference``, or the run that the champion came from.
 
@@ -96,7 +61,9 @@ def find_run(reference: str, tracking_uri: str) -> Any:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, f"attributes.run_id LIKE '{reference}%'", max_results=3)
     if not runs:
-        raise SpoofsweepError(f"the run must be in {shown(tracking_uri)}", reference, "see `spoofsweep leaderboard`")
+        raise SpoofsweepError(
+            f"the run must be in {shown(tracking_uri)}", reference, "see `spoofsweep leaderboard STUDY`"
+        )
     if len(runs) > 1:
         ids = ", ".join(run.info.run_id for run in runs)
         raise SpoofsweepError("a run id must name one run", f"{reference}, which begins {ids}", "give more characters")
@@ -136,7 +103,8 @@ def _run_folder(tracking_uri: str, run_id: str) -> Path:
         raise SpoofsweepError(
             "the run must have kept its model",
             run_id,
-            f"train it again with `spoofsweep reproduce {run_id} --save DIR`, then use DIR as the model",
+            f"train it again with `spoofsweep reproduce {run_id} --save DIR{uri_option(tracking_uri)}` (and --shards, "
+            "if they lie elsewhere), then use DIR as the model",
         )
     return _model_folder(_download(tracking_uri, run_id=run_id, artifact_path=RUN_ARTIFACT))
 
@@ -163,11 +131,3 @@ def _model_folder(folder: Path) -> Path:
             )
         raise SpoofsweepError("a model folder must hold model.json and model.safetensors", folder)
     return folder
-
-
-def _unreachable(tracking_uri: str, reason: object) -> SpoofsweepError:
-    return SpoofsweepError(
-        "the MLflow store must be reachable",
-        masked(f"{tracking_uri} ({reason})", tracking_uri),
-        "give --tracking-uri, or set MLFLOW_TRACKING_URI",
-    )

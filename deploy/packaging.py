@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from deploy.models import NO_PROGRESS_BARS, PYFUNC_ARTIFACT
+from deploy.models import PYFUNC_ARTIFACT
+from deploy.tracking_store import NO_PROGRESS_BARS
 from trainable.atomic_folder import readable_folder
 from trainable.checkpoint import ModelRecord, read_record
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 import cluster.cli
@@ -15,6 +16,9 @@ import deploy.cli
 import trainable.cli
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
+from deploy.cli import TrackingUri
+from deploy.tracking_store import DEFAULT_URI
+from search.commands import DEFAULT_SHARDS
 from search.study import SHIPPED, Study, find_study, load_study
 
 app = typer.Typer(
@@ -29,10 +33,6 @@ StudyArgument = Annotated[
         metavar="STUDY", help=f"Study file, or one of {', '.join(sorted(p.stem for p in SHIPPED.glob('*.toml')))}."
     ),
 ]
-TrackingUri = Annotated[
-    str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
-]
-DEFAULT_URI = "sqlite:///results/mlflow.db"
 
 
 @app.command()
@@ -86,6 +86,7 @@ def sweep(
     """Prepare the shards, search, retrain the finalists, register the champion.
 
     The same command goes on with an interrupted study, and extends a finished one after search.num_trials was raised.
+    Exit status: 0 when the study has its champion, 1 when it stopped before (by Ctrl-C, or too many trials failed).
     """
     loaded = _load(study)
     if dry_run:
@@ -93,20 +94,23 @@ def sweep(
         return
     from search.launch import launch
 
-    launch(loaded, Console())
+    if launch(loaded, Console()) is None:
+        raise typer.Exit(1)
 
 
 @app.command()
 def status(study: StudyArgument) -> None:
     """Show how far a study is: trials by state, the best so far, the rungs and the compute saved."""
-    from search.launch import read_summary
+    from data_prep.display import print_warnings
+    from search.launch import read_progress
     from search.leaderboard import rung_table, status_lines
 
     console = Console()
-    _, summary, _ = read_summary(_load(study))
-    for line in status_lines(summary):
-        console.print(line, highlight=False)
-    console.print(rung_table(summary))
+    progress = read_progress(_load(study))
+    print_warnings(console, progress.warnings)
+    for line in (*status_lines(progress.summary), progress.about):
+        console.print(escape(line), highlight=False)
+    console.print(rung_table(progress.summary))
 
 
 @app.command()
@@ -115,15 +119,20 @@ def leaderboard(
     limit: Annotated[int, typer.Option(min=1, help="Trials shown.")] = 15,
 ) -> None:
     """Show a study's trials, best first, with what was searched."""
-    from search.launch import read_summary
+    from data_prep.display import print_warnings
+    from search.launch import read_progress
     from search.leaderboard import leaderboard_table
 
-    trials, _, horizon = read_summary(_load(study))
-    Console().print(leaderboard_table(trials, horizon.samples_per_pass, limit))
+    console = Console()
+    progress = read_progress(_load(study))
+    print_warnings(console, progress.warnings)
+    console.print(escape(progress.about), highlight=False)
+    console.print(leaderboard_table(progress.trials, progress.horizon.samples_per_pass, limit))
 
 
 @app.command()
 def ui(
+    context: typer.Context,
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="Study whose tracking store is opened.")
     ] = None,
@@ -131,10 +140,16 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5000,
 ) -> None:
     """Open the MLflow UI on the tracking store: compare runs, pick models."""
+    from deploy.tracking_store import open_client
+
+    source = context.get_parameter_source("tracking_uri")
+    if study and source is not None and source.name == "COMMANDLINE":
+        raise SpoofsweepError("a study has its own tracking store", "--tracking-uri too", "give one of the two")
     uri = _load(study).tracking_uri if study else tracking_uri
     if uri.startswith("http"):
-        print(f"The tracking server has its own page: {uri}")
+        print(f"The tracking server has its own page: {shown(uri)}")
         return
+    open_client(uri)  # MLflow would make an empty database where there is none
     print(f"MLflow UI of {shown(uri)} at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     arguments = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port)]
     # Its runners of evaluation jobs, a dozen processes, have nothing to do here.
@@ -148,7 +163,7 @@ def reproduce(
         str, typer.Argument(metavar="RUN_ID|champion[@STUDY]", help="A trial's or finalist's run, or a champion.")
     ],
     tracking_uri: TrackingUri = DEFAULT_URI,
-    shards: Annotated[str, typer.Option(help="Folder or URI of shard sets.")] = "results/shards",
+    shards: Annotated[str, typer.Option(help="Folder or URI of shard sets.")] = DEFAULT_SHARDS,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; by default the recorded one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the model to this folder, for `detect --model`.")] = None,
 ) -> None:

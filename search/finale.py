@@ -9,7 +9,7 @@ from rich.console import Console
 from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep.shards import ShardSet
-from deploy.models import new_client
+from deploy.tracking_store import check_reachable, new_client, open_experiment, unreachable
 from search.candidates import select
 from search.driver_lock import driver_lock
 from search.finalist_runs import FinalistRuns
@@ -21,7 +21,6 @@ from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
 from search.sweep import open_ledger
 from search.sweep_log import sweep_log
-from search.tracking_store import check_reachable, open_experiment, unreachable
 from search.trial_record import TrialRecord
 from trainable.hold_out import Folds, samples_per_pass
 
@@ -51,7 +50,7 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
-    outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study.tracking_uri)
+    outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
     print_summary(outcome, console, write_report(outcome, study.folder / "report"))
     return outcome
 

@@ -1,25 +1,30 @@
 """The whole main job: shards, sweep, finalists, champion, report."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.markup import escape
 
 from cluster.ray_session import ray_session
+from data_prep.display import print_warnings
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
+from deploy.tracking_store import check_reachable
+from search.driver_lock import driver_lock
 from search.finale import conclude
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
 from search.preview import preview
 from search.report import StudyOutcome
+from search.storage import check_writable
 from search.study import Study
 from search.study_reader import read_trials
 from search.sweep import run_sweep
 from search.sweep_log import sweep_log
-from search.tracking_store import check_reachable
 from search.trial_record import TrialRecord
-from trainable.hold_out import samples_per_pass
+from search.tune_run import num_places
+from trainable.hold_out import Folds, named, samples_per_pass
 
 
 def launch(study: Study, console: Console) -> StudyOutcome | None:
@@ -28,11 +33,15 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
     Raises:
         SpoofsweepError: anything that cannot work, before it costs compute where it can be known before.
     """
-    preview(study)
-    with sweep_log(study.folder / "sweep.log"):
+    found = preview(study)
+    print_warnings(console, (*found.report.warnings, *found.notes))
+    with driver_lock(study.folder), sweep_log(study.folder / "sweep.log"):
+        check_writable(study.storage_url)
         check_reachable(study.tracking_uri)
     with ray_session(study.config.cluster):
-        shards = prepare(study.prep, study.base, study.output, console=console, page=True)
+        num_places(study.config.cluster)
+        examined = (found.corpus, found.report)
+        shards = prepare(study.prep, study.base, study.output, console=console, page=True, examined=examined)
         result = run_sweep(study, shards, console=console)
         if result.stop_reason is not None:
             console.print(
@@ -44,13 +53,46 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
         return conclude(study, shards, console)
 
 
-def read_summary(study: Study) -> tuple[Sequence[TrialRecord], Summary, Horizon]:
-    """What the ledger holds of a study, without touching it; works while a sweep runs.
+@dataclass(frozen=True)
+class Progress:
+    """What the ledger holds of a study."""
+
+    trials: Sequence[TrialRecord]
+    summary: Summary
+    horizon: Horizon
+    about: str
+    """What the dev EER is about, a sentence."""
+    warnings: tuple[str, ...]
+
+
+def read_progress(study: Study) -> Progress:
+    """Read the ledger of a study without touching it; works while a sweep runs.
 
     Raises:
         SpoofsweepError: the study was never started, or its shards are gone.
     """
-    trials, shard_set_id = read_trials(study.storage_url, study.name)
+    trials, shard_set_id, held_out = read_trials(study.storage_url, study.name)
     shards = ShardSet.open(study.shards_folder / shard_set_id, shard_set_id)
-    horizon = horizon_of(study.config, samples_per_pass(shards.index, study.folds(shards.index)))
-    return trials, summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass), horizon
+    folds = study.folds(shards.index)
+    horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
+    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
+    return Progress(trials, summary, horizon, _about(held_out), _contradictions(folds, held_out))
+
+
+def _about(held_out: str) -> str:
+    """Held-out attacks as the ledger names them, in a sentence."""
+    num_folds = len(held_out.split(" | "))
+    if num_folds > 1:
+        return f"Dev EER is the mean over {num_folds} leave-attack-out folds: {held_out}"
+    if held_out:
+        return f"Dev EER is about the attacks held out of training and no others: {held_out}"
+    return "Dev EER is about all attacks of dev; none is held out of training"
+
+
+def _contradictions(folds: Folds, held_out: str) -> tuple[str, ...]:
+    if named(folds) == held_out:
+        return ()
+    return (
+        f"[validation] of the study file holds out {named(folds) or 'no attack'}, the study began with "
+        f"{held_out or 'none'}: passes and rungs are counted by the file, and are wrong until it is restored",
+    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from search.candidates import Candidate
+from search.commands import Commands
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
 from trainable.hold_out import folds_of, named
@@ -18,11 +19,12 @@ class Provenance:
     study_name: str
     run_id: str
     version: str
+    commands: Commands
 
 
 def model_card(ranking: list[Standing], provenance: Provenance) -> str:
     """Markdown; ``ranking`` has the champion's configuration first."""
-    champion = ranking[0].best
+    champion, commands = ranking[0].best, provenance.commands
     parts = [
         f"# {provenance.study_name}, version {provenance.version}",
         "Tells bona fide from spoofed speech. Scores are higher for bona fide; "
@@ -38,8 +40,7 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         "## Configuration",
         f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
         "## Use",
-        f"```\nspoofsweep detect FILE... --model champion@{provenance.study_name}\n"
-        f"spoofsweep reproduce {provenance.run_id}\n```",
+        "\n".join(["```", *commands.environment, commands.detect(), commands.reproduce(provenance.run_id), "```"]),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -13,14 +13,15 @@ from cluster.uris import shown
 from data_prep.corpora import read_corpus
 from data_prep.display import counts_table, print_warnings
 from data_prep.plan import shard_set_id
-from data_prep.shards import is_complete
-from data_prep.utterance import LABELS
+from data_prep.shards import ShardSet, is_complete
+from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig
 from search.horizon import Horizon, horizon_of
 from search.space import SearchSpace, leaves
+from search.storage import holds_study
 from search.study import Study
-from trainable.hold_out import hold_out, samples_per_pass
+from trainable.hold_out import Folds, hold_out, samples_per_pass
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Preview:
     """A study that passed every check which needs no training."""
 
     study: Study
-    corpus: CorpusReport
+    corpus: Corpus
+    report: CorpusReport
+    """What is to be said of the corpus."""
     shard_set_id: str
     has_shards: bool
     horizon: Horizon
@@ -47,10 +50,10 @@ class Preview:
 
 
 def preview(study: Study) -> Preview:
-    """Check the space and the corpus of a study, and work out what would be done.
+    """Check space, corpus and ledger of a study, and work out what would be done; makes nothing.
 
     Raises:
-        SpoofsweepError: the space, the corpus or the device cannot carry the study.
+        SpoofsweepError: the space, the corpus or the device cannot carry the study, or its ledger began otherwise.
     """
     config = study.config
     notes = SearchSpace(config.space).check(config.trial)
@@ -59,16 +62,20 @@ def preview(study: Study) -> Preview:
     report = validate(corpus, config.corpus)
     report.check()
     identity = shard_set_id(study.prep, corpus, study.base)
-    utterances = _frame(report)
+    folder = study.shards_folder / identity
+    has_shards = is_complete(folder)
+    utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
+    _require_same_study(study, identity, folds)
     return Preview(
         study=study,
-        corpus=report,
+        corpus=corpus,
+        report=report,
         shard_set_id=identity,
-        has_shards=is_complete(study.shards_folder / identity),
+        has_shards=has_shards,
         horizon=horizon_of(config, samples_per_pass(utterances, folds)),
         divisions=tuple(_divide(utterances, attacks) for attacks in folds),
-        notes=tuple(notes),
+        notes=(*notes, *_nameless(utterances, folds)),
     )
 
 
@@ -78,8 +85,8 @@ def print_preview(found: Preview, console: Console) -> None:
         Group(
             _facts(found),
             "",
-            counts_table(found.corpus.counts),
-            *(Text(note) for note in found.corpus.notes),
+            counts_table(found.report.counts),
+            *(Text(note) for note in found.report.notes),
             "",
             *((_divisions_table(found.divisions), "") if found.divisions else ()),
             _space_table(found.study),
@@ -87,7 +94,11 @@ def print_preview(found: Preview, console: Console) -> None:
             _trial_table(found.study),
         )
     )
-    print_warnings(console, (*found.corpus.warnings, *found.notes))
+    print_warnings(console, (*found.report.warnings, *found.notes))
+
+
+def _clean_views(shards: ShardSet) -> pd.DataFrame:
+    return shards.index[shards.index["view"] == 0]
 
 
 def _frame(report: CorpusReport) -> pd.DataFrame:
@@ -100,6 +111,22 @@ def _divide(utterances: pd.DataFrame, attacks: tuple[str, ...]) -> Division:
     divided = hold_out(utterances, attacks)
     num_train, num_dev = (Counter(divided.loc[divided["split"] == split, "label"]) for split in ("train", "dev"))
     return Division(attacks, num_train, num_dev)
+
+
+def _nameless(utterances: pd.DataFrame, folds: Folds) -> list[str]:
+    """What is to be said of training spoofs without an attack's name, where attacks are held out."""
+    is_nameless = utterances["attack"].str.rsplit("/").str[-1] == UNKNOWN_ATTACK
+    number = int((is_nameless & (utterances["split"] == "train")).sum())
+    if not folds or not number:
+        return []
+    return [f"{number:,} spoofs of train have no attack's name: they stay in training, whatever attack is held out"]
+
+
+def _require_same_study(study: Study, identity: str, folds: Folds) -> None:
+    if holds_study(study.storage_url, study.name):
+        from search.sweep import open_ledger  # Ray comes with it
+
+        open_ledger(study, identity, folds).close()
 
 
 def _require_gpu(study: Study) -> None:

@@ -13,6 +13,7 @@ from data_prep.shards import ShardSet
 from deploy.models import CHAMPION
 from deploy.packaging import global_store, log_model
 from search import figures
+from search.commands import Commands
 from search.finalists import Finalist, Standing
 from search.model_card import Provenance, model_card
 from trainable.hold_out import folds_of, named
@@ -68,6 +69,7 @@ def register_champion(
         study_name=study_name,
         run_id=run_id,
         version=version,
+        commands=Commands(study_name, client.tracking_uri, shards.folder.parent),
     )
     card = model_card(ranking, provenance)
     client.log_text(run_id, card, f"{MODEL_ARTIFACT}/model_card.md")

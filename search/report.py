@@ -1,5 +1,6 @@
 """What a finished study says: a report with figures in its folder, and the summary on the terminal."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,15 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from cluster.uris import shown
 from data_prep.atomic import atomic_write_text
 from search import figures
+from search.commands import Commands
 from search.finalists import Standing
 from search.horizon import Horizon
 from search.leaderboard import Summary, last_eer, leaderboard_table, percent, ranked, short, status_lines, varying
 from search.model_card import attack_section, error_rate_table, seeds, validation_note
 from search.registry import Champion, score_figures
+from search.study import Study
 from search.trial_record import TrialRecord
 from trainable.scores import corpus_label, span
 
@@ -29,7 +31,7 @@ class StudyOutcome:
     summary: Summary
     ranking: Sequence[Standing]
     champion: Champion
-    tracking_uri: str
+    study: Study
 
 
 def write_report(outcome: StudyOutcome, folder: Path) -> Path:
@@ -104,12 +106,13 @@ def champion_view(champion: Champion) -> Group:
 
 def next_commands(outcome: StudyOutcome) -> list[tuple[str, str]]:
     """What each next step is for, and its command."""
-    uri, name = shown(outcome.tracking_uri), outcome.champion.model_name
-    where = "" if uri.endswith("///results/mlflow.db") else f" --tracking-uri {uri}"
+    study = outcome.study
+    commands = Commands(study.name, study.tracking_uri, study.shards_folder)
     return [
-        ("compare the runs", f"mlflow ui --backend-store-uri {uri}"),
-        ("score your own files", f"spoofsweep detect FILE... --model champion@{name}{where}"),
-        ("train it again", f"spoofsweep reproduce champion@{name}{where}"),
+        ("compare the runs", f"spoofsweep ui {shlex.quote(study.reference)}"),
+        *(("give *** its password", line) for line in commands.environment),
+        ("score your own files", commands.detect()),
+        ("train it again", commands.reproduce(f"champion@{study.name}")),
     ]
 
 

@@ -1,6 +1,5 @@
 """Opens the Optuna storage of a study."""
 
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -9,6 +8,7 @@ from optuna.storages import RDBStorage
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
+from deploy.tracking_store import sqlite_file
 
 
 def open_storage(url: str) -> RDBStorage:
@@ -17,14 +17,14 @@ def open_storage(url: str) -> RDBStorage:
     Raises:
         SpoofsweepError: it cannot be reached.
     """
-    file = sqlite_file(url)
-    is_sqlite = sqlalchemy.make_url(url).get_backend_name() == "sqlite"
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    is_sqlite = url.startswith("sqlite")
     connect_args = {"timeout": 60} if is_sqlite else {}
     try:
+        file = sqlite_file(url)
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         storage = RDBStorage(url, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": not is_sqlite})
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
         raise unreachable(url, error) from error
     if is_sqlite:
         sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
@@ -32,10 +32,38 @@ def open_storage(url: str) -> RDBStorage:
     return storage
 
 
-def sqlite_file(url: str) -> Path | None:
-    """The file behind an SQLite URL; none of a server, or of a database in memory."""
-    parsed = sqlalchemy.make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+def check_writable(url: str) -> None:
+    """Open the storage as a sweep does, and leave it; an SQLite file is made if missing.
+
+    Raises:
+        SpoofsweepError: it cannot be reached.
+    """
+    storage = open_storage(url)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def holds_study(url: str, name: str) -> bool:
+    """Whether the storage at ``url`` has a study of this name; makes neither file nor tables.
+
+    Raises:
+        SpoofsweepError: the storage cannot be reached.
+    """
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return False
+    try:
+        engine = sqlalchemy.create_engine(url)
+        try:
+            with engine.connect() as connection:
+                if not sqlalchemy.inspect(connection).has_table("studies"):
+                    return False
+                query = sqlalchemy.text("SELECT 1 FROM studies WHERE study_name = :name")
+                return connection.execute(query, {"name": name}).first() is not None
+        finally:
+            engine.dispose()
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        raise unreachable(url, error) from error
 
 
 def _tune_sqlite(connection: Any, record: object) -> None:

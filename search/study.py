@@ -2,7 +2,7 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ class Study:
     def name(self) -> str:
         """Name of the Optuna study, the MLflow parent run and the registered model."""
         return self.config.study.name
+
+    @property
+    def reference(self) -> str:
+        """What commands call the study: its file, or the name of a shipped one."""
+        return self.path.stem if self.path.parent == SHIPPED else str(self.path)
 
     @property
     def base(self) -> Path:
@@ -110,8 +115,10 @@ def load_study(path: Path) -> Study:
         raise SpoofsweepError("the study file must exist", path, f"shipped studies can be named: {shipped}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpoofsweepError("a study file must be valid TOML", f"{path}: {error}", "correct that line") from error
-    if "space" in values:
-        values["space"] = _flatten(values["space"])
+    if isinstance(values.get("space"), dict):
+        from search.space import trial_paths  # Optuna comes with it
+
+        values["space"] = _flatten(values["space"], trial_paths())
     return Study(path, parse_settings(StudyConfig, values, f"study file {path.name}"))
 
 
@@ -125,15 +132,15 @@ def find_study(reference: str) -> Path:
     return shipped if not Path(reference).exists() and shipped.exists() else Path(reference)
 
 
-def _flatten(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(space: Mapping[str, Any], paths: Sequence[str], prefix: str = "") -> dict[str, Any]:
     # TOML reads the key model.dropout as a table in a table, unless quoted: both spellings are accepted.
     flat: dict[str, Any] = {}
     for key, value in space.items():
         if not isinstance(value, dict):
             flat[f"{prefix}{key}"] = value
-        elif value.keys() & ParameterConfig.model_fields.keys():
-            when = {"when": _flatten(value["when"])} if isinstance(value.get("when"), dict) else {}
+        elif f"{prefix}{key}" in paths or value.keys() & ParameterConfig.model_fields.keys():
+            when = {"when": _flatten(value["when"], paths)} if isinstance(value.get("when"), dict) else {}
             flat[f"{prefix}{key}"] = value | when
         else:
-            flat |= _flatten(value, f"{prefix}{key}.")
+            flat |= _flatten(value, paths, f"{prefix}{key}.")
     return flat

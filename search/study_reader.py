@@ -3,12 +3,14 @@
 import optuna
 
 from cluster.errors import SpoofsweepError
-from search.storage import open_storage, sqlite_file, unreachable
+from deploy.tracking_store import sqlite_file
+from search.storage import open_storage, unreachable
 from search.trial_record import TrialRecord, run_key
 
 
-def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str]:
-    """A study's trials and the identity of its shards, while a sweep runs too.
+def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str, str]:
+    """A study's trials, the identity of its shards, and its held-out attacks as `trainable.hold_out.named` has them; while
+    a sweep runs, too.
 
     Raises:
         SpoofsweepError: there is no such study, or the storage cannot be reached.
@@ -21,7 +23,7 @@ def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], s
         study = optuna.load_study(storage=storage, study_name=study_name)
         runs = study.user_attrs
         trials = [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in study.get_trials()]
-        return trials, str(runs["shard_set_id"])
+        return trials, str(runs["shard_set_id"]), str(runs.get("held_out", ""))
     except KeyError as error:
         raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:

@@ -13,7 +13,7 @@ from ray.tune import Trainable
 from rich.console import Console
 
 from cluster.ray_session import ray_session
-from deploy.models import new_client
+from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.asha import Asha
 from search.conductor import Conductor, Listener
 from search.driver_lock import driver_lock
@@ -27,7 +27,6 @@ from search.space import SearchSpace
 from search.study import Study
 from search.sweep_log import sweep_log
 from search.tracking import Tracker, dataset_of
-from search.tracking_store import check_reachable, open_experiment
 from search.trial_record import TrialRecord
 from search.tune_run import execute, num_places
 from trainable.hold_out import Folds, samples_per_pass

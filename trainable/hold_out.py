@@ -13,10 +13,10 @@ The evaluation split stays as it is.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import Settings, nearest
@@ -33,10 +33,18 @@ _ONE_SPEAKER_IN = 5
 class HoldOutConfig(Settings):
     """Which attacks trials do not train on but are validated on; part of what a trial is, and never searched."""
 
-    hold_out_attacks: Annotated[int, Field(ge=1)] | tuple[str, ...] = ()
+    hold_out_attacks: int | tuple[str, ...] = ()
     """Names of training attacks, or how many to draw by the study's seed; the finalists do without them too."""
     folds: int = Field(default=1, ge=1)
     """Leave-attack-out folds a trial is averaged over, each a model of its own; finalists train on all attacks."""
+
+    @field_validator("hold_out_attacks", mode="before")
+    @classmethod
+    def _names_or_number(cls, value: Any) -> Any:
+        is_list = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+        if not is_list and not (type(value) is int and value > 0):
+            raise ValueError('give a list of names, e.g. ["A05"], or how many to draw')
+        return value
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "HoldOutConfig":

@@ -77,6 +77,13 @@ def test_missing_database_is_not_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("uri", ["sqlite:///{file}", "sqlite:{file}", "mlflow.db", "http://127.0.0.1:port"])
+def test_what_is_no_store_is_a_clear_error(tmp_path, uri):
+    (tmp_path / "notes.md").write_text("no database")
+    with pytest.raises(SpoofsweepError, match="MLflow tracking store must be reachable"):
+        resolve("champion", uri.format(file=tmp_path / "notes.md"))
+
+
 def test_the_password_of_a_store_is_not_shown():
     with pytest.raises(SpoofsweepError, match=r"me:\*\*\*@127.0.0.1") as error:
         resolve("champion", "http://me:secret@127.0.0.1:9")

@@ -56,6 +56,18 @@ def test_status_and_leaderboard_read_the_ledger(tiny_study: Study, tiny_outcome:
 
 
 @pytest.mark.parametrize("command", ["status", "leaderboard"])
+def test_what_the_dev_eer_is_about_is_the_ledgers_word(
+    tiny_study: Study, tiny_outcome: StudyOutcome, tmp_path: Path, command: str
+) -> None:
+    assert "Dev EER is about all attacks of dev" in run(command, str(tiny_study.path))
+    changed = tmp_path / "changed.toml"
+    changed.write_text(tiny_study.path.read_text() + '[validation]\nhold_out_attacks = ["A05"]\n')
+    shown = " ".join(run(command, str(changed)).split())
+    assert "warning: [validation] of the study file holds out A05, the study began with none" in shown
+    assert "Dev EER is about all attacks of dev" in shown
+
+
+@pytest.mark.parametrize("command", ["status", "leaderboard"])
 def test_looking_at_a_study_that_was_never_started_makes_nothing(tmp_path: Path, command: str) -> None:
     path = tmp_path / "study.toml"
     path.write_text(

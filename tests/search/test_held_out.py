@@ -16,6 +16,7 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from deploy.models import resolve
 from search.finale import conclude
+from search.launch import read_progress
 from search.report import StudyOutcome, print_summary
 from search.reproduce import reproduce
 from search.study import Study
@@ -135,6 +136,13 @@ def test_finalists_do_without_the_attacks_that_trials_did_without(held_out, tiny
     card = MlflowClient(study.tracking_uri).get_model_version(study.name, outcome.champion.version).description
     assert "Held out of training: A05." in card
     assert "| attacks held out | `A05` |" in card
+
+
+def test_progress_says_what_the_dev_eer_is_about(folded, held_out):
+    means = read_progress(folded[0])
+    assert means.about.startswith("Dev EER is the mean over 2 leave-attack-out folds: A0")
+    assert means.warnings == ()
+    assert "no others: A05" in read_progress(held_out[0]).about
 
 
 def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, folded, held_out):

@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from cluster.errors import SpoofsweepError
+from data_prep.config import CorpusConfig
 from data_prep.corpora import read_corpus
 from data_prep.plan import shard_set_id
 from search.preview import preview, print_preview
@@ -74,6 +75,25 @@ def test_folds_are_told_one_by_one(load) -> None:
     found = preview(load("[validation]\nfolds = 3\n"))
     assert sorted(name for d in found.divisions for name in d.held_out) == [f"A0{n}" for n in range(1, 7)]
     assert found.horizon.samples_per_pass == 3 * (30 + 68)
+
+
+def test_spoofs_without_an_attacks_name_are_told_where_attacks_are_held_out(tmp_path: Path, sample_root: Path) -> None:
+    corpus = read_corpus(CorpusConfig(layout="asvspoof2019-la", root=str(sample_root)), tmp_path)
+    rows = ["path,label,split,speaker,attack"]
+    for u in corpus.utterances:
+        attack = "" if u.attack == "A04" else u.attack
+        rows.append(f"{u.path},{u.label},{u.split},{u.speaker},{attack}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    text = STUDY.format(output=tmp_path / "out", root="manifest.csv").replace("asvspoof2019-la", "manifest")
+
+    def notes(more: str) -> tuple[str, ...]:
+        (tmp_path / "study.toml").write_text(text + more)
+        return preview(load_study(tmp_path / "study.toml")).notes
+
+    number = sum((u.split, u.attack) == ("train", "A04") for u in corpus.utterances)
+    (note,) = notes('[validation]\nhold_out_attacks = ["A05"]\n')
+    assert note.startswith(f"{number} spoofs of train have no attack's name: they stay in training")
+    assert notes("") == ()
 
 
 @pytest.mark.parametrize(

@@ -38,4 +38,3 @@ def test_summary_on_the_terminal(tiny_outcome, tmp_path):
     assert "of the training compute" in text
     for _, command in next_commands(tiny_outcome):
         assert command in text
-    assert f"detect FILE... --model champion@tiny --tracking-uri {tiny_outcome.tracking_uri}" in text

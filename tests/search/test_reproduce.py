@@ -71,7 +71,7 @@ def test_the_studys_own_run_is_no_training(tiny_study, runs):
 
 
 def test_other_shards_are_refused(tiny_study, runs, tmp_path):
-    with pytest.raises(SpoofsweepError, match="shard set must be there"):
+    with pytest.raises(SpoofsweepError, match=r"without .*give --shards"):
         reproduce(runs["trial", "PRUNED"], tiny_study.tracking_uri, tmp_path, console=Console(quiet=True))
 
 

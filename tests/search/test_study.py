@@ -54,6 +54,25 @@ def test_unknown_key_is_refused_with_the_nearest_valid_one(tmp_path: Path) -> No
         load_study(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[validation]\nwindow_s = 4.0\n", r"'validation.window_s' \(did you mean 'trial.validation.window_s'\?\)"),
+        ("[trial.validation]\nfolds = 3\n", r"'trial.validation.folds' \(did you mean 'validation.folds'\?\)"),
+        ("[space]\nmodel.dropout = { lo = 0, hi = 0.5 }\n", r"'space.model.dropout.lo' \(did you mean 'low'\?\)"),
+        ("[[space]]\nlow = 0\n", "'space' = .*valid dictionary"),
+        ("[cluster]\ngpus_per_trial = 1.5\n", "'cluster.gpus_per_trial' = 1.5: .*above 1 it must be whole"),
+        ('[validation]\nhold_out_attacks = "A05"\n', r"'validation.hold_out_attacks' = 'A05': .*\[\"A05\"\]"),
+        ("[validation]\nhold_out_attacks = 0\n", "'validation.hold_out_attacks' = 0: .*how many to draw"),
+        ("[validation]\nhold_out_attacks = [5]\n", "'validation.hold_out_attacks' = .5.: .*give a list of names"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_that_helps(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(SpoofsweepError, match=complaint) as caught:
+        load_study(write(tmp_path, MINIMAL + text))
+    assert str(caught.value).count("\n") <= ("dropout" in text)
+
+
 def test_class_weight_of_zero_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpoofsweepError, match=r"'trial.loss.bonafide_weight' = 0.0: .*greater than 0"):
         load_study(write(tmp_path, MINIMAL + "[trial.loss]\nbonafide_weight = 0.0\n"))

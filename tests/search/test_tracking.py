@@ -13,11 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
-from deploy.models import new_client
+from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.journal import Journal
 from search.ledger import Ledger
 from search.tracking import Tracker, dataset_of
-from search.tracking_store import check_reachable, open_experiment
 from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 
