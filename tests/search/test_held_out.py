@@ -38,6 +38,7 @@ def study_with(tiny_study: Study, output: Path, name: str, **validation: Any) ->
     values["study"] |= {"name": name, "output": str(output)}
     values["search"]["num_trials"] = 2
     values["finalists"] = {"num_configs": 1, "num_seeds": 1}
+    values["shards"]["store"] = str(tiny_study.shards_folder)
     values["validation"] = validation
     return Study(tiny_study.path, type(tiny_study.config).model_validate(values))
 
