@@ -9,8 +9,9 @@ from search.trial_record import TrialRecord, run_key
 
 
 def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str, str]:
-    """A study's trials, the identity of its shards, and its held-out attacks as `trainable.hold_out.named` has them; while
-    a sweep runs, too.
+    """A study's trials, the identity of its shards, and its held-out attacks as `trainable.hold_out.named` has them.
+
+    May be read while a sweep runs.
 
     Raises:
         SpoofsweepError: there is no such study, or the storage cannot be reached.
