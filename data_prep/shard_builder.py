@@ -132,5 +132,6 @@ def _row(utterance: Utterance, number: int, view: View, audio: Audio) -> Row:
         "label": utterance.label,
         "policy": view.policy,
         "augmentation": json.dumps(view.steps),
+        "channel": json.dumps(dict(utterance.channel), sort_keys=True, ensure_ascii=False),
         "notes": "; ".join(audio.notes),
     }

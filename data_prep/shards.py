@@ -49,6 +49,7 @@ INDEX_SCHEMA = pyarrow.schema(
         ("duration_s", pyarrow.float64()),
         ("policy", pyarrow.string()),  # its name in the study, "clean" for view 0
         ("augmentation", pyarrow.string()),  # JSON list of the steps applied, with the drawn values
+        ("channel", pyarrow.string()),  # JSON object: what the protocol tells about codec, environment and the like
         ("notes", pyarrow.string()),  # what decoding did, "; "-joined
     ]
 )

@@ -27,6 +27,7 @@ def row(utterance_id: str, view: int = 0, label: str = "bonafide", offset: int =
         "duration_s": 1.0,
         "policy": "clean",
         "augmentation": "[]",
+        "channel": "{}",
         "notes": "",
     }
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from data_prep.corpora import read_corpus
 from data_prep.corpus_conversion import convert_corpus, known_conversions
 from data_prep.decoding import decode
 from data_prep.features import FrontEnd
-from data_prep.plan import Conversions, Recipe, plan_shards
+from data_prep.plan import Conversions, Recipe, ShardPlan, plan_shards
 from data_prep.prepare import prepare
 from data_prep.shard_builder import build_shard
 from data_prep.shard_part import read_parts
@@ -133,6 +134,14 @@ def test_order_of_work_changes_no_byte(prepared: tuple[ShardSet, str], config: P
     for name, data in contents(tmp_path).items():
         if name.endswith(".safetensors"):
             assert data == (prepared[0].folder / name).read_bytes()
+
+
+def test_index_keeps_what_the_protocol_tells_of_the_channel(config: PrepConfig, tmp_path: Path) -> None:
+    corpus = read_corpus(config.corpus, Path(), seed=0)
+    utterance = replace(corpus.utterances[0], channel={"codec": "opus", "condition": "C05"})
+    build_shard(ShardPlan(0, utterance.split, (utterance,)), Recipe(tmp_path, corpus, config, {}, Conversions({}, {})))
+    ((_, part),) = read_parts(tmp_path, [0])
+    assert {json.loads(row)["codec"] for row in part.rows["channel"].to_pylist()} == {"opus"}
 
 
 def test_damaged_shard_of_an_unfinished_run_is_made_again(

@@ -63,6 +63,7 @@ def _row(name: str, split: str, label: str, view: int, shard: int, offset: int, 
         "duration_s": num_frames / 100,
         "policy": f"policy{view}" if view else "clean",
         "augmentation": "[]",
+        "channel": "{}",
         "notes": "",
     }
 
