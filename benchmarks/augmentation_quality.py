@@ -21,7 +21,7 @@ from data_prep.atomic import atomic_write_text
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from search.study import Study, load_study
-from trainable.scores import summarise
+from trainable.score_summary import summarise
 from trainable.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "augmentation.toml"

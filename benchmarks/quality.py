@@ -20,7 +20,8 @@ from data_prep.shards import ShardSet
 from search.launch import launch
 from search.report import StudyOutcome
 from search.study import Study, load_study
-from trainable.scores import ScoreSummary, ScoreTable, summarise
+from trainable.score_summary import ScoreSummary, summarise
+from trainable.scores import ScoreTable
 
 Systems = dict[str, dict[str, ScoreSummary]]
 NUM_RESAMPLES = 1000

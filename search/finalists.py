@@ -24,7 +24,9 @@ from search.ray_errors import in_one_line
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
 from trainable.hold_out import folds_of
-from trainable.scores import ScoreSummary, ScoreTable, summarise
+from trainable.score_file import read_scores
+from trainable.score_summary import ScoreSummary, summarise
+from trainable.scores import ScoreTable
 from trainable.signature import code_version, trial_signature
 from trainable.training import Training
 
@@ -61,7 +63,7 @@ class Finalist:
 
     def scores(self, split: str) -> ScoreTable:
         """Scores of every utterance of ``split``."""
-        return ScoreTable.read(score_path(self.folder, split))
+        return read_scores(score_path(self.folder, split))
 
     def summary(self, split: str) -> ScoreSummary:
         """EER of a split with its interval, and by attack."""

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from search.asha import compute_saved
 from search.trial_record import TrialRecord
-from trainable.scores import span
+from trainable.score_summary import span
 
 _STATE_ORDER = ("COMPLETE", "RUNNING", "PRUNED", "FAIL", "WAITING")
 _STATE_STYLES = {"COMPLETE": "green", "RUNNING": "cyan", "PRUNED": "dim", "FAIL": "red", "WAITING": "dim"}

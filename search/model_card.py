@@ -7,7 +7,7 @@ from search.commands import Commands
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
 from trainable.hold_out import folds_of, named
-from trainable.scores import corpus_label, span
+from trainable.score_summary import corpus_label, span
 
 
 @dataclass(frozen=True)

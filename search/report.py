@@ -19,7 +19,7 @@ from search.model_card import attack_section, error_rate_table, seeds, validatio
 from search.registry import Champion, score_figures
 from search.study import Study
 from search.trial_record import TrialRecord
-from trainable.scores import corpus_label, span
+from trainable.score_summary import corpus_label, span
 
 
 @dataclass(frozen=True)

@@ -3,47 +3,112 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from trainable.scores import ScoreSummary, ScoreTable, corpus_label, span, summarise
+from data_prep.eer_bootstrap import Interval
+from trainable.calibration import fit_calibration
+from trainable.detection_cost import act_dcf, cllr
+from trainable.score_file import is_verification_file, read_scores, read_verification_scores
+from trainable.score_summary import ScoreSummary, corpus_label, span, summarise
+from trainable.scores import ScoreTable
+from trainable.tandem_cost import asv_error_rates, min_adcf, min_tdcf_2019, min_tdcf_2021
 
 app = typer.Typer()
 
 
 @app.command()
 def score(
-    scores: Annotated[Path, typer.Argument(help="Score file: lines `utterance attack bonafide|spoof score [corpus]`.")],
+    scores: Annotated[Path, typer.Argument(help="Lines `utterance attack key score [corpus]`, or see --keys.")],
+    keys: Annotated[
+        Path | None, typer.Option(help="Protocol or key file of ASVspoof; scores are then `utterance ... score`.")
+    ] = None,
+    asv: Annotated[Path | None, typer.Option(help="Scores of target, nontarget and spoof trials, for t-DCF.")] = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Scores of another split, with their keys, to calibrate on.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     resamples: Annotated[int, typer.Option(min=10, help="Bootstrap resamples of the interval.")] = 500,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Coverage of the interval.")] = 0.95,
 ) -> None:
-    """EER of a score file, with its interval, by attack and by corpus."""
-    summary = summarise(ScoreTable.read(scores), resamples, confidence)
+    """Error rates and costs of a score file, by attack, codec and whatever else the keys tell.
+
+    A file of target, nontarget and spoof trials gives the a-DCF.
+    """
+    if keys is None and is_verification_file(scores):
+        figures = {"a-DCF": min_adcf(*read_verification_scores(scores))}
+        typer.echo(json.dumps(figures) if as_json else f"a-DCF (priors and costs of ASVspoof 5) {figures['a-DCF']:.4f}")
+        return
+    table = read_scores(scores, keys)
+    summary = summarise(table, resamples, confidence)
+    more = {**_tandem(table, asv), **_calibrated(table, calibrate)}
     if as_json:
-        intervals = {name: interval._asdict() for name, interval in summary.attack_intervals.items()}
-        corpora = {name: asdict(r) | {"interval": r.interval._asdict()} for name, r in summary.by_corpus.items()}
-        values = asdict(summary) | {"attack_intervals": intervals, "by_corpus": corpora}
-        values["interval"] = summary.interval._asdict()
-        typer.echo(json.dumps(values))
+        typer.echo(json.dumps(_plain(asdict(summary) | more)))
     else:
-        _print(summary, confidence)
+        _print(summary, more, confidence)
 
 
-def _print(summary: ScoreSummary, confidence: float) -> None:
+def _tandem(table: ScoreTable, asv: Path | None) -> dict[str, float]:
+    if asv is None:
+        return {}
+    rates = asv_error_rates(*read_verification_scores(asv))
+    return {
+        "min t-DCF, 2019 form": min_tdcf_2019(table.bonafide, table.spoof, rates),
+        "min t-DCF, 2021 form": min_tdcf_2021(table.bonafide, table.spoof, rates),
+    }
+
+
+def _calibrated(table: ScoreTable, other: Path | None) -> dict[str, float]:
+    if other is None:
+        return {}
+    known = read_scores(other)
+    calibration = fit_calibration(known.bonafide, known.spoof)
+    bonafide, spoof = calibration(table.bonafide), calibration(table.spoof)
+    return {"actDCF, calibrated": act_dcf(bonafide, spoof), "Cllr, calibrated": cllr(bonafide, spoof)}
+
+
+def _plain(value: Any) -> Any:
+    """Intervals as objects rather than lists."""
+    if isinstance(value, Interval):
+        return value._asdict()
+    return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+def _print(summary: ScoreSummary, more: dict[str, float], confidence: float) -> None:
     console = Console()
+    console.print(f"{summary.num_bonafide:,} bona fide, {summary.num_spoof:,} spoofed utterances")
+    console.print(_costs(summary, more))
+    console.print(_rates(summary, confidence))
+    console.print(
+        f"Intervals: by trials. Standard deviation of the EER {100 * summary.interval.standard_deviation:.2f}; "
+        f"threshold {summary.threshold:.6g}"
+    )
+    if summary.group_interval is not None:
+        console.print(f"Interval of the EER by speakers and attacks: {span(summary.group_interval)}")
+    for warning in summary.warnings:
+        console.print(f"warning: {warning}", style="yellow")
+
+
+def _costs(summary: ScoreSummary, more: dict[str, float]) -> Table:
+    table = Table("cost", "value")
+    costs = {"minDCF": summary.min_dcf, "actDCF": summary.act_dcf, "Cllr": summary.cllr}
+    for name, value in (costs | more).items():
+        table.add_row(name + (" (bits)" if name.startswith("Cllr") else ""), f"{value:.4f}")
+    return table
+
+
+def _rates(summary: ScoreSummary, confidence: float) -> Table:
     table = Table("spoofs", "EER %", f"{confidence:.0%} interval")
     table.add_row("all", f"{100 * summary.eer:.2f}", span(summary.interval), style="bold")
     for attack, eer in summary.by_attack.items():
         table.add_row(attack, f"{100 * eer:.2f}", span(summary.attack_intervals[attack]))
     for corpus, rate in summary.by_corpus.items():
         table.add_row(corpus_label(corpus, rate), f"{100 * rate.eer:.2f}", span(rate.interval))
-    console.print(f"{summary.num_bonafide} bona fide, {summary.num_spoof} spoofed utterances", table)
-    console.print(
-        f"standard deviation {100 * summary.interval.standard_deviation:.2f}; threshold {summary.threshold:.6g}"
-    )
-    for warning in summary.warnings:
-        console.print(f"warning: {warning}", style="yellow")
+    for group, rates in summary.by_group.items():
+        table.add_section()
+        for name, rate in rates.items():
+            table.add_row(f"{group} {name}{rate.mark}", f"{100 * rate.eer:.2f}", span(rate.interval))
+    return table

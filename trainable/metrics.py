@@ -32,5 +32,9 @@ def score_warnings(bonafide: ArrayLike, spoof: ArrayLike) -> list[str]:
             f"{tied:.1%} of the bona fide scores equal a spoofed score: the official EER is pessimistic on ties"
         )
     if np.median(bonafide_scores) < np.median(spoof_scores):
-        warnings.append("bona fide scores lie below spoofed ones: is the polarity right? (higher must mean bona fide)")
+        flipped = equal_error_rate(-bonafide_scores, -spoof_scores)[0]
+        warnings.append(
+            "bona fide scores lie below spoofed ones: is the polarity right? Higher must mean bona fide; "
+            f"with the sign turned round the EER would be {flipped:.2%}"
+        )
     return warnings

@@ -11,7 +11,7 @@ from search.finale import conclude
 from search.finalists import Finalist, read_finalist, score_path, standings
 from search.report import StudyOutcome
 from search.study import Study
-from trainable.scores import ScoreTable
+from trainable.score_file import read_scores
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def inverted(tiny_study: Study, tiny_shards: ShardSet, tiny_outcome: StudyOutcom
     paths = [score_path(finalist.folder, "eval") for finalist in finalists]
     before = [path.read_bytes() for path in paths]
     for path in paths:
-        table = ScoreTable.read(path)
+        table = read_scores(path)
         dataclasses.replace(table, score=-table.score).write(path)
     folder, identity = tiny_study.folder / "finalists", tiny_shards.shard_set_id
     read_again = [read_finalist(finalist.candidate, folder, identity) for finalist in finalists]

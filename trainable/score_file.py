@@ -1,0 +1,218 @@
+"""Reads the score and key files of the field: text tables of which each challenge has its own.
+
+Columns are parted by white space or commas, and may have a header. Scores are higher for bona fide.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.errors import SpoofsweepError
+from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK
+from trainable.scores import NO_CORPUS, ScoreTable
+
+_KEYS = {"bonafide": "bonafide", "bona-fide": "bonafide", "genuine": "bonafide", "human": "bonafide", "spoof": "spoof"}
+_KEYS |= {"fake": "spoof", "real": "bonafide"}
+_UTTERANCE = {"filename", "utterance", "utt", "file", "trial"}
+"""Any of these among the first line's fields makes it a header."""
+_LAYOUTS = {
+    2: "utterance key",
+    4: "speaker utterance attack key",  # ASVspoof 2015
+    5: "speaker utterance environment attack key",  # 2019
+    7: "utterance key speaker phrase environment playback recorder",  # 2017
+    8: "speaker utterance codec transmission attack key trim subset",  # 2021 LA
+    10: "speaker utterance gender codec quality seed tag attack key -",  # 5
+    12: "speaker utterance room microphone distance attacker_room attacker_microphone device attacker_distance "
+    "key trim subset",  # 2021 PA
+    13: "speaker utterance compression source attack key trim subset vocoder task team genders language",  # 2021 DF
+}
+"""Columns of the key files, by their number."""
+_NO_GROUP = {"utterance", "key", "attack", "seed", "tag", "team", "-"}
+_SUBSET = "eval"
+"""What the published figures of ASVspoof 2021 are about."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A text table: the number of each line, and its fields, as many in each."""
+
+    path: Path
+    numbers: list[int]
+    columns: list[tuple[str, ...]]
+    header: tuple[str, ...] | None
+
+    def fault(self, row: int, rule: str, value: str) -> SpoofsweepError:
+        return SpoofsweepError(rule, f"{value!r} ({self.path}, line {self.numbers[row]})")
+
+
+def read_scores(path: Path, keys: Path | None = None) -> ScoreTable:
+    """Scores with what they are about.
+
+    Args:
+        path: lines `utterance attack key score [corpus]`; with ``keys`` any table of an utterance and, as its last
+            column or under the header ``cm-score``, a score.
+        keys: protocol or key file of an ASVspoof edition, or lines `utterance key`; of ASVspoof 2021 the subset
+            ``eval`` counts.
+
+    Raises:
+        SpoofsweepError: a file is missing or empty, a line is malformed (with its number), or a score has no key.
+    """
+    rows = _read_rows(path)
+    return _with_own_keys(rows) if keys is None else _with_keys(rows, _read_rows(keys))
+
+
+class VerificationScores(NamedTuple):
+    """Scores ``[N]`` by kind of trial."""
+
+    target: NDArray[np.float64]
+    nontarget: NDArray[np.float64]
+    spoof: NDArray[np.float64]
+
+
+def read_verification_scores(path: Path) -> VerificationScores:
+    """Scores of a speaker verification system, or of one that decides about speaker and spoof at once.
+
+    Args:
+        path: any table with a column of `target`, `nontarget` and `spoof`, and the score in its last column of numbers.
+
+    Raises:
+        SpoofsweepError: the file is missing or empty, a line is malformed, or a kind of trial lacks.
+    """
+    rows = _read_rows(path)
+    kinds = next((np.array(column) for column in rows.columns if set(column) == set(_KINDS)), None)
+    if kinds is None:
+        raise SpoofsweepError(
+            "speaker verification scores need a column of `target`, `nontarget` and `spoof`",
+            path,
+            "add the keys to the file",
+        )
+    score = _score_column(rows)
+    return VerificationScores(*(score[kinds == kind] for kind in _KINDS))
+
+
+def is_verification_file(path: Path) -> bool:
+    """Whether the trials of a score file are target, nontarget and spoof."""
+    return any(set(column) == set(_KINDS) for column in _read_rows(path).columns)
+
+
+_KINDS = VerificationScores._fields
+
+
+def _with_own_keys(rows: _Rows) -> ScoreTable:
+    if len(rows.columns) not in (4, 5):
+        raise SpoofsweepError(
+            "a score line is `utterance attack bonafide|spoof score [corpus]`",
+            f"{len(rows.columns)} columns ({rows.path})",
+            "give the file of the keys by --keys",
+        )
+    names, attacks, keys, scores = rows.columns[:4]
+    corpora = rows.columns[4] if len(rows.columns) == 5 else ("",) * len(names)
+    return ScoreTable(
+        utterance_id=list(names),
+        attack=np.array(attacks),
+        label=np.array(_labels(rows, keys)),
+        corpus=np.array(["" if name == NO_CORPUS else name for name in corpora]),
+        score=_numbers(rows, scores),
+    )
+
+
+def _with_keys(rows: _Rows, keys: _Rows) -> ScoreTable:
+    key_columns = _named_columns(keys)
+    row_of = {name: row for row, name in enumerate(key_columns["utterance"])}
+    names = max(rows.columns, key=lambda column: sum(name in row_of for name in column))
+    score = _score_column(rows)
+    place = [row_of.get(name, -1) for name in names]
+    if -1 in place:
+        row = place.index(-1)
+        raise rows.fault(row, f"every score needs its key in {keys.path}", names[row])
+    subset = key_columns.get("subset")
+    kept = [i for i, row in enumerate(place) if subset is None or subset[row] == _SUBSET]
+    order = [place[i] for i in kept]
+    label = _labels(keys, key_columns["key"])
+    attack = key_columns.get("attack") or [NO_ATTACK if one == "bonafide" else UNKNOWN_ATTACK for one in label]
+    return ScoreTable(
+        utterance_id=[names[i] for i in kept],
+        attack=np.array([NO_ATTACK if label[row] == "bonafide" else attack[row] for row in order]),
+        label=np.array([label[row] for row in order]),
+        corpus=np.full(len(order), ""),
+        score=score[kept],
+        groups={
+            name: np.array([column[row] for row in order])
+            for name, column in key_columns.items()
+            if name not in _NO_GROUP
+        },
+    )
+
+
+def _named_columns(keys: _Rows) -> dict[str, Sequence[str]]:
+    """The columns of a key file by name."""
+    names = _LAYOUTS.get(len(keys.columns), "").split()
+    if keys.header is not None:
+        known = dict.fromkeys(_UTTERANCE, "utterance") | {"cm-label": "key", "label": "key", "spk": "speaker"}
+        names = [known.get(name, name) for name in keys.header]
+    if "utterance" not in names or "key" not in names:
+        raise SpoofsweepError(
+            "a key file must be a protocol or key file of ASVspoof, or lines `utterance bonafide|spoof`",
+            f"{len(keys.columns)} columns ({keys.path})",
+        )
+    return dict(zip(names, keys.columns, strict=True))
+
+
+def _labels(rows: _Rows, keys: Sequence[str]) -> list[str]:
+    for row, key in enumerate(keys):
+        if key not in _KEYS:
+            raise rows.fault(row, "a key must be bonafide or spoof", key)
+    return [_KEYS[key] for key in keys]
+
+
+def _score_column(rows: _Rows) -> NDArray[np.float64]:
+    if rows.header is not None and "cm-score" in rows.header:
+        return _numbers(rows, rows.columns[rows.header.index("cm-score")])
+    for column in reversed(rows.columns):
+        if _is_number(column[0]):
+            return _numbers(rows, column)
+    raise rows.fault(0, "a line must hold a score", " ".join(column[0] for column in rows.columns))
+
+
+def _numbers(rows: _Rows, column: Iterable[str]) -> NDArray[np.float64]:
+    values = []
+    for row, text in enumerate(column):
+        if not _is_number(text):
+            raise rows.fault(row, "a score must be a number", text)
+        values.append(float(text))
+    return np.array(values)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_rows(path: Path) -> _Rows:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError as error:
+        raise SpoofsweepError("a score file must exist", path) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpoofsweepError("a score file must be a text file", f"{path} ({error})") from error
+    split = [(number, line.replace(",", " ").split()) for number, line in enumerate(lines, start=1)]
+    numbers, rows = [number for number, fields in split if fields], [fields for _, fields in split if fields]
+    header = None
+    if rows and _UTTERANCE & set(rows[0]):
+        header, numbers, rows = tuple(rows[0]), numbers[1:], rows[1:]
+    if not rows:
+        raise SpoofsweepError("a score file holds lines `utterance attack key score`", f"{path}: empty")
+    usual = len(header or rows[0])
+    for number, fields in zip(numbers, rows, strict=True):
+        if len(fields) != usual:
+            raise SpoofsweepError(
+                f"every line must have {usual} columns", f"{' '.join(fields)!r} ({path}, line {number})"
+            )
+    return _Rows(path, numbers, list(zip(*rows, strict=True)), header)
