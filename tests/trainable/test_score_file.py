@@ -181,10 +181,9 @@ def test_the_command_calibrates_on_another_split(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
 
     def split(name: str) -> Path:
-        lines = [f"u{i} - bonafide {0.2 * rng.normal(1) + 3}\n" for i in range(300)]
-        return write(
-            tmp_path / name, "".join(lines + [f"u{i} A1 spoof {0.2 * rng.normal(-1) + 3}\n" for i in range(300)])
-        )
+        kinds = [("- bonafide", 1), ("A1 spoof", -1)] * 300
+        lines = [f"u{i} {kind} {0.2 * rng.normal(mean) + 3}\n" for i, (kind, mean) in enumerate(kinds)]
+        return write(tmp_path / name, "".join(lines))
 
     scores, dev = split("eval.txt"), split("dev.txt")
     printed = json.loads(run(scores, "--calibrate", dev, "--json"))
