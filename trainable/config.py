@@ -10,8 +10,14 @@ from cluster.settings import Settings
 class ModelConfig(Settings):
     """The network."""
 
-    kind: Literal["cnn_gru"] = "cnn_gru"
-    """Architecture, by its name in ``trainable.models``."""
+    kind: Literal["cnn_gru", "cnn_transformer", "cnn_conformer", "lcnn_bilstm", "graph", "edge_gru"] = "cnn_gru"
+    """Architecture, by its name in ``trainable.models``, where each says which of these settings it heeds."""
+    block: Literal["plain", "mfm", "residual"] = "plain"
+    """Convolution blocks: convolution and ReLU, convolution and max feature map (as in LCNN), or residual."""
+    squeeze_excitation: bool = False
+    """Weigh the channels of each block by what the whole map holds."""
+    frequency_norm: bool = False
+    """Normalise each frequency of each block's map over the utterance, in half (relaxed, Kim et al. 2022)."""
     channels: tuple[int, ...] = Field(default=(16, 32, 48), min_length=1, max_length=6)
     """Output channels of each convolution block; each block halves time and frequency."""
     kernel_size: Literal[3, 5, 7] = 3
@@ -24,8 +30,12 @@ class ModelConfig(Settings):
     """Hidden units of the GRU, each direction."""
     gru_layers: int = Field(default=1, ge=1, le=4)
     bidirectional: bool = True
+    attention_size: int = Field(default=64, ge=8, le=1024)
+    """Hidden units of Transformer and Conformer layers."""
+    attention_heads: Literal[1, 2, 4, 8] = 4
+    attention_layers: int = Field(default=2, ge=1, le=8)
     pooling: Literal["mean", "max", "attentive"] = "attentive"
-    """How GRU outputs over time become one vector; ``attentive``: attentive statistics (Okabe et al. 2018)."""
+    """How hidden vectors over time become one vector; ``attentive``: attentive statistics (Okabe et al. 2018)."""
     cnn_dropout: float = Field(default=0.1, ge=0.0, le=0.9)
     """Channel dropout after each convolution block."""
     dropout: float = Field(default=0.3, ge=0.0, le=0.9)
@@ -37,6 +47,10 @@ class ModelConfig(Settings):
             raise ValueError(f"time_strides has {len(self.time_strides)} entries for {len(self.channels)} channels")
         if any(c < 1 for c in self.channels):
             raise ValueError("every entry of channels must be at least 1")
+        if self.attention_size % (2 * self.attention_heads):
+            raise ValueError(
+                f"attention_size {self.attention_size} must be a multiple of twice the {self.attention_heads} heads"
+            )
         return self
 
 

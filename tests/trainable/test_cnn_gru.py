@@ -23,6 +23,10 @@ class TestCnnGru(ModelContract):
         "no-normalisation": ModelConfig(**SMALL, normalise=False),
         "no-dropout": ModelConfig(**SMALL, cnn_dropout=0.0, dropout=0.0),
         "deep": ModelConfig(channels=(4, 4, 4, 4, 4, 4), gru_size=8),
+        "max-feature-map": ModelConfig(**SMALL, block="mfm"),
+        "residual": ModelConfig(**SMALL, block="residual"),
+        "squeeze-excitation": ModelConfig(**SMALL, squeeze_excitation=True),
+        "frequency-norm": ModelConfig(**SMALL, block="residual", frequency_norm=True),
     }
 
 

@@ -9,10 +9,21 @@ from collections.abc import Callable
 from torch import nn
 
 from trainable.config import ModelConfig
+from trainable.models.cnn_attention import CnnConformer, CnnTransformer
 from trainable.models.cnn_gru import CnnGru
+from trainable.models.edge_gru import EdgeGru
 from trainable.models.global_cmvn import GlobalCmvn
+from trainable.models.graph import SpectroTemporalGraph
+from trainable.models.lcnn_bilstm import LcnnBilstm
 
-MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {"cnn_gru": CnnGru}
+MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {
+    "cnn_gru": CnnGru,
+    "cnn_transformer": CnnTransformer,
+    "cnn_conformer": CnnConformer,
+    "lcnn_bilstm": LcnnBilstm,
+    "graph": SpectroTemporalGraph,
+    "edge_gru": EdgeGru,
+}
 
 
 def build_model(config: ModelConfig, num_bins: int, global_cmvn: GlobalCmvn | None = None) -> nn.Module:
