@@ -19,6 +19,7 @@ from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from data_prep.config import FeaturesConfig
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.config import TrialConfig
+from trainable.losses import head_of
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
 from trainable.precision import Precision
@@ -101,7 +102,7 @@ def read_model(folder: Path) -> tuple[ModelRecord, nn.Module]:
     """
     record = read_record(folder)
     global_cmvn = GlobalCmvn.unfilled(record.num_bins) if record.features.cmvn == "global" else None
-    model = build_model(record.trial.model, record.num_bins, global_cmvn)
+    model = build_model(record.trial.model, record.num_bins, global_cmvn, head_of(record.trial.loss))
     load_weights(folder, model)
     return record, model.eval()
 

@@ -64,16 +64,29 @@ class OptimizerConfig(Settings):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_share: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Share of the budget with linearly rising rate."""
+    l1: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Weight of the sum of magnitudes of the weights that decay, added to the loss."""
     clip_norm: float = Field(default=5.0, gt=0.0)
     """Upper bound of the global gradient norm."""
 
 
 class LossConfig(Settings):
-    """Weighted cross-entropy."""
+    """The loss, and what the classes weigh in it."""
 
+    kind: Literal["cross_entropy", "focal", "am_softmax", "oc_softmax", "p2sgrad"] = "cross_entropy"
+    """By its name in ``trainable.losses``, which also says what the model's last layer gives."""
+    focal_gamma: float = Field(default=2.0, ge=0.0, le=10.0)
+    """How much less what is recognised well counts, with focal."""
+    margin: float = Field(default=0.9, ge=-1.0, le=1.0)
+    """What am_softmax takes from the cosine of the true class; the cosine that oc_softmax asks of bona fide speech."""
+    spoof_margin: float = Field(default=0.2, ge=-1.0, le=1.0)
+    """The cosine that oc_softmax asks spoofs to stay below."""
+    scale: float = Field(default=20.0, gt=0.0, le=100.0)
+    """Of the cosines, with am_softmax and oc_softmax."""
     bonafide_weight: float = Field(default=0.6, gt=0.0, lt=1.0)
     """Class weight of bona fide; spoof gets one minus this (0.9 is usual for ASVspoof, 1:9 data)."""
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=0.5)
+    """With cross_entropy, focal and am_softmax."""
 
 
 class BatchConfig(Settings):
@@ -83,6 +96,8 @@ class BatchConfig(Settings):
     """Utterances in a batch."""
     crop_s: float = Field(default=2.0, gt=0.0, le=60.0)
     """Length of the random training crop; shorter utterances repeat."""
+    mixup_alpha: float = Field(default=0.0, ge=0.0, le=10.0)
+    """Mix each batch with a shuffled copy of itself (mixup, Zhang et al. 2018), by a share from Beta(alpha, alpha)."""
     balanced: bool = False
     """Draw as many bona fide as spoofed utterances, repeating the rarer class."""
     augmented_share: float = Field(default=0.5, ge=0.0, le=1.0)

@@ -35,6 +35,11 @@ class AdamW:
         self._square = {name: torch.zeros_like(p, requires_grad=False) for name, p in self._parameters.items()}
         self._step = {name: torch.zeros((), device=p.device) for name, p in self._parameters.items()}
 
+    def magnitudes(self) -> Tensor:
+        """Sum of the magnitudes of the weights that decay."""
+        names, _ = self._names[0]
+        return torch.stack([self._parameters[name].abs().sum() for name in names]).sum()
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self._parameters.values():

@@ -22,7 +22,8 @@ from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
 from trainable.feature_store import FeatureStore, to_device
 from trainable.hold_out import folds_of, hold_out
-from trainable.losses import WeightedCrossEntropy
+from trainable.losses import WeightedLoss, head_of
+from trainable.mixup import draw_mixture
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
 from trainable.optimizer import AdamW
@@ -75,8 +76,8 @@ class Training(Iterator[Report]):
         # Measured here, not in preparation: what is held out may not tell how features are normalised either.
         global_cmvn = GlobalCmvn(*self._train.clean_moments()) if self.features.cmvn == "global" else None
         torch.manual_seed(seed)
-        self.model = build_model(config.model, self._train.num_bins, global_cmvn).to(self.device)
-        self._loss = WeightedCrossEntropy(config.loss, self._plan.bonafide_share).to(self.device)
+        self.model = build_model(config.model, self._train.num_bins, global_cmvn, head_of(config.loss)).to(self.device)
+        self._loss = WeightedLoss(config.loss, self._plan.bonafide_share).to(self.device)
         self._optimizer = AdamW(self.model, config.optimizer)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.samples_seen = 0
@@ -100,12 +101,15 @@ class Training(Iterator[Report]):
         torch.manual_seed(self._step_seed())
         self._set_learning_rate()
         feat_BTF, label_B = self._next_batch()
+        mixture = draw_mixture(self.config.batch.mixup_alpha, len(label_B), self._step_seed(), self.device)
         self.model.train()
         with torch.backends.cudnn.flags(enabled=True, deterministic=True):
             with autocast(self.precision, self.device):
-                logits_BC = self.model(feat_BTF)
-            loss = self._loss(logits_BC.float(), label_B)
+                logits_BC = self.model(mixture.features(feat_BTF) if mixture else feat_BTF).float()
+            loss = mixture.loss(self._loss, logits_BC, label_B) if mixture else self._loss(logits_BC, label_B)
             self._loss_sum += loss.detach()
+            if self.config.optimizer.l1:
+                loss = loss + self.config.optimizer.l1 * self._optimizer.magnitudes()
             self._norm_sum += self._update(loss)
         self._steps_since_report += 1
         self.samples_seen += self.config.batch.size

@@ -14,9 +14,10 @@ from trainable.models.cnn_gru import CnnGru
 from trainable.models.edge_gru import EdgeGru
 from trainable.models.global_cmvn import GlobalCmvn
 from trainable.models.graph import SpectroTemporalGraph
+from trainable.models.heads import Head
 from trainable.models.lcnn_bilstm import LcnnBilstm
 
-MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {
+MODELS: dict[str, Callable[[ModelConfig, int, Head], nn.Module]] = {
     "cnn_gru": CnnGru,
     "cnn_transformer": CnnTransformer,
     "cnn_conformer": CnnConformer,
@@ -26,11 +27,14 @@ MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {
 }
 
 
-def build_model(config: ModelConfig, num_bins: int, global_cmvn: GlobalCmvn | None = None) -> nn.Module:
+def build_model(
+    config: ModelConfig, num_bins: int, global_cmvn: GlobalCmvn | None = None, head: Head = "linear"
+) -> nn.Module:
     """The architecture that ``config.kind`` names, for features of ``num_bins`` bins, freshly initialised.
 
     Args:
         global_cmvn: stands in front of the network, for features that are to be normalised globally.
+        head: the last layer, as the loss wants it.
     """
-    network = MODELS[config.kind](config, num_bins)
+    network = MODELS[config.kind](config, num_bins, head)
     return network if global_cmvn is None else nn.Sequential(OrderedDict(cmvn=global_cmvn, network=network))

@@ -7,23 +7,22 @@ import torch
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
+from trainable.models.heads import Head, build_head
 from trainable.models.pooling import build_pooling
-
-NUM_CLASSES = 2
 
 
 class Classifier(nn.Module):
-    """Pooling over time, dropout and a linear layer: ``[B, T, H] -> logits_BC``, in float32 under any autocast.
+    """Pooling over time, dropout and the head: ``[B, T, H] -> logits_BC``, in float32 under any autocast.
 
     Logits of bfloat16 tie.
     """
 
-    def __init__(self, config: ModelConfig, size: int) -> None:
+    def __init__(self, config: ModelConfig, size: int, head: Head) -> None:
         super().__init__()
         self.pooling = build_pooling(config, size)
         self.dropout = nn.Dropout(config.dropout)
-        self.linear = nn.Linear(self.pooling.output_size, NUM_CLASSES)
+        self.head = build_head(head, self.pooling.output_size)
 
     def forward(self, hidden_BTH: Tensor) -> Tensor:
         with torch.autocast(hidden_BTH.device.type, enabled=False):
-            return self.linear(self.dropout(self.pooling(hidden_BTH.float())))
+            return self.head(self.dropout(self.pooling(hidden_BTH.float())))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainable.config import ModelConfig
 from trainable.models.blocks import InputNormalisation, convolution_stack, pooled_bins
 from trainable.models.classifier import Classifier
+from trainable.models.heads import Head
 
 _FEED_FORWARD = 2
 """Width of the feed-forward layers, in units of the model's; 4 in the papers, of models forty times as large."""
@@ -19,13 +20,13 @@ _CONFORMER_KERNEL = 15
 
 
 class _CnnAttention(nn.Module):
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         self.normalise = InputNormalisation(num_bins, config.normalise)
         self.blocks = convolution_stack(config)
         num_values = config.channels[-1] * pooled_bins(num_bins, len(config.channels))
         self.project = nn.Linear(num_values, config.attention_size)
-        self.classifier = Classifier(config, config.attention_size)
+        self.classifier = Classifier(config, config.attention_size, head)
 
     def attend(self, hidden_BTH: Tensor) -> Tensor:
         raise NotImplementedError
@@ -38,8 +39,8 @@ class _CnnAttention(nn.Module):
 class CnnTransformer(_CnnAttention):
     """``feat_BTF -> logits_BC``, with Transformer layers (Vaswani et al. 2017), normalised before each sublayer."""
 
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
-        super().__init__(config, num_bins)
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
+        super().__init__(config, num_bins, head)
         layer = nn.TransformerEncoderLayer(
             config.attention_size,
             config.attention_heads,
@@ -63,8 +64,8 @@ class CnnConformer(_CnnAttention):
     Deviation of torchaudio's from the paper: attention knows no positions, only the convolutions do.
     """
 
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
-        super().__init__(config, num_bins)
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
+        super().__init__(config, num_bins, head)
         from torchaudio.models import Conformer  # a second to import, and the other models do without
 
         self.encoder = Conformer(

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from trainable.config import ModelConfig
 from trainable.models.blocks import InputNormalisation, convolution_stack, pooled_bins
 from trainable.models.classifier import Classifier
+from trainable.models.heads import Head
 
 
 class CnnGru(nn.Module):
     """``feat_BTF -> logits_BC``. Convolutions and GRU run under the caller's autocast."""
 
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         self.normalise = InputNormalisation(num_bins, config.normalise)
         self.blocks = convolution_stack(config)
@@ -25,7 +26,7 @@ class CnnGru(nn.Module):
             bidirectional=config.bidirectional,
             dropout=config.dropout if config.gru_layers > 1 else 0.0,
         )
-        self.classifier = Classifier(config, config.gru_size * (1 + config.bidirectional))
+        self.classifier = Classifier(config, config.gru_size * (1 + config.bidirectional), head)
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(self.normalise(feat_BTF).unsqueeze(1))

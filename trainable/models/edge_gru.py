@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from trainable.config import ModelConfig
 from trainable.models.blocks import pooled_bins
-from trainable.models.classifier import NUM_CLASSES
+from trainable.models.heads import Head, build_head
 
 MAX_PARAMETERS = 50_000
 _KERNEL = 3
@@ -40,7 +40,7 @@ class EdgeGru(nn.Module):
     the mean over the window, which a stream does not know.
     """
 
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         self.scale = nn.BatchNorm1d(num_bins)
         self.lift = nn.Conv2d(1, _CHANNELS[0], (1, _KERNEL), padding=(0, 1), bias=False)
@@ -50,7 +50,7 @@ class EdgeGru(nn.Module):
         self.project = nn.Linear(num_values, config.gru_size)
         self.gru = nn.GRU(config.gru_size, config.gru_size, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.gru_size, NUM_CLASSES)
+        self.classifier = build_head(head, config.gru_size)
 
     def frame_logits(self, feat_BTF: Tensor) -> Tensor:
         """Logits ``[B, T, C]`` of every frame, from it and the frames before."""

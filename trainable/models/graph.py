@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from trainable.config import ModelConfig
 from trainable.models.blocks import InputNormalisation, ResidualBlock
-from trainable.models.classifier import NUM_CLASSES
 from trainable.models.graph_layers import GraphAttention, GraphPooling, HeterogeneousAttention
+from trainable.models.heads import Head, build_head
 
 _CHANNELS = (32, 32, 24, 24)
 _FREQUENCY_STRIDES = (2, 2, 1, 1)
@@ -25,7 +25,7 @@ class SpectroTemporalGraph(nn.Module):
     Deviations: features instead of a sinc filter bank over samples; residual blocks of 3x3 kernels, which halve time.
     """
 
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         self.normalise = InputNormalisation(num_bins, config.normalise)
         widths = (1, *_CHANNELS)
@@ -40,7 +40,7 @@ class SpectroTemporalGraph(nn.Module):
         self.branches = nn.ModuleList(_Branch() for _ in range(2))
         self.branch_dropout = nn.Dropout(_BRANCH_DROPOUT)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(5 * _NODE_SIZES[1], NUM_CLASSES)
+        self.classifier = build_head(head, 5 * _NODE_SIZES[1])
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(self.normalise(feat_BTF).unsqueeze(1))

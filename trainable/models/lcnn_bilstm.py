@@ -9,7 +9,7 @@ from torch.nn.functional import max_pool2d
 
 from trainable.config import ModelConfig
 from trainable.models.blocks import MaxFeatureMap
-from trainable.models.classifier import NUM_CLASSES
+from trainable.models.heads import Head, build_head
 
 # Kernel, channels behind the max feature map, and what follows it: pooling, batch normalisation.
 _LAYERS = (
@@ -42,7 +42,7 @@ class LcnnBilstm(nn.Module):
     input, as published.
     """
 
-    def __init__(self, config: ModelConfig, num_bins: int) -> None:
+    def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         stack: list[nn.Module] = []
         num_inputs = 1
@@ -56,7 +56,7 @@ class LcnnBilstm(nn.Module):
         self.blocks = nn.Sequential(*stack, nn.Dropout(config.dropout)).to(memory_format=torch.channels_last)
         size = num_inputs * max(1, num_bins // 2**_NUM_POOLINGS)
         self.lstm = nn.LSTM(size, size // 2, _RECURRENT_LAYERS, batch_first=True, bidirectional=True)
-        self.classifier = nn.Linear(size, NUM_CLASSES)
+        self.classifier = build_head(head, size)
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(feat_BTF.unsqueeze(1))
