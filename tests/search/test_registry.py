@@ -7,6 +7,7 @@ from rich.console import Console
 
 from cluster.errors import SpoofsweepError
 from deploy.models import CHAMPION, resolve
+from search.commands import Commands
 from search.finale import conclude
 from search.finalists import standings
 from search.model_card import Provenance, chain_table
@@ -73,7 +74,8 @@ def test_the_card_tells_the_champions_own_attacks_from_the_folds_of_the_sweep(ti
     """The champion of a study over folds trains on all attacks."""
     finalist = tiny_outcome.champion.finalist
     candidate = dataclasses.replace(finalist.candidate, folds=(("A01",), ("A02", "A04")), fold_eer=0.1)
-    provenance = Provenance("layout", "corpus", "tiny", "run", "1")
+    commands = Commands("tiny", "sqlite:///mlflow.db", Path("shards"))
+    provenance = Provenance("layout", "corpus", "tiny", "run", "1", commands)
     table = chain_table(dataclasses.replace(finalist, candidate=candidate), provenance)
     assert "| attacks held out | `none` |" in table
     assert r"| folds of the sweep | `A01 \| A02, A04` |" in table

@@ -48,9 +48,8 @@ def test_the_network_sees_normalised_frames(shards, toy_trial):
 
 def test_a_bin_that_never_moves_is_not_divided_by_nothing(toy_shards, tmp_path):
     index, manifest = toy_shards.index, toy_shards.manifest
-    for number, shard in enumerate(manifest.shards):
-        still_FN = torch.full((shard.num_frames, NUM_BINS), -7.5, dtype=torch.float16)
-        write_frames(tmp_path, number, shard.split, still_FN, shard.num_views)
+    for number, rows in index.groupby("shard"):
+        write_frames(tmp_path, number, torch.full((rows["num_frames"].sum(), NUM_BINS), -7.5, dtype=torch.float16))
     write_index(tmp_path, [index_table(index.to_dict("records"))])
     mean_F, std_F = FeatureStore(ShardSet(tmp_path, manifest), "train", torch.device("cpu")).clean_moments()
     assert set(mean_F.tolist()) == {-7.5}
