@@ -113,7 +113,7 @@ def test_one_diverged_fold_is_a_diverged_trial(toy_shards, toy_trial, tmp_path):
     folded = begin(toy_trial(), toy_shards, 1, folds=FOLDS)
     next(folded)
     with torch.no_grad():
-        folded.trainings[1].model.classifier.bias.fill_(math.nan)
+        folded.trainings[1].model.classifier.head.bias.fill_(math.nan)
     (last,) = folded
     assert last.final
     assert last.diverged

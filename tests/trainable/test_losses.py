@@ -45,7 +45,7 @@ def test_label_smoothing_penalises_certainty():
     assert losses[0] < 1e-6 < losses[1]
 
 
-COSINES = torch.tensor([[0.8, -0.5], [0.1, 0.95], [-0.2, 0.6], [0.3, 0.4]])
+COSINES = torch.tensor([[0.8, 0.5], [0.1, 0.95], [-0.2, 0.6], [0.3, 0.4]])
 
 
 def utterance_losses(kind: str, **settings: float) -> torch.Tensor:

@@ -40,7 +40,7 @@ def test_norms_and_biases_do_not_decay():
     by_name = {name: decay[p] for name, p in model.named_parameters()}
     assert {by_name[name] for name in by_name if name.endswith("bias")} == {0.0}
     assert by_name["normalise.scale.weight"] == 0.0
-    assert by_name["gru.weight_hh_l0"] == by_name["classifier.weight"] == by_name["blocks.0.0.weight"] == 0.1
+    assert by_name["gru.weight_hh_l0"] == by_name["classifier.head.weight"] == by_name["blocks.0.0.weight"] == 0.1
 
 
 def test_restored_state_goes_on_alike():

@@ -125,5 +125,5 @@ def test_a_bad_trial_is_named(make_config):
 def test_a_diverged_trial_leaves_no_model(make_config, tmp_path):
     actor = TrialActor(config=make_config(output=tmp_path / "00007"))
     with torch.no_grad():
-        actor._training.model.classifier.bias.fill_(float("nan"))
+        actor._training.model.classifier.head.bias.fill_(float("nan"))
     assert (actor.step()["done"], (tmp_path / "00007").exists()) == (True, False)

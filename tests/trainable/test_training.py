@@ -104,7 +104,7 @@ def test_divergence_is_a_result(toy_shards, toy_trial, tmp_path, poison):
     training = Training(toy_trial(), toy_shards, seed=1)
     next(training)
     with torch.no_grad():
-        training.model.classifier.bias.fill_(poison)
+        training.model.classifier.head.bias.fill_(poison)
     (last,) = training
     assert (last.metrics["dev_eer"], last.metrics["dev_eer_high"], last.metrics["diverged"]) == (1.0, 1.0, 1.0)
     assert last.diverged
@@ -151,7 +151,7 @@ def test_steps_use_deterministic_algorithms(toy_shards, toy_trial):
     training = Training(toy_trial(), toy_shards, seed=1)
     seen = []
     training.model.register_forward_hook(lambda *_: seen.append(torch.backends.cudnn.deterministic))
-    training.model.classifier.bias.register_hook(lambda _: seen.append(torch.backends.cudnn.deterministic))
+    training.model.classifier.head.bias.register_hook(lambda _: seen.append(torch.backends.cudnn.deterministic))
     training.step()
     assert seen == [True, True]
     assert not torch.backends.cudnn.deterministic
