@@ -107,6 +107,17 @@ class BatchConfig(Settings):
     but the clean one."""
 
 
+class AveragingConfig(Settings):
+    """An average of the weights along the way, which is scored and kept instead of the last ones."""
+
+    kind: Literal["none", "ema", "swa"] = "none"
+    """Exponential moving average, or the equal mean over the end of training (stochastic weight averaging)."""
+    ema_half_life_passes: float = Field(default=0.5, gt=0.0, le=100.0)
+    """Passes over the training split after which a step counts half in ``ema``."""
+    swa_start: float = Field(default=0.75, ge=0.0, lt=1.0)
+    """Share of the budget after which ``swa`` begins."""
+
+
 class SpecAugmentConfig(Settings):
     """Random masks over the features in training (Park et al. 2019, without time warping)."""
 
@@ -139,6 +150,7 @@ class TrialConfig(Settings):
     model: ModelConfig = ModelConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     loss: LossConfig = LossConfig()
+    averaging: AveragingConfig = AveragingConfig()
     batch: BatchConfig = BatchConfig()
     spec_augment: SpecAugmentConfig = SpecAugmentConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -77,7 +77,7 @@ class FoldedTraining(Iterator[Report]):
         with replace_folder(folder) as fresh:
             for number, training in enumerate(self.trainings):
                 fold_path(fresh, number).mkdir()
-                write_model_files(fold_path(fresh, number), training.record, training.model)
+                write_model_files(fold_path(fresh, number), training.record, training.scored_model)
 
     @classmethod
     def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu") -> "FoldedTraining":

@@ -18,6 +18,7 @@ from data_prep.error_rates import equal_error_rate
 from data_prep.shards import ShardSet
 from trainable import checkpoint
 from trainable.atomic_folder import replace_folder
+from trainable.averaging import WeightAverage
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
 from trainable.feature_store import FeatureStore, to_device
@@ -79,6 +80,9 @@ class Training(Iterator[Report]):
         self.model = build_model(config.model, self._train.num_bins, global_cmvn, head_of(config.loss)).to(self.device)
         self._loss = WeightedLoss(config.loss, self._plan.bonafide_share).to(self.device)
         self._optimizer = AdamW(self.model, config.optimizer)
+        half_life_steps = config.averaging.ema_half_life_passes * self._plan.num_samples / config.batch.size
+        averages = config.averaging.kind != "none"
+        self._average = WeightAverage(self.model, config.averaging, half_life_steps) if averages else None
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.samples_seen = 0
         self.history: list[Report] = []
@@ -113,11 +117,18 @@ class Training(Iterator[Report]):
             self._norm_sum += self._update(loss)
         self._steps_since_report += 1
         self.samples_seen += self.config.batch.size
+        if self._average is not None:
+            self._average.step(self.samples_seen / self.budget_samples)
+
+    @property
+    def scored_model(self) -> nn.Module:
+        """The model that is validated and kept: the average of the weights where one is asked for, else the last."""
+        return self.model if self._average is None else self._average.model
 
     def score(self, split: str) -> ScoreTable:
         """Scores of a split's utterances by their clean views, in the order of their identifiers."""
         store = self._dev if split == "dev" else FeatureStore(self.shards, split, self.device, True, self._index)
-        score_U = score_store(self.model, store, self.config.validation, self.features)
+        score_U = score_store(self.scored_model, store, self.config.validation, self.features)
         return ScoreTable.of(store.utterances, score_U)
 
     @property
@@ -167,12 +178,12 @@ class Training(Iterator[Report]):
             scaler=self._scaler.state_dict(),
         )
         with replace_folder(folder) as fresh:
-            checkpoint.write_model_files(fresh, self.record, self.model)
+            checkpoint.write_model_files(fresh, self.record, self.scored_model)
             checkpoint.write_training_files(fresh, state, self._state_tensors())
 
     def write_model(self, folder: Path) -> None:
         """Write the model alone, as the detector reads it."""
-        checkpoint.write_model(folder, self.record, self.model)
+        checkpoint.write_model(folder, self.record, self.scored_model)
 
     @classmethod
     def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu") -> "Training":
@@ -264,7 +275,8 @@ class Training(Iterator[Report]):
 
     def _state_tensors(self) -> dict[str, Tensor]:
         sums = {"loss_sum": self._loss_sum, "norm_sum": self._norm_sum}
-        return sums | self._optimizer.state_tensors()
+        average = {} if self._average is None else self._average.state_tensors()
+        return sums | average | self._optimizer.state_tensors()
 
     def _restore(self, folder: Path, record: ModelRecord) -> None:
         if record.precision != self.precision:
@@ -272,6 +284,8 @@ class Training(Iterator[Report]):
             raise SpoofsweepError("a trial resumes in the precision it began with", found, "resume on a like device")
         state, tensors = checkpoint.read_training(folder)
         checkpoint.load_weights(folder, self.model)
+        if self._average is not None:
+            self._average.restore(tensors)
         self._optimizer.restore(tensors)
         self._scaler.load_state_dict(state.scaler)
         self._loss_sum += tensors["loss_sum"].to(self.device)
