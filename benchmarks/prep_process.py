@@ -98,6 +98,6 @@ def _resident_mb(driver: psutil.Process) -> tuple[float, float]:
         driver_mb = driver.memory_info().rss / 1e6
         for child in driver.children(recursive=True):
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                if child.cmdline()[:1] and child.cmdline()[0].startswith("ray::"):
+                if "".join(child.cmdline()[:1]).startswith("ray::"):  # empty once the process has ended
                     workers_mb += child.memory_info().rss / 1e6
     return driver_mb, workers_mb
