@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
-from data_prep.error_rates import FloatArray, sorted_labels
-
-IntArray = NDArray[np.int64]
+from data_prep.error_rates import FloatArray, IntArray, sorted_labels
 
 
 class Interval(NamedTuple):

@@ -5,7 +5,6 @@ An average follows the steps, counted in samples as everything is, so that its l
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -30,16 +29,15 @@ class WeightAverage:
         self._model, self._config = model, config
         self._decay = 0.5 ** (1.0 / half_life_steps)
         self._averaged = AveragedModel(model, use_buffers=True)
-        self._num_averaged = 0
 
     @property
     def model(self) -> nn.Module:
         """The average, or before it begins the model itself."""
-        return self._averaged.module if self._has_begun else self._model
+        return self._averaged.module if self._num_averaged else self._model
 
     @property
-    def _has_begun(self) -> bool:
-        return self._config.kind == "ema" or self._num_averaged > 0
+    def _num_averaged(self) -> int:
+        return int(self._averaged.n_averaged)  # on the CPU wherever the model is
 
     def step(self, progress: float) -> None:
         """Take the weights as they are after a step into the average; ``progress`` is the share of the budget."""
@@ -49,16 +47,14 @@ class WeightAverage:
         decay = self._decay if self._config.kind == "ema" else self._num_averaged / (self._num_averaged + 1)
         self._averaged.multi_avg_fn = get_ema_multi_avg_fn(decay)
         self._averaged.update_parameters(self._model)
-        self._num_averaged += 1
 
     def state_tensors(self) -> dict[str, Tensor]:
         """What resuming needs besides the average, which is saved as the model: the last weights."""
         last = {f"{_PREFIX}{name}": tensor for name, tensor in self._model.state_dict().items()}
-        return last | {_COUNT: torch.tensor(self._num_averaged)}
+        return last | {_COUNT: self._averaged.n_averaged}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back what `state_tensors` gave, the saved model being loaded already."""
         self._averaged.module.load_state_dict(self._model.state_dict())
         self._model.load_state_dict({name: tensors[f"{_PREFIX}{name}"] for name in self._model.state_dict()})
-        self._num_averaged = int(tensors[_COUNT])
-        self._averaged.n_averaged.fill_(self._num_averaged)
+        self._averaged.n_averaged.fill_(int(tensors[_COUNT]))

@@ -6,10 +6,10 @@ Legend: B batch, T frames, F feature bins, C classes.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from data_prep.draws import generator
 from trainable.feature_store import to_device
 
 
@@ -34,5 +34,5 @@ def draw_mixture(alpha: float, batch_size: int, seed: int, device: torch.device)
     """The mixture of one step, its share from Beta(alpha, alpha); none with ``alpha`` 0."""
     if not alpha:
         return None
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = generator(seed, "mixup")
     return Mixture(float(rng.beta(alpha, alpha)), to_device(rng.permutation(batch_size), device))

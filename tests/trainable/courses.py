@@ -1,6 +1,12 @@
 """What two trainings that ought to be equal are compared by."""
 
+from pathlib import Path
+
 import torch
+
+from data_prep.shards import ShardSet
+from trainable.config import TrialConfig
+from trainable.training import Training
 
 TIMINGS = {"utterances_per_s", "epoch_s"}
 
@@ -18,3 +24,15 @@ def weights(training):
 
 def equal_weights(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def assert_resumes_exactly(config: TrialConfig, shards: ShardSet, folder: Path, steps: int) -> None:
+    """A training saved after ``steps``, before its first report, and resumed: as if it had never been stopped."""
+    whole, killed = Training(config, shards, seed=3), Training(config, shards, seed=3)
+    for _ in range(steps):
+        killed.step()
+    killed.save(folder)
+    resumed = Training.resume(folder, shards)
+    assert numbers(resumed) == numbers(whole)
+    assert equal_weights(weights(resumed), weights(whole))
+    assert equal_weights(resumed.scored_model.state_dict(), whole.scored_model.state_dict())

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from courses import assert_resumes_exactly
 from model_contract import ModelContract
 
 from data_prep.shards import ShardSet
@@ -14,7 +15,6 @@ from trainable.models.blocks import FrequencyNormalisation, MaxFeatureMap, Squee
 from trainable.models.cnn_attention import _positions
 from trainable.models.edge_gru import MAX_PARAMETERS
 from trainable.models.graph_layers import GraphPooling
-from trainable.training import Training
 
 SMALL = {"channels": (4, 6), "attention_size": 16, "attention_heads": 2}
 
@@ -48,15 +48,7 @@ class TestEdgeGru(ModelContract):
 @pytest.mark.parametrize("kind", MODELS)
 def test_killed_training_resumes_bit_for_bit(toy_shards: ShardSet, toy_trial, tmp_path: Path, kind: str) -> None:
     config = toy_trial(model={**SMALL, "kind": kind, "gru_size": 8}, budget_passes=1.0)
-    whole, killed = Training(config, toy_shards, seed=3), Training(config, toy_shards, seed=3)
-    expected = [report.metrics["dev_eer"] for report in whole]
-    for _ in range(2):
-        killed.step()
-    killed.save(tmp_path / "checkpoint")
-    resumed = Training.resume(tmp_path / "checkpoint", toy_shards)
-    assert [report.metrics["dev_eer"] for report in resumed] == expected
-    weights = resumed.model.state_dict()
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.model.state_dict().items())
+    assert_resumes_exactly(config, toy_shards, tmp_path / "checkpoint", steps=2)
 
 
 def num_parameters(config: ModelConfig, num_bins: int) -> int:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from courses import assert_resumes_exactly
 from toy_shards import NUM_BINS
 
 from data_prep.config import FeaturesConfig
@@ -65,16 +66,7 @@ def test_training_leaves_the_statistics_alone(shards, toy_trial):
 
 
 def test_killed_training_resumes_bit_for_bit(shards, toy_trial, tmp_path):
-    whole = Training(toy_trial(budget_passes=2.0), shards, seed=3)
-    expected = [report.metrics["train_loss"] for report in whole]
-    killed = Training(toy_trial(budget_passes=2.0), shards, seed=3)
-    for _ in range(3):
-        killed.step()
-    killed.save(tmp_path / "checkpoint")
-    resumed = Training.resume(tmp_path / "checkpoint", shards)
-    assert [report.metrics["train_loss"] for report in resumed] == expected
-    weights = resumed.model.state_dict()
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.model.state_dict().items())
+    assert_resumes_exactly(toy_trial(budget_passes=2.0), shards, tmp_path / "checkpoint", steps=3)
 
 
 def test_a_model_folder_carries_the_statistics(shards, toy_trial, tmp_path):

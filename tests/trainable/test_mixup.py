@@ -1,5 +1,6 @@
 import pytest
 import torch
+from courses import assert_resumes_exactly
 from torch.nn import functional
 
 from trainable.mixup import Mixture, draw_mixture
@@ -41,12 +42,7 @@ def test_features_and_loss_are_mixed_in_the_same_shares() -> None:
 
 def test_killed_training_with_mixup_and_l1_resumes_bit_for_bit(toy_shards, toy_trial, tmp_path) -> None:
     config = toy_trial(batch={"size": 8, "crop_s": 0.5, "mixup_alpha": 0.3}, optimizer={"l1": 1e-4}, budget_passes=2.0)
-    whole = [report.metrics["train_loss"] for report in Training(config, toy_shards, seed=3)]
-    killed = Training(config, toy_shards, seed=3)
-    for _ in range(3):
-        killed.step()
-    killed.save(tmp_path / "checkpoint")
-    assert [r.metrics["train_loss"] for r in Training.resume(tmp_path / "checkpoint", toy_shards)] == whole
+    assert_resumes_exactly(config, toy_shards, tmp_path / "checkpoint", steps=3)
 
 
 def test_l1_shrinks_the_weights(toy_shards, toy_trial) -> None:
