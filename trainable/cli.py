@@ -22,7 +22,7 @@ app = typer.Typer()
 
 @app.command()
 def score(
-    scores: Annotated[Path, typer.Argument(help="Lines `utterance attack key score`, perhaps a corpus behind; or see --keys.")],
+    scores: Annotated[Path, typer.Argument(help="Lines `utterance attack key score`, or see --keys.")],
     keys: Annotated[
         Path | None, typer.Option(help="Protocol or key file of ASVspoof; scores are then `utterance ... score`.")
     ] = None,
