@@ -155,7 +155,8 @@ class TrialConfig(Settings):
     spec_augment: SpecAugmentConfig = SpecAugmentConfig()
     validation: ValidationConfig = ValidationConfig()
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    """Arithmetic of the forward pass; ``auto``: bf16 where it is native, else fp16 on a GPU, else float32."""
+    """Arithmetic of the forward pass; ``auto``: bf16 where it is native, else fp16 on a GPU, else float32. A CPU
+    emulates what it lacks, fp16 four to twenty times slower than float32: for tests, and to reproduce a trial."""
     budget_passes: float = Field(default=27.0, gt=0.0)
     """Full training length, in passes over the training split."""
     report_passes: float = Field(default=1.0, gt=0.0)
