@@ -3,9 +3,9 @@
 Legend: B batch, T frames, F feature bins, C classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,9 @@ class Step:
         self.device = next(model.parameters()).device
         self._forward: nn.Module = model
         if config.execution == "compiled":
-            self._forward = torch.compile(model, dynamic=False)  # type: ignore[assignment]
+            # The generator of eager steps, so that dropout drops the same.
+            options: dict[str, str | int | bool | Callable[..., Any]] = {"fallback_random": True}
+            self._forward = torch.compile(model, dynamic=False, options=options)  # type: ignore[assignment]
         self.optimizer = AdamW(model, config.optimizer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.micro_size = config.batch.micro_size or config.batch.size

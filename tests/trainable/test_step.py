@@ -57,3 +57,21 @@ def test_a_captured_step_gives_the_numbers_of_a_plain_one(toy_shards, toy_trial,
         courses.append((numbers(training), weights(training)))
     assert courses[0][0] == courses[1][0]
     assert equal_weights(courses[0][1], courses[1][1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("execution", ["auto", "eager"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_step_never_waits_for_the_gpu(toy_shards, toy_trial, precision, execution):
+    masks = {"time_masks": 1, "frequency_masks": 1}
+    config = toy_trial(
+        precision=precision, execution=execution, batch={"mixup_alpha": 0.3}, spec_augment=masks, budget_passes=3.0
+    )
+    training = Training(config, toy_shards, seed=1, device="cuda")
+    training.step()  # rehearses first
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            training.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
