@@ -44,7 +44,7 @@ class Outcome:
     pass_s: float
     """Of training alone, the median over the reports."""
     peak_mib: float
-    """What the training took at most: allocated on a GPU, resident beyond what the process held before on a CPU."""
+    """On a GPU what a step allocated at most, on a CPU what the process came to hold beyond its start."""
 
     def eer(self, split: str) -> float:
         return equal_error_rate(self.tables[split].bonafide, self.tables[split].spoof)[0]
@@ -96,17 +96,26 @@ def prepared(study: Path) -> Path:
 def train(trial: TrialConfig, folder: Path, arm: str, seed: int, device: str) -> Outcome:
     torch.set_num_threads(1)
     shards, before = ShardSet.open(folder), memory_mib("VmRSS")
-    precision = REFERENCE if arm == CONTROL else arm
-    training = Training(trial.model_copy(update={"precision": precision}), shards, seed, device)
+    trial = trial.model_copy(update={"precision": REFERENCE if arm == CONTROL else arm})
+    gpu_peak = gpu_peak_mib(trial, shards) if device == "cuda" else None
+    training = Training(trial, shards, seed, device)
     if arm == CONTROL:
         with torch.no_grad():
             for parameter in training.model.parameters():
                 parameter.mul_(1 + torch.finfo(torch.float32).eps)
     reports = list(training)
-    # Read before the splits are scored: validation has larger batches than training in some studies.
-    peak = torch.cuda.max_memory_allocated() / MIB if device == "cuda" else memory_mib("VmHWM") - before
+    peak = gpu_peak or memory_mib("VmHWM") - before
     pass_s = median(training.samples_per_pass / report.metrics["utterances_per_s"] for report in reports)
     return Outcome({split: training.score(split) for split in SPLITS}, pass_s, peak)
+
+
+def gpu_peak_mib(trial: TrialConfig, shards: ShardSet) -> float:
+    """Of a step by itself: PyTorch does not count inside captured ones, and scoring has larger batches."""
+    training = Training(trial.model_copy(update={"execution": "eager"}), shards, 1, "cuda")
+    training.step()
+    torch.cuda.reset_peak_memory_stats()
+    training.step()
+    return torch.cuda.max_memory_allocated() / MIB
 
 
 def memory_mib(name: str) -> float:
@@ -192,7 +201,11 @@ def remarks(device: str) -> list[str]:
         "precision that differs no more costs nothing.",
     ]
     if device == "cuda":
-        return [*lines, "", "float32 is what a trial runs in float32 on a GPU; peaks are what PyTorch allocated there."]
+        return [
+            *lines,
+            "",
+            "Peaks are what PyTorch allocated in a step, the training split included where it lies on the GPU.",
+        ]
     emulated = "fp16" if cpu_has_bf16() else "bf16 and fp16"
     return [
         *lines,
