@@ -52,11 +52,12 @@ def algorithms(device: torch.device, deterministic: bool) -> Iterator[None]:
 
     What has no deterministic form says so once, in a warning of PyTorch's.
     """
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    # Not `torch.use_deterministic_algorithms`, which imports PyTorch's compiler: 6 s of processor time in every worker.
+    before = torch.get_deterministic_debug_mode()
     if device.type == "cuda":
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     try:
         with torch.backends.cudnn.flags(enabled=True, deterministic=deterministic, benchmark=not deterministic):
             yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)

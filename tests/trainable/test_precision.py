@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from courses import assert_resumes_exactly, equal_weights, numbers, weights
@@ -32,6 +35,32 @@ def test_what_is_asked_for_by_name_is_given(wanted):
 def test_autocast_computes_in_the_precision(wanted, dtype):
     with precision.autocast(wanted, CPU):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_algorithms_are_chosen_inside_alone(deterministic):
+    before = torch.get_deterministic_debug_mode(), torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    with precision.algorithms(CPU, deterministic):
+        assert torch.backends.cudnn.deterministic == deterministic
+        assert torch.backends.cudnn.benchmark != deterministic
+    after = torch.get_deterministic_debug_mode(), torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    assert after == before
+
+
+@pytest.mark.slow
+def test_training_imports_no_compiler():
+    """In a process of its own, which imports PyTorch: some seconds. The compiler would cost as many in every worker."""
+    program = """
+import sys, torch
+import trainable.training
+from trainable.precision import algorithms, autocast, full_precision
+for device in map(torch.device, ["cpu"] + ["cuda"] * torch.cuda.is_available()):
+    with algorithms(device, True), full_precision(), autocast("bf16", device):
+        pass
+print("torch._inductor" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 @pytest.mark.parametrize("lower", LOWER)
