@@ -26,6 +26,7 @@ from data_prep.atomic import atomic_write_text
 from data_prep.error_rates import equal_error_rate
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
+from trainable.models import MODELS
 from trainable.precision import cpu_has_bf16
 from trainable.scores import ScoreTable
 from trainable.training import Training
@@ -58,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, default=STUDY, help="its [trial] is trained")
     parser.add_argument("--shards", type=Path, help="a shard set; without one the study's is prepared, by Ray")
-    parser.add_argument("--kind", help="architecture, instead of the study's")
+    parser.add_argument("--kind", choices=MODELS, help="architecture, instead of the study's")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--precisions", nargs="+", choices=("bf16", "fp16"), default=["bf16", "fp16"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

@@ -55,9 +55,9 @@ def compare(config, precision, device, loss=None):
     Logits: ``n`` roundings of ``u`` add up to ``sqrt(n) u``. Normalisation and the comparison of utterances, whose
     common part tells nothing, can enlarge that; the tolerance is 4 of it, relative to how logits differ in the batch.
 
-    Gradients: ReLU, maxima and poolings switch where an activation is within its own error ``e`` of another, a share
-    of about ``e`` of all of them, and each switch redirects the whole gradient of its place. So the square of the error
-    grows by about ``1.6 e`` a layer, ``e = sqrt(4 l) u`` in layer ``l``; summed over ``n / 4`` layers, its root is
+    Gradients: ReLU, maxima and poolings switch where an activation is within its own error ``e`` of the kink, of normal
+    ones a share of ``0.8 e``, and each switch takes the whole gradient from one place to another. So the square of the
+    error grows by ``1.6 e`` a layer, ``e = sqrt(4 l) u`` in layer ``l``; summed over ``n / 4`` layers, its root is
     ``1.5 (n / 4)^0.75 sqrt(u)``. It falls with the root of ``u`` where that of smooth layers falls with ``u``.
     """
     loss, unit = loss or LossConfig(), UNIT[precision]

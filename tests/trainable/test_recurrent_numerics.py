@@ -1,7 +1,8 @@
 """Recurrent layers in bf16 and fp16 over long sequences, against float64.
 
 A recurrent layer rounds its state at every frame, and the next frame forgets a share of what was wrong: where a unit
-keeps the share z of its state, errors of ``u`` a frame add up to ``u / (1 - z)``, however long the sequence is.
+keeps the share z of its state, errors of ``u`` a frame add up to ``u / (1 - z)``, however long the sequence is. The
+units of trained CNN-GRUs keep 0.6 on average, and 0.99 at most.
 """
 
 import pytest
@@ -11,7 +12,7 @@ from torch import nn
 
 from trainable.config import ModelConfig
 from trainable.models import build_model
-from trainable.precision import autocast
+from trainable.precision import autocast, full_precision
 
 SIZE = 16
 LAYERS = [(nn.GRU, 0.5), (nn.GRU, 0.9), (nn.GRU, 0.98), (nn.LSTM, 0.5), (nn.LSTM, 0.9)]
@@ -43,8 +44,9 @@ def test_a_minute_does_not_drift(kind, keep, precision, device):
     layer = recurrent(kind, keep).to(device)
     # As convolutions leave it: of the lower precision already, so that the state is, too.
     values = sequence().to(DTYPES[precision])
-    with torch.no_grad(), autocast(precision, torch.device(device)):
-        found = layer(values.to(device))[0].cpu()
+    with torch.no_grad():
+        with full_precision(), autocast(precision, torch.device(device)):
+            found = layer(values.to(device))[0].cpu()
         exact = layer.cpu().double()(values.double())[0]
     assert found.dtype == DTYPES[precision]
     errors = {name: relative_error(found[:, part], exact[:, part]) for name, part in SECONDS.items()}
