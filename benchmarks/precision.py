@@ -199,7 +199,7 @@ def remarks(device: str) -> list[str]:
         "float32's interval is that of its mean over the seeds, by a bootstrap that draws seeds and utterances of each "
         "class (1,000 resamples). The difference by seed is the sharper look: points of EER, positive where float32 is "
         "better; its interval is Student's. Trainings are chaotic: what the control differs by is luck, and a "
-        "precision that differs no more costs nothing.",
+        "precision that differs no more shows no cost.",
     ]
     if device == "cuda":
         return [
