@@ -47,17 +47,18 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
-def algorithms(device: torch.device, deterministic: bool) -> Iterator[None]:
+def algorithms(device: torch.device, deterministic: bool, tf32: bool = False) -> Iterator[None]:
     """Context of training: deterministic algorithms on a GPU, or the fastest; nothing changes on a CPU.
 
-    What has no deterministic form says so once, in a warning of PyTorch's.
+    What has no deterministic form says so once, in a warning of PyTorch's. Without ``tf32``, float32 is what it says.
     """
     # Not `torch.use_deterministic_algorithms`, which imports PyTorch's compiler: 6 s of processor time in every worker.
     before = torch.get_deterministic_debug_mode()
     if device.type == "cuda":
         torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+    flags = {"benchmark": not deterministic, "deterministic": deterministic, "allow_tf32": tf32}
     try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=deterministic, benchmark=not deterministic):
+        with torch.backends.cudnn.flags(enabled=True, **flags):
             yield
     finally:
         torch.set_deterministic_debug_mode(before)
