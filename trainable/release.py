@@ -44,7 +44,7 @@ class ReleaseCheck:
         gc.collect()  # model and plan hang together in cycles
         if self._device == "cuda":
             torch.cuda.empty_cache()
-        alive = [thing for ref in self._followed if (thing := ref()) is not None]
+        alive = [thing for thing in [ref() for ref in self._followed] if thing is not None]
         held = self._allocated() - self._allocated_before - resident_bytes
         if alive or held > WORKSPACE_BYTES:
             raise SpoofsweepError(
@@ -59,7 +59,7 @@ class ReleaseCheck:
 
     def _found(self, alive: list[Any], held: int) -> str:
         """What is held and by whom; reads the collector's list of everything, so for failures only."""
-        held_by = ", ".join(f"{type(thing).__name__} held by {_holders(thing, alive)}" for thing in alive)
+        held_by = ", ".join([f"{type(thing).__name__} held by {_holders(thing, alive)}" for thing in alive])
         # By their types: asking anything else of the objects of other libraries may have effects.
         tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
         tensors = [tensor for tensor in tensors if tensor.device.type == self._device]
