@@ -56,24 +56,25 @@ class GpuShare:
         """Context in which running out of GPU memory is told as what it means for the study.
 
         Raises:
-            SpoofsweepError: for PyTorch's own error.
+            SpoofsweepError: for PyTorch's own error; and for one that was made of it, with the cap named besides.
         """
         try:
             yield
         except torch.OutOfMemoryError as error:
-            remedy = "lower batch.size, batch.crop_s or the model's size"
-            if self.is_capped:
-                remedy = f"lower cluster.trials_per_gpu, or {remedy.removeprefix('lower ')}"
-            raise SpoofsweepError(f"a trial must fit in {self._words()}", _first_line(error), remedy) from error
+            remedy = "lower batch.size, batch.crop_s or the model's sizes"
+            raise self._full("a trial must fit the memory that it is given", _first_line(error), remedy) from error
+        except SpoofsweepError as error:
+            if not (self.is_capped and isinstance(error.__cause__, torch.OutOfMemoryError)):
+                raise
+            raise self._full(error.rule, error.value, error.remedy or "") from error
 
-    def _words(self) -> str:
-        if not torch.cuda.is_available():
-            return f"the memory of its {self.device}"
-        properties = torch.cuda.get_device_properties("cuda")
-        whole = f"{properties.name} with {_gb(properties.total_memory)}"
+    def _full(self, rule: str, found: object, remedy: str) -> SpoofsweepError:
         if not self.is_capped:
-            return f"its {whole}"
-        return f"its cap of {_gb(self.cap_bytes(properties.total_memory))}, {self.share:.3g} of {whole}"
+            return SpoofsweepError(rule, found, remedy)
+        gpu = torch.cuda.get_device_properties("cuda")
+        cap = f"{_gb(self.cap_bytes(gpu.total_memory))}, its share of {gpu.name} with {_gb(gpu.total_memory)}"
+        fewer = "or let fewer trials share a GPU (cluster.trials_per_gpu)"
+        return SpoofsweepError(f"{rule}: its cap is {cap}", found, f"{remedy}; {fewer}")
 
 
 def _gb(num_bytes: int) -> str:

@@ -33,7 +33,7 @@ class MemoryEstimate:
         self._known: dict[str, tuple[int, int]] = {}
 
     def of(self, trial: TrialConfig) -> int:
-        """Activations of a batch that wait for the backward pass, and the state of the model.
+        """Activations that wait for the backward pass, of all utterances that pass at a time, and the model's state.
 
         The state is weights, gradients, AdamW's two moments, and an average of the weights where one is asked for.
         """
@@ -42,7 +42,8 @@ class MemoryEstimate:
             self._known[network] = self._try_out(trial)
         activation_bytes, weight_bytes = self._known[network]
         num_copies = 4 + (trial.averaging.kind != "none")
-        return activation_bytes * trial.batch.size + num_copies * weight_bytes
+        at_a_time = min(trial.batch.size, trial.batch.micro_size or trial.batch.size)
+        return activation_bytes * at_a_time + num_copies * weight_bytes
 
     def _network(self, trial: TrialConfig) -> str:
         shape = [trial.model.model_dump(mode="json"), head_of(trial.loss), trial.batch.crop_s]

@@ -89,7 +89,7 @@ class TrialActor(tune.Trainable):
             SpoofsweepError: something of the trial is still held.
         """
         self.__dict__.pop("_training", None)
-        if "_release" in self.__dict__:
+        if self._frames is not None:
             self._release.release()
 
     def _follow(self) -> None:

@@ -32,11 +32,8 @@ class ReleaseCheck:
         """Expect these objects to be gone at the next `release`, besides those already followed."""
         self._followed += [weakref.ref(thing) for thing in things]
 
-    def release(self, resident_bytes: int = 0) -> None:
+    def release(self) -> None:
         """Collect what nobody holds any more, hand it back to the GPU, and see that nothing of the trial is left.
-
-        Args:
-            resident_bytes: what is meant to stay on the GPU since this check was made.
 
         Raises:
             SpoofsweepError: something followed is alive, or GPU memory is held.
@@ -45,7 +42,7 @@ class ReleaseCheck:
         if self._device == "cuda":
             torch.cuda.empty_cache()
         alive = [thing for thing in [ref() for ref in self._followed] if thing is not None]
-        held = self._allocated() - self._allocated_before - resident_bytes
+        held = self._allocated() - self._allocated_before
         if alive or held > WORKSPACE_BYTES:
             raise SpoofsweepError(
                 "a trial must leave no memory held to the next one",

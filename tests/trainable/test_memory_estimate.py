@@ -48,6 +48,7 @@ def test_activations_grow_with_the_batch_and_state_does_not(estimate: MemoryEsti
     assert sizes[1] - sizes[0] == sizes[2] - sizes[1] > 0
     weights = FLOAT * sum(p.numel() for p in build_model(trial.model, 12).parameters())
     assert sizes[0] - (sizes[1] - sizes[0]) == 4 * weights  # weights, gradients and two moments
+    assert estimate.of(with_(trial, "batch", size=24, micro_size=16)) == sizes[1]
     assert estimate.of(with_(trial, "averaging", kind="ema")) - sizes[0] == weights
 
 
