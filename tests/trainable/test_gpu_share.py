@@ -45,5 +45,12 @@ def test_a_process_gets_no_more_than_its_share() -> None:
             share.explained(),
         ):
             torch.empty(int(0.12 * total), dtype=torch.uint8, device="cuda")
+        with (
+            pytest.raises(SpoofsweepError, match=r"too large: its cap is .*; smaller; or let fewer"),
+            share.explained(),
+        ):
+            raise SpoofsweepError("too large", "9 GiB", "smaller") from torch.OutOfMemoryError(
+                "Tried to allocate 9 GiB"
+            )
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

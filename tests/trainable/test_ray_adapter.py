@@ -122,6 +122,19 @@ def test_a_trial_is_gone_before_the_next_begins(make_config):
     assert [ref() for ref in ended] == [None, None]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: PyTorch counts no memory on a CPU")
+def test_gpu_memory_is_given_back(make_config):
+    actor = TrialActor(config=make_config(1) | {"device": "cuda", "gpu_share": 0.5})
+    held = []
+    for seed in (2, 3, 4):
+        actor.step()
+        actor.cleanup()
+        held.append(torch.cuda.memory_allocated())
+        actor.setup(make_config(seed) | {"device": "cuda", "gpu_share": 0.5})
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    assert held[0] == held[1] == held[2]
+
+
 def test_memory_that_the_trial_before_still_holds_stops_the_next(make_config):
     actor = TrialActor(config=make_config(1))
     held = [actor._training.model]

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from cluster.errors import SpoofsweepError
-from trainable.release import WORKSPACE_BYTES, ReleaseCheck
+from trainable.release import KEPT_BYTES, ReleaseCheck
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: PyTorch counts no memory on a CPU")
 
@@ -41,7 +41,7 @@ def test_what_was_released_is_forgotten() -> None:
 @needs_gpu
 def test_gpu_memory_that_is_held_is_told() -> None:
     check = ReleaseCheck("cuda")
-    kept = torch.zeros(WORKSPACE_BYTES // 4 + 2**20, device="cuda")
+    kept = torch.zeros(KEPT_BYTES // 4 + 2**20, device="cuda")
     with pytest.raises(SpoofsweepError, match=r"MB of the GPU; .*float32"):
         check.release()
     ReleaseCheck("cuda").release()  # there from its start
