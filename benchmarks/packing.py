@@ -7,7 +7,8 @@ processes of one thread, 1 and 2 of them.
 
     python benchmarks/packing.py [--device cuda] [--shards FOLDER] [--at-a-time 1 2 4 8] [--passes 240] [--trials 3]
 
-Without --shards the sample corpus is prepared first, which needs Ray. Writes packing.md to results/reference (CPU) or
+Without --shards the sample corpus is prepared first, which needs Ray. Whether NVIDIA's Multi-Process Service ran is told;
+to compare, start it with `nvidia-cuda-mps-control -d` and run this again with another --output. Writes packing.md to results/reference (CPU) or
 results/gpu.
 """
 
@@ -20,7 +21,6 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import torch
-from corpus_files import SAMPLE
 from machine import machine_facts
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
@@ -31,6 +31,7 @@ from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
 from trainable.frames import Frames
 from trainable.gpu_share import GpuShare
+from trainable.release import ReleaseCheck
 from trainable.training import Training
 
 SPAWN = get_context("spawn")
@@ -104,6 +105,8 @@ def main() -> None:
 
 def prepared_sample() -> Path:
     """Shards of the sample corpus with the features that studies have by default."""
+    from corpus_files import SAMPLE
+
     from data_prep.prepare import prepare  # Ray comes with it
 
     recipe = PrepConfig.model_validate({"corpus": {"layout": "asvspoof2019-la", "root": str(SAMPLE)}})
@@ -174,7 +177,9 @@ def train_trials(task: Task, share: float, rank: int) -> Span:
         GpuShare(task.device, share).enforce()
         shards = ShardSet.open(task.shards)
         frames = Frames.of_training(shards, torch.device(task.device))
+        check = ReleaseCheck(task.device)
         train_whole(task, shards, frames, rank)
+        check.release()
         _barrier.wait()
     except BaseException:
         _barrier.abort()
@@ -182,6 +187,7 @@ def train_trials(task: Task, share: float, rank: int) -> Span:
     started = time.monotonic()
     for number in range(1, 1 + task.num_trials):
         train_whole(task, shards, frames, 1000 * number + rank)
+        check.release()
     return Span(started, time.monotonic(), peak_bytes(task.device))
 
 
