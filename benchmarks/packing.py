@@ -7,9 +7,9 @@ processes of one thread, 1 and 2 of them.
 
     python benchmarks/packing.py [--device cuda] [--shards FOLDER] [--at-a-time 1 2 4 8] [--passes 240] [--trials 3]
 
-Without --shards the sample corpus is prepared first, which needs Ray. Whether NVIDIA's Multi-Process Service ran is told;
-to compare, start it with `nvidia-cuda-mps-control -d` and run this again with another --output. Writes packing.md to results/reference (CPU) or
-results/gpu.
+Without --shards the sample corpus is prepared first, which needs Ray. Whether NVIDIA's Multi-Process Service ran is
+told; to compare, start it with `nvidia-cuda-mps-control -d` and run this again with another --output. Writes packing.md
+to results/reference (CPU) or results/gpu.
 """
 
 import argparse
@@ -221,7 +221,7 @@ def report(task: Task, steps: list[StepFigures], runs: dict[int, list[Span]]) ->
         f"`python benchmarks/packing.py --device {task.device}`; " + ", ".join(f"{k} {v}" for k, v in facts.items()),
         "",
         f"A trial: {task.trial.model.kind}, batches of {task.trial.batch.size} x {task.trial.batch.crop_s:g} s, "
-        f"{task.trial.budget_passes:g} passes over {num_train(task)} utterances, 4 validations; "
+        f"{task.trial.budget_passes:g} passes (over {num_train(task)} utterances), 4 validations; "
         f"{task.num_trials} trials a process, after one that does not count.",
         "",
         f"| at a time | trials an hour | to {next(iter(rates))} at a time | peak memory a trial |",
