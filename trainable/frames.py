@@ -16,8 +16,9 @@ from data_prep.shards import ShardSet
 
 IntArray = NDArray[np.int64]
 
-_GPU_SHARE = 0.3
-"""Frames go to the GPU when they take at most this share of the memory that is free to this process."""
+_FREE_SHARE, _CAPPED_SHARE = 0.3, 0.85
+"""Frames go to the GPU when they take at most this share of the memory that is free there, or, in a process whose part
+of the GPU is fixed, of what is free of that part."""
 _BYTES_PER_VALUE = 2
 
 Kind = Literal["mapped", "resident", "streamed"]
@@ -39,10 +40,10 @@ class Placement:
     """What frames may take of the GPU; none on a CPU."""
 
     def __str__(self) -> str:
-        size = f"{self.num_bytes / 1e9:.2f} GB of features"
+        size = f"{_shown(self.num_bytes)} of features"
         if self.limit_bytes is None:
             return f"{size} memory-mapped"
-        limit = f"{self.limit_bytes / 1e9:.2f} GB"
+        limit = _shown(self.limit_bytes)
         if self.kind == "resident":
             return f"{size} resident on the GPU (at most {limit} there)"
         return f"{size} streamed from the files, for the GPU has room for {limit} of them"
@@ -52,7 +53,7 @@ def place(num_bytes: int, device: torch.device) -> Placement:
     """Where frames of that size should lie for trials on ``device``."""
     if device.type != "cuda":
         return Placement("mapped", num_bytes)
-    limit = int(_GPU_SHARE * _free_bytes(device))
+    limit = _limit_bytes(device)
     return Placement("resident" if num_bytes <= limit else "streamed", num_bytes, limit)
 
 
@@ -166,8 +167,15 @@ def _key(shard_R: IntArray, offset_R: IntArray) -> IntArray:
     return shard_R << 40 | offset_R
 
 
-def _free_bytes(device: torch.device) -> int:
-    """What this process may still take of the GPU, where it is capped."""
+def _limit_bytes(device: torch.device) -> int:
+    """What frames may take of the GPU."""
     free, total = torch.cuda.mem_get_info(device)
-    allowed = int(torch.cuda.get_per_process_memory_fraction(device) * total) - torch.cuda.memory_reserved(device)
-    return max(0, min(free, allowed))
+    fraction = torch.cuda.get_per_process_memory_fraction(device)
+    if fraction >= 1.0:
+        return int(_FREE_SHARE * free)
+    own = int(fraction * total) - torch.cuda.memory_reserved(device)
+    return max(0, int(_CAPPED_SHARE * min(free, own)))
+
+
+def _shown(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"

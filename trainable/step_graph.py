@@ -5,6 +5,7 @@ Source of the method: PyTorch's notes on CUDA semantics, "CUDA Graphs", whole-ne
 
 import time
 from collections.abc import Callable
+from functools import cache
 from itertools import chain
 
 import torch
@@ -33,7 +34,7 @@ class StepGraph:
     def __init__(self, step: Step, example: Batch) -> None:
         self._static = _map(torch.clone, example)
         self._graph = torch.cuda.CUDAGraph()
-        side = torch.cuda.Stream()
+        side = _side_stream()
         side.wait_stream(torch.cuda.current_stream())
         with step.unchanged():
             with torch.cuda.stream(side):  # what allocates or chooses once must have happened before the capture
@@ -74,6 +75,12 @@ def _timed_ms(run: Callable[[Batch], None], step: Step, example: Batch) -> float
             run(example)
         torch.cuda.synchronize()
         return (time.perf_counter() - started) / _TIMED_STEPS * 1000
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """One a process: libraries keep a workspace for each stream that they were used on."""
+    return torch.cuda.Stream()
 
 
 def _map(change: Callable[[Tensor], Tensor], batch: Batch) -> Batch:

@@ -48,7 +48,7 @@ def test_training_frames_hold_whatever_a_trial_may_move_between_train_and_dev(to
 
 
 def test_a_cpu_leaves_the_frames_in_their_files():
-    assert str(place(1_500_000_000, CPU)) == "1.50 GB of features memory-mapped"
+    assert str(place(1_500_000_000, CPU)) == "1.5 GB of features memory-mapped"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
