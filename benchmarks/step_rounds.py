@@ -63,6 +63,10 @@ class Runner:
         """Seconds of a step during which the GPU is at work."""
         return self._ask("gpu")
 
+    def manner(self) -> str:
+        """How its steps run, in a line."""
+        return self._ask("manner")
+
     def peak_gpu_bytes(self) -> int:
         """Most memory that tensors took on the GPU."""
         return self._ask("memory")
@@ -99,12 +103,14 @@ def _serve(connection: Connection, name: str, contest: Contest, worker_counts: S
         "prepare": bench.prepare,
         "round": bench.round,
         "gpu": bench.gpu_s_per_step,
+        "manner": bench.manner,
         "memory": torch.cuda.max_memory_allocated,
     }
     while True:
         try:
             action, *arguments = connection.recv()
         except EOFError:
+            bench.drop()
             return
         connection.send(actions[action](*arguments))
 
@@ -127,10 +133,16 @@ class _Bench:
             self.round(_TRIAL_SHARE * seconds)
         return best
 
+    def manner(self) -> str:
+        return self._contestant.manner
+
+    def drop(self) -> None:
+        """Let the contestant go, and with it its workers."""
+        self.__dict__.pop("_contestant", None)
+        gc.collect()
+
     def _make(self, num_workers: int) -> None:
-        if hasattr(self, "_contestant"):
-            del self._contestant
-            gc.collect()  # and with it the workers of the last one
+        self.drop()
         self._contestant = make(self._name, self._contest, num_workers)
 
     def round(self, seconds: float, watch_input: bool = False) -> Round:

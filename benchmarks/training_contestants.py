@@ -63,6 +63,10 @@ class Contestant(Protocol):
     steps_ahead: int
     """Batches that may lie ready at the start of a round."""
 
+    @property
+    def manner(self) -> str:
+        """How steps run, in a line."""
+
     def step(self) -> None: ...
 
     def watch_input(self, on: bool) -> None: ...
@@ -104,6 +108,11 @@ class UsualTraining:
         self._optimizer.step()
         self._loss_sum += loss.detach()
 
+    @property
+    def manner(self) -> str:
+        """Its arithmetic."""
+        return self._precision
+
     def watch_input(self, on: bool) -> None:
         """The wait for a batch is always measured."""
 
@@ -117,6 +126,11 @@ class OwnTraining:
         self.step = self.training.step
         self.input_s, self.steps_ahead = 0.0, 0
         self._depth, self._entered = 0, 0.0
+
+    @property
+    def manner(self) -> str:
+        """As a trial says it."""
+        return self.training.plan
 
     def watch_input(self, on: bool) -> None:
         """Time every call into the files that draw batches, from the outermost entry to its return."""

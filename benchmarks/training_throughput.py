@@ -103,6 +103,8 @@ def measured(contest: Contest, arguments: argparse.Namespace) -> dict[str, Figur
                 print(f"round {number + 1}, {name}: {rate:,.0f} utterances/s", flush=True)
                 if name.startswith(OURS):
                     figures[name].watched.append(runner.round(seconds, watch_input=True))
+        for name, runner in runners.items():
+            figures[name].manner = runner.manner()
         if contest.device == "cuda":
             for name, runner in runners.items():
                 figures[name].gpu_s_per_step = runner.gpu_s_per_step()
