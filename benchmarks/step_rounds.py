@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -201,8 +201,17 @@ def _family() -> list[psutil.Process]:
 
 
 def _worker_seconds() -> float:
-    return sum(times.user + times.system for times in (process.cpu_times() for process in _family()))
+    seconds = 0.0
+    for process in _family():
+        with suppress(psutil.NoSuchProcess):  # ended since it was listed
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def _memory_bytes() -> int:
-    return sum(process.memory_full_info().pss for process in [psutil.Process(os.getpid()), *_family()])
+    total = 0
+    for process in [psutil.Process(os.getpid()), *_family()]:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_full_info().pss
+    return total

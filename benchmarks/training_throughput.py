@@ -101,7 +101,7 @@ def measured(contest: Contest, arguments: argparse.Namespace) -> dict[str, Figur
                 figures[name].rounds.append(runner.round(seconds))
                 rate = figures[name].rounds[-1].utterances_per_s
                 print(f"round {number + 1}, {name}: {rate:,.0f} utterances/s", flush=True)
-                if name.startswith(OURS):
+                if name == OURS:
                     figures[name].watched.append(runner.round(seconds, watch_input=True))
         for name, runner in runners.items():
             figures[name].manner = runner.manner()
