@@ -41,7 +41,7 @@ def main() -> None:
     torch.set_num_threads(1)  # of the preparation; what trains has its own processes
     text = []
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
-        data = make_training_data(Path(name), arguments.utterances, arguments.duration_s, max(arguments.workers))
+        data = make_training_data(Path(name), arguments.utterances, arguments.duration_s, max(1, *arguments.workers))
         print("the data lie there", flush=True)
         for size in arguments.batch_size:
             contest = Contest(data, configuration(size, arguments.crop_s), arguments.device)
