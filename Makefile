@@ -39,6 +39,7 @@ bench: setup
 	$(BIN)/python benchmarks/augmentation_speed.py
 	$(BIN)/python benchmarks/prep_scale.py
 	$(BIN)/python benchmarks/prep_kill.py
+	$(BIN)/python benchmarks/training_throughput.py
 
 clean:
 	rm -rf .venv results/studies results/shards results/mlflow.db results/mlartifacts

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data_prep" / "sample" / "LA"
@@ -18,7 +19,7 @@ def make_corpus(root: Path, num_files: int, cut_s: float | None = None) -> Path:
     Args:
         cut_s: length to which utterances are cut; none keeps them whole.
     """
-    originals = {label: _originals(root / "originals" / label, label, cut_s) for label in ("bonafide", "spoof")}
+    copies = {label: originals(root / "originals" / label, label, cut_s) for label in ("bonafide", "spoof")}
     protocols = root / "ASVspoof2019_LA_cm_protocols"
     protocols.mkdir(parents=True)
     for number, split in enumerate(_LISTS):
@@ -28,13 +29,18 @@ def make_corpus(root: Path, num_files: int, cut_s: float | None = None) -> Path:
         for i in range(round(num_files * _SHARES[split])):
             label = ("bonafide", "spoof")[i % 2]
             name, attack = f"LA_{split[0].upper()}_{i:07d}", "-" if label == "bonafide" else f"A{i // 2 % 3:02d}"
-            os.link(originals[label][i // 2 % len(originals[label])], folder / f"{name}.flac")
+            os.link(copies[label][i // 2 % len(copies[label])], folder / f"{name}.flac")
             lines.append(f"LA_{number}{i % 20:03d} {name} - {attack} {label}\n")
         (protocols / f"ASVspoof2019.LA.cm.{_LISTS[split]}.txt").write_text("".join(lines))
     return root
 
 
-def _originals(folder: Path, label: str, cut_s: float | None) -> list[Path]:
+def originals(folder: Path, label: str, cut_s: float | None, repeat: bool = False) -> list[Path]:
+    """Copies in ``folder`` of the sample utterances of ``label``, cut to ``cut_s``.
+
+    Args:
+        repeat: those that are shorter start again until they last as long.
+    """
     folder.mkdir(parents=True)
     copies = []
     for protocol in sorted((SAMPLE / "ASVspoof2019_LA_cm_protocols").iterdir()):
@@ -43,14 +49,15 @@ def _originals(folder: Path, label: str, cut_s: float | None) -> list[Path]:
             _, name, _, _, key = line.split()
             if key == label:
                 source = SAMPLE / f"ASVspoof2019_LA_{split}" / "flac" / f"{name}.flac"
-                copies.append(_copy(source, folder / source.name, cut_s))
+                copies.append(_copy(source, folder / source.name, cut_s, repeat))
     return copies
 
 
-def _copy(source: Path, target: Path, cut_s: float | None) -> Path:
+def _copy(source: Path, target: Path, cut_s: float | None, repeat: bool) -> Path:
     if cut_s is None:
         target.write_bytes(source.read_bytes())
     else:
-        wave, rate = soundfile.read(source, frames=round(cut_s * soundfile.info(source).samplerate), dtype="int16")
-        soundfile.write(target, wave, rate)
+        num_samples = round(cut_s * soundfile.info(source).samplerate)
+        wave, rate = soundfile.read(source, frames=num_samples, dtype="int16")
+        soundfile.write(target, np.resize(wave, num_samples) if repeat else wave, rate)
     return target
