@@ -111,15 +111,18 @@ class Frames:
             length_B: frames of each row.
             start_B: first frame of the crop, counted from the row's first.
         """
-        places_3B = np.stack((first_B, length_B, start_B))
-        blocks = np.unique(block_B)
-        if blocks.size == 1:
-            return self._take(int(blocks[0]), places_3B, num_frames)
-        half_BTF = torch.empty(len(block_B), num_frames, self.num_bins, dtype=torch.float16)
-        for block in blocks:
-            inside_B = np.flatnonzero(block_B == block)
-            half_BTF[inside_B] = self._take(int(block), places_3B[:, inside_B], num_frames)
-        return half_BTF
+        if self._resident is not None:
+            return self._take(np.stack((first_B, length_B, start_B)), num_frames)
+        half_BTF = np.empty((len(block_B), num_frames, self.num_bins), dtype=np.float16)
+        places = zip(block_B.tolist(), first_B.tolist(), length_B.tolist(), start_B.tolist(), strict=True)
+        # Slices are copied ten times as fast as frames that are indexed one by one.
+        for crop_TF, (block, first, length, start) in zip(half_BTF, places, strict=True):
+            row_TF, done = self._blocks[block].numpy()[first : first + length], 0
+            while done < num_frames:
+                part_TF = row_TF[start : start + num_frames - done]
+                crop_TF[done : done + len(part_TF)] = part_TF
+                start, done = 0, done + len(part_TF)
+        return torch.from_numpy(half_BTF)
 
     def send(self, half_BTF: Tensor) -> Tensor:
         """What `collect` gave, on the device in float32: widened there, half the bytes on the way."""
@@ -129,8 +132,8 @@ class Frames:
         """All frames of one row, where they lie."""
         return self._blocks[block][first : first + length]
 
-    def _take(self, block: int, places_3B: IntArray, num_frames: int) -> Tensor:
-        frames = self._blocks[block]
+    def _take(self, places_3B: IntArray, num_frames: int) -> Tensor:
+        frames = self._blocks[0]
         first_B1, length_B1, start_B1 = to_device(places_3B, frames.device)[:, :, None]
         frame_BT = first_B1 + (start_B1 + torch.arange(num_frames, device=frames.device)) % length_B1
         return frames[frame_BT]

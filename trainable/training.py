@@ -113,7 +113,7 @@ class Training(Iterator[Report]):
             self._interval_start = time.perf_counter()  # what the caller did since the report is not ours
         self._set_learning_rate()
         batch = self._next_batch()
-        torch.manual_seed(self._step_seed())
+        self._seed_generators()
         self._run(batch)
         self._steps_since_report += 1
         self.samples_seen += self.config.batch.size
@@ -283,6 +283,12 @@ class Training(Iterator[Report]):
         # At the middle of the step, so that neither the first nor the last one has rate zero.
         progress = (self.samples_seen + self.config.batch.size / 2) / self.budget_samples
         self._step.optimizer.learning_rate = learning_rate(self.config.optimizer, min(1.0, progress))
+
+    def _seed_generators(self) -> None:
+        # torch.manual_seed also asks for kinds of devices that are not there, and notes the call stack for each.
+        torch.default_generator.manual_seed(self._step_seed())
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(self._step_seed())
 
     def _step_seed(self) -> int:
         return int(np.random.SeedSequence([self.seed, self.samples_seen]).generate_state(1)[0])
