@@ -21,6 +21,7 @@ from trainable.atomic_folder import replace_folder
 from trainable.averaging import WeightAverage
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
+from trainable.costs import detection_costs
 from trainable.feature_store import FeatureStore, to_device
 from trainable.hold_out import folds_of, hold_out
 from trainable.losses import WeightedLoss, head_of
@@ -239,6 +240,7 @@ class Training(Iterator[Report]):
             "dev_eer_high": high,
             "dev_eer_sd": deviation,
             "dev_threshold": threshold,
+            **{f"dev_{name}": cost for name, cost in detection_costs(table).items()},
         }
 
     def _next_batch(self) -> tuple[Tensor, Tensor]:

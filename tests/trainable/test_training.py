@@ -27,7 +27,7 @@ def test_a_report_says_all_it_promises(toy_shards, toy_trial):
     report = next(Training(toy_trial(), toy_shards, seed=1))
     assert set(report.metrics) == {
         *("train_loss", "learning_rate", "grad_norm", "dev_eer", "dev_eer_low", "dev_eer_high", "dev_eer_sd"),
-        *("dev_threshold", "utterances_per_s", "epoch_s", "diverged"),
+        *("dev_threshold", "dev_min_dcf", "dev_act_dcf", "dev_cllr", "utterances_per_s", "epoch_s", "diverged"),
     }
     assert all(isinstance(value, float) and math.isfinite(value) for value in report.metrics.values())
     assert report.metrics["dev_eer_low"] <= report.metrics["dev_eer"] <= report.metrics["dev_eer_high"]
