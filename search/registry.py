@@ -102,7 +102,9 @@ def _new_version(client: MlflowClient, study_name: str, finalist: Finalist, run_
         "spoofsweep.code_version": finalist.record.code_version,
         "spoofsweep.trial_number": str(finalist.candidate.trial_number),
     }
-    tags |= {f"spoofsweep.{split}_eer": f"{finalist.summary(split).eer:.6f}" for split in finalist.splits}
+    for split in finalist.splits:
+        told = {"eer": finalist.summary(split).eer} | finalist.costs(split)
+        tags |= {f"spoofsweep.{split}_{name}": f"{value:.6f}" for name, value in told.items()}
     with global_store(client.tracking_uri):
         version = client.create_model_version(study_name, info.model_uri, run_id, tags=tags, model_id=info.model_id)
     return str(version.version)

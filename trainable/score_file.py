@@ -30,7 +30,7 @@ _LAYOUTS = {
     "key trim subset",  # 2021 PA
     13: "speaker utterance codec source attack key trim subset vocoder task team genders language",  # 2021 DF
 }
-"""Columns of the key files, by their number; those that `data_prep.corpora` reads too have the names that they have there."""
+"""Columns of the key files, by their number, with the names that `data_prep.corpora` gives them."""
 _SUBSET = "eval"
 """What the published figures of ASVspoof 2021 are about."""
 

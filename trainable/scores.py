@@ -87,7 +87,7 @@ class ScoreTable:
         """
         scores = [repr(float(score)) for score in self.score]
         named = [self.utterance_id, self.attack.tolist(), self.label.tolist()]
-        _write_columns(path, [*named, scores, *self._corpora])
+        _write_columns(path, [*named, scores, *self._corpora.values()])
 
     def write_keys(self, path: Path) -> None:
         """Write all but the scores as a key file with a header; read with it, the score file gives the groups back.
@@ -96,14 +96,13 @@ class ScoreTable:
             SpoofsweepError: as `write`.
         """
         named = {"utterance": self.utterance_id, "attack": self.attack.tolist(), "key": self.label.tolist()}
-        named |= {"corpus": names for names in self._corpora}
-        named |= {name: values.tolist() for name, values in self.groups.items()}
+        named |= self._corpora | {name: values.tolist() for name, values in self.groups.items()}
         _write_columns(path, [[name, *values] for name, values in named.items()])
 
     @property
-    def _corpora(self) -> list[list[str]]:
+    def _corpora(self) -> dict[str, list[str]]:
         """The column of the corpora, where there is one."""
-        return [[name or NO_CORPUS for name in self.corpus]] if any(self.corpus) else []
+        return {"corpus": [name or NO_CORPUS for name in self.corpus.tolist()]} if any(self.corpus) else {}
 
 
 def _groups(utterances: pd.DataFrame) -> dict[str, NDArray[np.str_]]:
