@@ -43,7 +43,7 @@ class Finalist:
     candidate: Candidate
     folder: Path
     record: ModelRecord
-    tandem: Tandem = NO_ASV
+    tandem: Tandem = field(default=NO_ASV, compare=False)
     """The speaker verification that t-DCF is about."""
     _figures: dict[str, tuple[ScoreSummary, dict[str, float]]] = field(default_factory=dict, compare=False, repr=False)
 

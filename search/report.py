@@ -23,6 +23,7 @@ from search.score_tables import (
     cost_section,
     eers,
     error_rate_table,
+    error_rates,
     group_section,
     shown_costs,
     worst_first,
@@ -30,7 +31,6 @@ from search.score_tables import (
 from search.study import Study
 from search.trial_record import TrialRecord
 from trainable.costs import COST_NAMES
-from trainable.score_summary import corpus_label, span
 
 _MOST_NAMES = 12
 """Attacks or codecs named on the terminal, the worst ones; the report has them all."""
@@ -82,7 +82,7 @@ def finalists_table(ranking: Sequence[Standing]) -> Table:
     table = Table("", "trial", box=None, header_style="bold", pad_edge=False)
     has_folds = ranking[0].fold_eer is not None
     fold_column = ["dev EER over folds"] if has_folds else []
-    for name in (*fold_column, "mean dev EER", "sd", "best", "seeds", "mean eval EER", "minDCF"):
+    for name in (*fold_column, "mean dev EER", "sd", "best", "seeds", "mean eval EER", "eval minDCF"):
         table.add_column(name, justify="right")
     for place, standing in enumerate(ranking):
         table.add_row(
@@ -110,14 +110,10 @@ def champion_view(champion: Champion) -> Group:
 
 
 def _rates_view(finalist: Finalist) -> Table:
-    table = _table("split", "EER", "interval", "by speakers and attacks", "bona fide", "spoofed")
-    for split in finalist.splits:
-        s = finalist.summary(split)
-        wide = span(s.group_interval) if s.group_interval else "-"
-        table.add_row(split, percent(s.eer), span(s.interval), wide, str(s.num_bonafide), str(s.num_spoof))
-        for name, r in s.by_corpus.items():
-            label = escape(corpus_label(name, r))
-            table.add_row(f"  {label}", percent(r.eer), span(r.interval), "-", str(r.num_bonafide), str(r.num_spoof))
+    names, rows = error_rates(finalist)
+    table = _table(*names)
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 

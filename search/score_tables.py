@@ -9,18 +9,24 @@ from trainable.score_summary import GroupRate, corpus_label, span
 
 
 def error_rate_table(finalist: Finalist) -> str:
-    """EER of each split with its intervals."""
+    """EER of each split with its intervals, and of each corpus."""
+    return markdown_table(*error_rates(finalist))
+
+
+def error_rates(finalist: Finalist) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns and rows of the error rates; intervals by speakers and attacks where a split has one."""
+    summaries = {split: finalist.summary(split) for split in finalist.splits}
     confidence = finalist.record.trial.validation.confidence
+    has_wide = any(summary.group_interval for summary in summaries.values())
+    names = ["split", "EER", f"{confidence:.0%} interval", *(["by speakers and attacks"] if has_wide else [])]
     rows = []
-    for split in finalist.splits:
-        s = finalist.summary(split)
-        wide = span(s.group_interval) if s.group_interval else "-"
-        rows.append([split, percent(s.eer), span(s.interval), wide, s.num_bonafide, s.num_spoof])
+    for split, s in summaries.items():
+        wide = [span(s.group_interval) if s.group_interval else "-"] if has_wide else []
+        rows.append([split, percent(s.eer), span(s.interval), *wide, str(s.num_bonafide), str(s.num_spoof)])
         for name, r in s.by_corpus.items():
-            label = f"{split}, {corpus_label(name, r)}"
-            rows.append([label, percent(r.eer), span(r.interval), "-", r.num_bonafide, r.num_spoof])
-    names = ["split", "EER", f"{confidence:.0%} interval by trials", "by speakers and attacks", "bona fide", "spoofed"]
-    return markdown_table(names, rows)
+            rates = [percent(r.eer), span(r.interval), *(["-"] if has_wide else [])]
+            rows.append([f"{split}, {corpus_label(name, r)}", *rates, str(r.num_bonafide), str(r.num_spoof)])
+    return [*names, "bona fide", "spoofed"], rows
 
 
 def cost_section(finalist: Finalist) -> list[str]:

@@ -143,7 +143,7 @@ def _with_keys(rows: _Rows, keys: _Rows) -> ScoreTable:
         groups={
             name: np.array([column[row] for row in order])
             for name, column in key_columns.items()
-            if name not in NO_GROUPS | {"subset"}
+            if name not in NO_GROUPS
         },
     )
 

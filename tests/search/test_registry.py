@@ -27,6 +27,7 @@ def test_champion_is_registered_under_the_studys_name(client, tiny_outcome):
     assert version.tags["spoofsweep.signature"] == finalist.record.signature
     assert float(version.tags["spoofsweep.dev_eer"]) == pytest.approx(finalist.dev_eer, abs=1e-6)
     assert float(version.tags["spoofsweep.eval_eer"]) == pytest.approx(finalist.summary("eval").eer, abs=1e-6)
+    assert float(version.tags["spoofsweep.eval_min_dcf"]) == pytest.approx(finalist.costs("eval")["min_dcf"], abs=1e-6)
 
 
 def test_champion_is_the_finalists_model(tiny_study, tiny_outcome):
@@ -39,6 +40,8 @@ def test_card_names_every_stage(client, tiny_outcome, tiny_shards):
     record = tiny_outcome.champion.finalist.record
     number = tiny_outcome.champion.finalist.candidate.trial_number
     stages = [tiny_shards.manifest.corpus_identity, record.shard_set_id, record.signature, record.code_version]
+    calibration = record.calibration
+    assert f"`{calibration.scale:.5g} * score " in card
     for identity in [*stages, f"tiny, {number}", tiny_outcome.champion.run_id, "version 1"]:
         assert identity in card
 
