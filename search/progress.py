@@ -39,6 +39,7 @@ class SweepProgress:
         self._num_before = len(self._ended)
         self._running: dict[int, TrialRecord] = {}
         self._samples: dict[int, int] = {}
+        self._plan_is_told = False
         self._best = min((trial for trial in trials if trial.converged), key=_value, default=None)
         self._start_s = self._last_line_s = clock()
         self._live = (
@@ -67,6 +68,9 @@ class SweepProgress:
             self._print_line()
 
     def trial_ended(self, trial: TrialRecord) -> None:
+        if not self._plan_is_told and "plan" in trial.attributes:
+            self._plan_is_told = True
+            self._console.print(f"Trials train in {trial.attributes['plan']}", highlight=False, soft_wrap=True)
         self._running.pop(trial.number, None)
         if trial.counts:
             self._ended[trial.number] = trial

@@ -11,7 +11,7 @@ INTERRUPTED = "interrupted"
 """User attribute of a FAIL trial that its driver left unfinished; its configuration is queued again."""
 
 
-ARITHMETIC = ("precision", "torch_version")
+ARITHMETIC = ("precision", "torch_version", "plan")
 """User attributes that say what a trial computed with, as the machine that ran it told."""
 
 
@@ -28,9 +28,9 @@ class TrialRecord:
     value: float | None
     """Final validation EER of a COMPLETE trial."""
     attributes: dict[str, Any] = field(default_factory=dict)
-    """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision`` and
-    ``torch_version`` (of the machine that ran it), ``reason``, ``prune_rung``, ``diverged``; those that do not apply
-    are absent."""
+    """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision``,
+    ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
+    ``prune_rung``, ``diverged``; those that do not apply are absent."""
 
     @property
     def config(self) -> TrialConfig:

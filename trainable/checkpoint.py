@@ -75,6 +75,8 @@ class TrainingRecord(Settings):
     steps_since_report: int
     elapsed_s: float
     """Seconds since the report before."""
+    micro_size: int
+    """Utterances that pass through the network at a time; fewer than a batch has where memory was short."""
     scaler: dict[str, int | float]
     """State of the fp16 loss scaler, whose counts must stay whole numbers; empty without one."""
 

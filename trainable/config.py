@@ -94,6 +94,11 @@ class BatchConfig(Settings):
 
     size: int = Field(default=16, ge=2, le=4096)
     """Utterances in a batch."""
+    micro_size: int | None = Field(default=None, ge=2)
+    """Utterances that pass through the network at a time, gradients added up over the batch; none means all. Batch
+    normalisation then sees these alone."""
+    split_when_full: bool = False
+    """Halve ``micro_size`` until the trial fits its GPU; without it, a trial that does not fit fails at once."""
     crop_s: float = Field(default=2.0, gt=0.0, le=60.0)
     """Length of the random training crop; shorter utterances repeat."""
     mixup_alpha: float = Field(default=0.0, ge=0.0, le=10.0)
@@ -156,6 +161,11 @@ class TrialConfig(Settings):
     validation: ValidationConfig = ValidationConfig()
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     """Arithmetic of the forward pass; ``auto``: bf16 where it is native, else fp16 on a GPU, else float32."""
+    execution: Literal["auto", "eager", "compiled"] = "auto"
+    """How steps run. ``auto``: on a GPU as one CUDA graph where that is measured to be faster, same numbers;
+    ``compiled``: through ``torch.compile``, which takes a minute to begin with, and rounds in another order."""
+    deterministic: bool = True
+    """Use deterministic algorithms on a GPU: the same trial gives the same bits on one type of GPU."""
     budget_passes: float = Field(default=27.0, gt=0.0)
     """Full training length, in passes over the training split."""
     report_passes: float = Field(default=1.0, gt=0.0)

@@ -4,10 +4,13 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
 from data_prep.shards import ShardSet
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.checkpoint import write_model_files
 from trainable.config import TrialConfig
+from trainable.frames import Frames
 from trainable.hold_out import Folds, fold_path
 from trainable.precision import Precision
 from trainable.report import WORST_DEV, Report
@@ -60,6 +63,11 @@ class FoldedTraining(Iterator[Report]):
         return self.trainings[0].precision
 
     @property
+    def plan(self) -> str:
+        """How every model trains on this device, in a line."""
+        return self.trainings[0].plan
+
+    @property
     def signature(self) -> str:
         """Identity of the trial."""
         first = self.trainings[0]
@@ -80,7 +88,9 @@ class FoldedTraining(Iterator[Report]):
                 write_model_files(fold_path(fresh, number), training.record, training.scored_model)
 
     @classmethod
-    def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu") -> "FoldedTraining":
+    def resume(
+        cls, folder: Path, shards: ShardSet, device: str = "cpu", frames: Frames | None = None
+    ) -> "FoldedTraining":
         """A trial as `save` left it.
 
         Raises:
@@ -88,7 +98,8 @@ class FoldedTraining(Iterator[Report]):
         """
         num_folds = sum(path.name.startswith("fold") for path in readable_folder(folder).iterdir())
         paths = [fold_path(readable_folder(folder), number) for number in range(num_folds)]
-        return cls([Training.resume(path, shards, device) for path in paths])
+        frames = frames or Frames.of_training(shards, torch.device(device))
+        return cls([Training.resume(path, shards, device, frames) for path in paths])
 
     def _report(self, number: int) -> Report:
         """The report that follows from each model's own of that number; a model that ended before keeps its last."""
@@ -108,21 +119,33 @@ class FoldedTraining(Iterator[Report]):
 
 
 def begin(
-    config: TrialConfig, shards: ShardSet, seed: int, device: str = "cpu", folds: Folds = ()
+    config: TrialConfig,
+    shards: ShardSet,
+    seed: int,
+    device: str = "cpu",
+    folds: Folds = (),
+    frames: Frames | None = None,
 ) -> Training | FoldedTraining:
-    """A fresh trial: a plain training, one with attacks held out, or one over several folds."""
-    trainings = [Training(config, shards, seed, device, held_out) for held_out in folds or ((),)]
+    """A fresh trial: a plain training, one with attacks held out, or one over several folds.
+
+    Args:
+        frames: those of train and dev, to be shared with other trials; none opens them.
+    """
+    frames = frames or Frames.of_training(shards, torch.device(device))
+    trainings = [Training(config, shards, seed, device, held_out, frames) for held_out in folds or ((),)]
     return trainings[0] if len(trainings) == 1 else FoldedTraining(trainings)
 
 
-def resume(folder: Path, shards: ShardSet, device: str = "cpu") -> Training | FoldedTraining:
+def resume(
+    folder: Path, shards: ShardSet, device: str = "cpu", frames: Frames | None = None
+) -> Training | FoldedTraining:
     """A trial as its `save` left it.
 
     Raises:
         SpoofsweepError: as `Training.resume`.
     """
     is_folded = fold_path(readable_folder(folder), 0).is_dir()
-    return (FoldedTraining if is_folded else Training).resume(folder, shards, device)
+    return (FoldedTraining if is_folded else Training).resume(folder, shards, device, frames)
 
 
 def _mean_metrics(reports: Sequence[Report]) -> dict[str, float]:

@@ -4,20 +4,23 @@ Legend: B batch, T frames, F feature bins, C classes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from data_prep.draws import generator
-from trainable.feature_store import to_device
+from trainable.frames import to_device
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Of logits and labels."""
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """How much of each utterance stays, and whom it is mixed with."""
+class Mixture(NamedTuple):
+    """How much of each utterance stays, and whom it is mixed with; tensors, so that a captured step can take others."""
 
-    share: float
+    share: Tensor
+    """A single number."""
     other: Tensor
     """Numbers ``[B]`` of the utterances."""
 
@@ -25,9 +28,12 @@ class Mixture:
         """The mixed batch."""
         return torch.lerp(feat_BTF[self.other], feat_BTF, self.share)
 
-    def loss(self, loss: Callable[[Tensor, Tensor], Tensor], logits_BC: Tensor, label_B: Tensor) -> Tensor:
-        """The loss against both labels, in the same shares; for cross-entropy that of the mixed label (eq. 1)."""
-        return self.share * loss(logits_BC, label_B) + (1.0 - self.share) * loss(logits_BC, label_B[self.other])
+    def loss(self, loss: Loss, logits_BC: Tensor, label_B: Tensor, other_label_B: Tensor) -> Tensor:
+        """The loss against the own labels and the others', in the same shares.
+
+        For cross-entropy this is the loss against the mixed label (eq. 1).
+        """
+        return torch.lerp(loss(logits_BC, other_label_B), loss(logits_BC, label_B), self.share)
 
 
 def draw_mixture(alpha: float, batch_size: int, seed: int, device: torch.device) -> Mixture | None:
@@ -35,4 +41,5 @@ def draw_mixture(alpha: float, batch_size: int, seed: int, device: torch.device)
     if not alpha:
         return None
     rng = generator(seed, "mixup")
-    return Mixture(float(rng.beta(alpha, alpha)), to_device(rng.permutation(batch_size), device))
+    share = torch.tensor(rng.beta(alpha, alpha), dtype=torch.float32)
+    return Mixture(to_device(share, device), to_device(rng.permutation(batch_size), device))

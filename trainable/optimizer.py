@@ -17,8 +17,13 @@ class AdamW:
     """PyTorch's fused AdamW step, decaying matrices and kernels but not biases and normalisation.
 
     Not a `torch.optim.Optimizer`: making one imports PyTorch's compiler, 6 s of processor time in every worker that
-    compiles nothing. The `param_groups` are what a `GradScaler` needs.
+    compiles nothing. The `param_groups` and what follows are what a `GradScaler` needs; it says on the GPU, without
+    waiting for it, whether a step is to be skipped.
     """
+
+    _step_supports_amp_scaling = True
+    grad_scale: Tensor | None = None
+    found_inf: Tensor | None = None
 
     def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
         self._parameters = dict(model.named_parameters())
@@ -29,11 +34,25 @@ class AdamW:
             {"params": [self._parameters[name] for name in names], "weight_decay": decay}
             for names, decay in self._names
         ]
+        device = next(iter(self._parameters.values())).device
+        # A captured step has to read its rate from a place on the GPU.
+        self._rate = torch.zeros((), device=device) if device.type == "cuda" else None
         self.learning_rate = config.learning_rate
         # Moments keep the memory layout of their parameters, as the fused step wants it.
         self._mean = {name: torch.zeros_like(p, requires_grad=False) for name, p in self._parameters.items()}
         self._square = {name: torch.zeros_like(p, requires_grad=False) for name, p in self._parameters.items()}
         self._step = {name: torch.zeros((), device=p.device) for name, p in self._parameters.items()}
+
+    @property
+    def learning_rate(self) -> float:
+        """Rate of the next step."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._learning_rate = rate
+        if self._rate is not None:
+            self._rate.fill_(rate)
 
     def magnitudes(self) -> Tensor:
         """Sum of the magnitudes of the weights that decay."""
@@ -57,10 +76,12 @@ class AdamW:
                 [],
                 [self._step[name] for name in names],
                 fused=True,
+                grad_scale=self.grad_scale,
+                found_inf=self.found_inf,
                 amsgrad=False,
                 beta1=_BETA1,
                 beta2=_BETA2,
-                lr=self.learning_rate,
+                lr=self._learning_rate if self._rate is None else self._rate,
                 weight_decay=decay,
                 eps=_EPSILON,
                 maximize=False,

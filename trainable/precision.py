@@ -49,3 +49,19 @@ def full_precision() -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def algorithms(device: torch.device, deterministic: bool) -> Iterator[None]:
+    """Context of training: deterministic algorithms on a GPU, or the fastest; nothing changes on a CPU.
+
+    What has no deterministic form says so once, in a warning of PyTorch's.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if device.type == "cuda":
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=deterministic, benchmark=not deterministic):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

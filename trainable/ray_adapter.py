@@ -13,6 +13,7 @@ from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
 from trainable.folds import begin, resume
+from trainable.frames import Frames
 
 
 class TrialActor(tune.Trainable):
@@ -24,6 +25,9 @@ class TrialActor(tune.Trainable):
     marks the trial failed.
     """
 
+    _frames: Frames | None = None
+    """Features of train and dev, which stay where they are for the next trial of this process."""
+
     def setup(self, config: dict[str, Any]) -> None:
         """Begin the trial that ``config`` describes."""
         torch.set_num_threads(config["num_threads"])
@@ -32,7 +36,9 @@ class TrialActor(tune.Trainable):
         self._device = config["device"]
         trial = parse_settings(TrialConfig, config["trial"], f"trial {config['trial_number']}")
         folds = tuple(map(tuple, config["folds"]))
-        self._training = begin(trial, self._shards, config["seed"], self._device, folds)
+        if self._frames is None or self._frames.shard_set_id != self._shards.shard_set_id:
+            self._frames = Frames.of_training(self._shards, torch.device(self._device))
+        self._training = begin(trial, self._shards, config["seed"], self._device, folds, self._frames)
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; a finished trial leaves its model, unless it diverged."""
@@ -42,7 +48,7 @@ class TrialActor(tune.Trainable):
         course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
         # Only here it is known what this machine makes of precision "auto".
         arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
-        return {**report.metrics, **course, **arithmetic}
+        return {**report.metrics, **course, **arithmetic, "plan": self._training.plan}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in this process, with nothing left of the one before."""
@@ -61,7 +67,7 @@ class TrialActor(tune.Trainable):
             SpoofsweepError: it is another trial's.
         """
         begun = self._training
-        self._training = resume(Path(checkpoint), self._shards, self._device)
+        self._training = resume(Path(checkpoint), self._shards, self._device, self._frames)
         if self._training.signature != begun.signature:
             found = f"{checkpoint} of {self._training.signature}, and trial {begun.signature}"
             raise SpoofsweepError("a trial resumes from its own checkpoint", found)

@@ -91,6 +91,14 @@ def score_store(
     return np.bincount(owner_W, weights=score_W) / np.bincount(owner_W)
 
 
+def score_largest_batch(
+    model: nn.Module, store: FeatureStore, validation: ValidationConfig, features: FeaturesConfig
+) -> None:
+    """Score as many windows as `score_store` ever scores at a time, and forget the scores."""
+    view_B = np.repeat(store.first_view_U[:1], validation.batch_size)
+    score_batches(model, [store.gather(view_B, np.zeros_like(view_B), frames_in(validation.window_s, features))])
+
+
 def score_batches(model: nn.Module, batches: Iterable[Tensor]) -> NDArray[np.float64]:
     """Scores ``[W]`` of batches of windows; the model is left in the mode it was in."""
     was_training = model.training

@@ -1,11 +1,8 @@
-"""One trial: trains a configuration on a shard set and reports its validation error, without any framework around it.
-
-Legend: B batch, T frames, F feature bins, C classes.
-"""
+"""One trial: trains a configuration on a shard set and reports its validation error; no framework around it."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +16,27 @@ from data_prep.shards import ShardSet
 from trainable import checkpoint
 from trainable.atomic_folder import replace_folder
 from trainable.averaging import WeightAverage
+from trainable.batch_stream import BatchStream
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
 from trainable.costs import detection_costs
-from trainable.feature_store import FeatureStore, to_device
+from trainable.feature_store import FeatureStore
+from trainable.frames import Frames
 from trainable.hold_out import folds_of, hold_out
 from trainable.losses import WeightedLoss, head_of
 from trainable.mixup import draw_mixture
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
-from trainable.optimizer import AdamW
 from trainable.pass_plan import PassPlan
-from trainable.precision import autocast, resolve_precision
+from trainable.precision import resolve_precision
+from trainable.rehearsal import fit, fit_windows
 from trainable.report import WORST_DEV, Report
 from trainable.schedule import learning_rate
 from trainable.scores import ScoreTable
-from trainable.scoring import frames_in, score_store
+from trainable.scoring import frames_in, score_largest_batch, score_store
 from trainable.signature import code_version, trial_signature
-from trainable.spec_augment import is_active, spec_augment
+from trainable.step import Batch, Step
+from trainable.step_graph import fastest
 
 
 class Training(Iterator[Report]):
@@ -55,6 +55,7 @@ class Training(Iterator[Report]):
         seed: decides initial weights, batches, masks and dropout.
         device: ``cpu`` or ``cuda``.
         held_out: attacks that training does without and validation is about (see `trainable.hold_out`).
+        frames: those of train and dev, to be shared with other trainings; none opens them.
     """
 
     def __init__(
@@ -64,27 +65,32 @@ class Training(Iterator[Report]):
         seed: int,
         device: str = "cpu",
         held_out: tuple[str, ...] = (),
+        frames: Frames | None = None,
     ) -> None:
         self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
         self.held_out = held_out
         self._index = hold_out(shards.index, held_out)
         self.features = shards.manifest.features
         self.precision = resolve_precision(config.precision, self.device)
-        self._train = FeatureStore(shards, "train", self.device, index=self._index)
-        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True, index=self._index)
-        self._crop_frames = frames_in(config.batch.crop_s, self.features)
-        self._plan = PassPlan(self._train, config.batch, self._crop_frames, seed)
+        self.frames = frames or Frames.of_training(shards, self.device)
+        self._train = FeatureStore(shards, "train", self.device, index=self._index, frames=self.frames)
+        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True, index=self._index, frames=self.frames)
+        crop_frames = frames_in(config.batch.crop_s, self.features)
+        self._plan = PassPlan(self._train, config.batch, crop_frames, seed)
+        self._batches = BatchStream(self._train, self._plan, crop_frames)
         self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
         # Measured here, not in preparation: what is held out may not tell how features are normalised either.
         global_cmvn = GlobalCmvn(*self._train.clean_moments()) if self.features.cmvn == "global" else None
         torch.manual_seed(seed)
         self.model = build_model(config.model, self._train.num_bins, global_cmvn, head_of(config.loss)).to(self.device)
-        self._loss = WeightedLoss(config.loss, self._plan.bonafide_share).to(self.device)
-        self._optimizer = AdamW(self.model, config.optimizer)
+        loss = WeightedLoss(config.loss, self._plan.bonafide_share).to(self.device)
+        hop_s = self.features.hop_samples / self.features.sample_rate
+        self._step = Step(self.model, config, loss, self.precision, hop_s)
+        self._run: Callable[[Batch], None] | None = None if self.device.type == "cuda" else self._step.run
+        self._manner = "a step at a time"
         half_life_steps = config.averaging.ema_half_life_passes * self._plan.num_samples / config.batch.size
         averages = config.averaging.kind != "none"
         self._average = WeightAverage(self.model, config.averaging, half_life_steps) if averages else None
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         self.samples_seen = 0
         self.history: list[Report] = []
         self._start_interval()
@@ -100,26 +106,52 @@ class Training(Iterator[Report]):
         return report
 
     def step(self) -> None:
-        """One optimiser step on the next batch, by deterministic algorithms; only the fp16 scaler waits for a GPU."""
+        """One optimiser step on the next batch; nothing in it waits for a GPU."""
+        if self._run is None:
+            self.rehearse()
+        assert self._run is not None
         if self._steps_since_report == 0:
             self._interval_start = time.perf_counter()  # what the caller did since the report is not ours
-        torch.manual_seed(self._step_seed())
         self._set_learning_rate()
-        feat_BTF, label_B = self._next_batch()
-        mixture = draw_mixture(self.config.batch.mixup_alpha, len(label_B), self._step_seed(), self.device)
-        self.model.train()
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True):
-            with autocast(self.precision, self.device):
-                logits_BC = self.model(mixture.features(feat_BTF) if mixture else feat_BTF).float()
-            loss = mixture.loss(self._loss, logits_BC, label_B) if mixture else self._loss(logits_BC, label_B)
-            self._loss_sum += loss.detach()
-            if self.config.optimizer.l1:
-                loss = loss + self.config.optimizer.l1 * self._optimizer.magnitudes()
-            self._norm_sum += self._update(loss)
+        batch = self._next_batch()
+        torch.manual_seed(self._step_seed())
+        self._run(batch)
         self._steps_since_report += 1
         self.samples_seen += self.config.batch.size
         if self._average is not None:
             self._average.step(self.samples_seen / self.budget_samples)
+
+    def rehearse(self) -> int:
+        """Try the next batch, as large as every other, and one of scoring windows, without a trace; on a GPU also find
+        out how steps run fastest. The first step does this by itself.
+
+        Returns:
+            The most bytes that the process held of the GPU meanwhile; 0 on a CPU.
+
+        Raises:
+            SpoofsweepError: they do not fit the GPU's memory.
+        """
+        batch = self._next_batch()
+        fit(self._step, batch, self.config.batch.split_when_full)
+        fit_windows(lambda: score_largest_batch(self.model, self._dev, self.config.validation, self.features))
+        if self.device.type != "cuda":
+            return 0
+        torch.cuda.empty_cache()
+        if self.config.execution == "eager":
+            self._run = self._step.run
+        else:
+            self._run, self._manner = fastest(self._step, batch)
+        return torch.cuda.max_memory_reserved(self.device)
+
+    @property
+    def plan(self) -> str:
+        """How it trains on this device, in a line: arithmetic, steps, parts of a batch, and where the features lie."""
+        parts = [self.precision, self._manner]
+        if self.config.execution == "compiled":
+            parts.append("compiled")
+        if self._step.micro_size < self.config.batch.size:
+            parts.append(f"{self._step.micro_size} of {self.config.batch.size} utterances at a time")
+        return ", ".join([*parts, str(self.frames.placement)])
 
     @property
     def scored_model(self) -> nn.Module:
@@ -176,7 +208,8 @@ class Training(Iterator[Report]):
         state = TrainingRecord(
             steps_since_report=self._steps_since_report,
             elapsed_s=time.perf_counter() - self._interval_start,
-            scaler=self._scaler.state_dict(),
+            micro_size=self._step.micro_size,
+            scaler=self._step.scaler.state_dict(),
         )
         with replace_folder(folder) as fresh:
             checkpoint.write_model_files(fresh, self.record, self.scored_model)
@@ -187,7 +220,7 @@ class Training(Iterator[Report]):
         checkpoint.write_model(folder, self.record, self.scored_model)
 
     @classmethod
-    def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu") -> "Training":
+    def resume(cls, folder: Path, shards: ShardSet, device: str = "cpu", frames: Frames | None = None) -> "Training":
         """A trial as `save` left it.
 
         Raises:
@@ -197,7 +230,7 @@ class Training(Iterator[Report]):
         if record.shard_set_id != shards.shard_set_id:
             found = f"a checkpoint on shards {record.shard_set_id}, and shards {shards.shard_set_id}"
             raise SpoofsweepError("a trial resumes on the shards it began with", found)
-        training = cls(record.trial, shards, record.seed, device, record.held_out)
+        training = cls(record.trial, shards, record.seed, device, record.held_out, frames)
         training._restore(folder, record)
         return training
 
@@ -210,9 +243,9 @@ class Training(Iterator[Report]):
     def _make_report(self) -> Report:
         steps = max(1, self._steps_since_report)
         train = {
-            "train_loss": float(self._loss_sum) / steps,
-            "learning_rate": self._optimizer.learning_rate,
-            "grad_norm": float(self._norm_sum) / steps,
+            "train_loss": float(self._step.loss_sum) / steps,
+            "learning_rate": self._step.optimizer.learning_rate,
+            "grad_norm": float(self._step.norm_sum) / steps,
         }
         # Reading the sums waited for the device, so this is the end of training and the start of validation.
         train["utterances_per_s"] = steps * self.config.batch.size / (time.perf_counter() - self._interval_start)
@@ -243,42 +276,28 @@ class Training(Iterator[Report]):
             **{f"dev_{name}": cost for name, cost in detection_costs(table).items()},
         }
 
-    def _next_batch(self) -> tuple[Tensor, Tensor]:
-        draw = self._plan.batch(self.samples_seen)
-        feat_BTF = self._train.gather(draw.view, draw.start, self._crop_frames)
-        if is_active(self.config.spec_augment):
-            hop_s = self.features.hop_samples / self.features.sample_rate
-            feat_BTF = spec_augment(feat_BTF, self.config.spec_augment, hop_s)
-        return feat_BTF, to_device(self._train.label_U[draw.utterance], self.device)
-
-    def _update(self, loss: Tensor) -> Tensor:
-        """Step the optimiser; returns the gradient norm before clipping (0 where the fp16 scaler skips the step)."""
-        self._optimizer.zero_grad()
-        self._scaler.scale(loss).backward()
-        self._scaler.unscale_(self._optimizer)  # type: ignore[arg-type]  # reads param_groups alone
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip_norm)
-        self._scaler.step(self._optimizer)  # type: ignore[arg-type]
-        self._scaler.update()
-        return norm.nan_to_num(0.0, 0.0, 0.0) if self._scaler.is_enabled() else norm
+    def _next_batch(self) -> Batch:
+        features, labels = self._batches.batch(self.samples_seen)
+        mixture = draw_mixture(self.config.batch.mixup_alpha, len(labels), self._step_seed(), self.device)
+        return Batch(features, labels, mixture)
 
     def _set_learning_rate(self) -> None:
         # At the middle of the step, so that neither the first nor the last one has rate zero.
         progress = (self.samples_seen + self.config.batch.size / 2) / self.budget_samples
-        self._optimizer.learning_rate = learning_rate(self.config.optimizer, min(1.0, progress))
+        self._step.optimizer.learning_rate = learning_rate(self.config.optimizer, min(1.0, progress))
 
     def _step_seed(self) -> int:
         return int(np.random.SeedSequence([self.seed, self.samples_seen]).generate_state(1)[0])
 
     def _start_interval(self) -> None:
-        self._loss_sum = torch.zeros((), device=self.device)
-        self._norm_sum = torch.zeros((), device=self.device)
+        self._step.start_sums()
         self._steps_since_report = 0
         self._interval_start = time.perf_counter()
 
     def _state_tensors(self) -> dict[str, Tensor]:
-        sums = {"loss_sum": self._loss_sum, "norm_sum": self._norm_sum}
+        sums = {"loss_sum": self._step.loss_sum, "norm_sum": self._step.norm_sum}
         average = {} if self._average is None else self._average.state_tensors()
-        return sums | average | self._optimizer.state_tensors()
+        return sums | average | self._step.optimizer.state_tensors()
 
     def _restore(self, folder: Path, record: ModelRecord) -> None:
         if record.precision != self.precision:
@@ -288,10 +307,11 @@ class Training(Iterator[Report]):
         checkpoint.load_weights(folder, self.model)
         if self._average is not None:
             self._average.restore(tensors)
-        self._optimizer.restore(tensors)
-        self._scaler.load_state_dict(state.scaler)
-        self._loss_sum += tensors["loss_sum"].to(self.device)
-        self._norm_sum += tensors["norm_sum"].to(self.device)
+        self._step.optimizer.restore(tensors)
+        self._step.scaler.load_state_dict(state.scaler)
+        self._step.micro_size = state.micro_size
+        self._step.loss_sum.copy_(tensors["loss_sum"])
+        self._step.norm_sum.copy_(tensors["norm_sum"])
         self.samples_seen, self.history = record.samples_seen, list(record.history)
         self._steps_since_report = state.steps_since_report
         self._interval_start = time.perf_counter() - state.elapsed_s

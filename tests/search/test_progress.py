@@ -45,6 +45,14 @@ def test_facts_follow_the_events() -> None:
     assert facts["left"] == "0:04:20"  # two and a half of nine and a half trials took 100 s
 
 
+def test_the_first_trial_tells_how_trials_train() -> None:
+    shown, output, _ = progress()
+    for number in (1, 2):
+        ended = record(number, "PRUNED", 100)
+        shown.trial_ended(replace(ended, attributes={**ended.attributes, "plan": "float32, 0.1 GB of features"}))
+    assert output.getvalue().count("Trials train in float32, 0.1 GB of features\n") == 1
+
+
 def test_a_diverged_trial_is_not_the_best() -> None:
     diverged = replace(record(0, "COMPLETE", 100, 1.0), attributes={"diverged": True})
     shown, _, _ = progress(trials=[diverged])

@@ -73,7 +73,7 @@ def test_signatures_follow_configuration_seed_and_shards(toy_trial):
 def test_the_state_of_a_loss_scaler_survives(tmp_path):
     """A growth interval that came back as a float is refused by the next update."""
     scaler = torch.amp.GradScaler("cpu", enabled=True)
-    state = TrainingRecord(steps_since_report=1, elapsed_s=0.5, scaler=scaler.state_dict())
+    state = TrainingRecord(steps_since_report=1, elapsed_s=0.5, micro_size=4, scaler=scaler.state_dict())
     write_training_files(tmp_path, state, {"loss_sum": torch.zeros(())})
     read, _ = read_training(tmp_path)
     assert {name: (type(value), value) for name, value in read.scaler.items()} == {

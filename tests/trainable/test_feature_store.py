@@ -33,14 +33,6 @@ def test_crops_wrap_round_at_the_end_of_the_view(toy_shards):
     assert torch.equal(crop, whole[(length - 4 + np.arange(2 * length)) % length])
 
 
-def test_frames_are_mapped_not_copied(toy_shards):
-    """All trials on a node are to share the page cache."""
-    store = FeatureStore(toy_shards, "train", CPU)
-    assert {frames.dtype for frames in store._blocks.values()} == {torch.float16}
-    with open("/proc/self/maps") as maps:
-        assert str(toy_shards.folder / "shard-00000.safetensors") in maps.read()
-
-
 def test_the_order_of_the_index_is_irrelevant(toy_shards):
     shuffled = ShardSet(toy_shards.folder, toy_shards.manifest)
     shuffled.__dict__["index"] = toy_shards.index.sample(frac=1, random_state=3)
@@ -73,13 +65,3 @@ def test_a_split_without_one_class_is_refused(toy_shards):
         FeatureStore(one_class, "train", CPU)
     with pytest.raises(SpoofsweepError, match="split 'test'"):
         FeatureStore(toy_shards, "test", CPU)
-
-
-def test_a_resident_split_gives_the_same_batches(toy_shards):
-    """The move that a GPU gets, made on the CPU."""
-    mapped, resident = (FeatureStore(toy_shards, "train", CPU) for _ in range(2))
-    resident._move_to_device()
-    (frames,) = resident._blocks.values()
-    assert (frames.dtype, len(frames)) == (torch.float16, mapped.num_frames_V.sum())
-    views, starts = np.arange(120), np.arange(120) % 20
-    assert torch.equal(resident.gather(views, starts, 33), mapped.gather(views, starts, 33))

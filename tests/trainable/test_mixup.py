@@ -33,11 +33,12 @@ def test_shares_follow_the_beta_distribution() -> None:
 def test_features_and_loss_are_mixed_in_the_same_shares() -> None:
     """The loss is the cross-entropy of the mixed one-hot labels."""
     features, logits, labels = torch.randn(4, 5, 3), torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
-    mixture = Mixture(0.3, torch.tensor([1, 0, 3, 2]))
+    mixture = Mixture(torch.tensor(0.3), torch.tensor([1, 0, 3, 2]))
     torch.testing.assert_close(mixture.features(features), 0.3 * features + 0.7 * features[mixture.other])
     one_hot = functional.one_hot(labels, 2).float()
     expected = functional.cross_entropy(logits, 0.3 * one_hot + 0.7 * one_hot[mixture.other])
-    torch.testing.assert_close(mixture.loss(functional.cross_entropy, logits, labels), expected)
+    loss = mixture.loss(functional.cross_entropy, logits, labels, labels[mixture.other])
+    torch.testing.assert_close(loss, expected)
 
 
 def test_killed_training_with_mixup_and_l1_resumes_bit_for_bit(toy_shards, toy_trial, tmp_path) -> None:

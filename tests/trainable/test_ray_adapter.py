@@ -54,6 +54,13 @@ def test_a_reused_actor_gives_the_numbers_of_fresh_ones(make_config):
     assert reused == fresh
 
 
+def test_features_stay_in_the_process_from_trial_to_trial(make_config):
+    actor = TrialActor(config=make_config(1))
+    frames = actor._training.frames
+    actor.reset_config(make_config(2, folds=[("A01",), ("A02",)]))
+    assert all(training.frames is frames for training in actor._training.trainings)
+
+
 def test_a_stopped_trial_leaves_nothing_to_the_next(make_config):
     actor = TrialActor(config=make_config(3))
     actor.step()
