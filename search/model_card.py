@@ -9,6 +9,9 @@ from search.leaderboard import percent
 from search.score_tables import attack_section, cost_section, error_rate_table, group_section
 from trainable.hold_out import folds_of, named
 
+_LONGEST_DESCRIPTION = 5000
+"""Characters; the column of MLflow's database."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -35,16 +38,32 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         f"Seeds of this configuration: {seeds(ranking[0])}. The dev EER is {percent(ranking[0].mean)} on average "
         f"(standard deviation {percent(ranking[0].spread)}); this is the best of them.",
         *cost_section(champion),
-        *attack_section(champion),
-        *group_section(champion),
-        "## Where it comes from",
-        chain_table(champion, provenance),
-        "## Configuration",
-        f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
         "## Use",
         "\n".join(["```", *commands.environment, commands.detect(), commands.reproduce(provenance.run_id), "```"]),
+        "## Where it comes from",
+        chain_table(champion, provenance),
+        "## Error rates in detail",
+        *attack_section(champion),
+        *group_section(champion),
+        "## Configuration",
+        f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def description(card: str, whole: str) -> str:
+    """As much of a card as a registry's description holds: paragraphs from the first on.
+
+    Args:
+        whole: where the whole card is, named at the end if something is left out.
+    """
+    if len(card) <= _LONGEST_DESCRIPTION:
+        return card
+    note = f"The whole card: {whole}\n"
+    parts = card.split("\n\n")
+    while len("\n\n".join([*parts, note])) > _LONGEST_DESCRIPTION:
+        parts.pop()
+    return "\n\n".join([*parts, note])
 
 
 def seeds(standing: Standing) -> str:

@@ -37,8 +37,8 @@ def cost_section(finalist: Finalist) -> list[str]:
     if (calibration := finalist.record.calibration) is not None:
         sign = "-" if calibration.offset < 0 else "+"
         notes += (
-            f" The calibrated ones are `{calibration.scale:.5g} * score {sign} {abs(calibration.offset):.5g}`, "
-            "fitted on dev by logistic regression, so that dev's own figures flatter."
+            f" Calibrated, a score is `{calibration.scale:.5g} * score {sign} {abs(calibration.offset):.5g}`, by a "
+            "logistic regression fitted on dev, so dev's own calibrated costs flatter."
         )
     if "min_tdcf_2019" in names:
         notes += (

@@ -147,7 +147,7 @@ def test_a_folder_of_before_has_scores_but_no_groups(tiny_outcome, tmp_path):
     assert finalist.scores("dev").groups == {}
     assert finalist.summary("eval").eer == known.summary("eval").eer
     assert finalist.costs("eval").keys() == {"min_dcf", "act_dcf", "cllr"}
-    assert not any("calibrated ones" in part for part in cost_section(finalist))
+    assert not any("Calibrated" in part for part in cost_section(finalist))
 
 
 def test_the_model_of_a_finalist_is_the_one_that_was_scored(tiny_study, tiny_shards, tmp_path):
