@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.config import ClusterConfig
+from cluster.gpus import Node, nodes
 from cluster.ray_session import ray_session
 
 app = typer.Typer()
@@ -18,16 +19,20 @@ def resources(
         str | None, typer.Option(help="Ray cluster (auto or host:port); none looks at this machine.")
     ] = None,
 ) -> None:
-    """Show the nodes, CPU cores and GPUs that trials could run on."""
+    """Show the nodes, CPU cores and GPUs that trials could run on, and whether GPUs can be shared well (MPS)."""
     with ray_session(ClusterConfig(address=address)):
         import ray
 
-        table = Table("node", "CPU cores", "GPUs", "memory (GB)", title=f"Ray {ray.__version__}", title_justify="left")
-        for node in ray.nodes():
-            if node["Alive"]:
-                has = node["Resources"]
-                memory_gb = f"{has.get('memory', 0) / 1e9:.1f}"
-                table.add_row(
-                    node["NodeManagerHostname"], f"{has.get('CPU', 0):g}", f"{has.get('GPU', 0):g}", memory_gb
-                )
+        title = f"Ray {ray.__version__}"
+        table = Table("node", "CPU cores", "GPUs", "memory (GB)", "MPS", title=title, title_justify="left")
+        for node in nodes():
+            gpus = f"{node.num_gpus:g} {node.gpu_kind or ''}".strip()
+            table.add_row(node.name, f"{node.num_cpus:g}", gpus, f"{node.memory_gb:.1f}", _mps(node))
     Console().print(table)
+
+
+def _mps(node: Node) -> str:
+    if not node.num_gpus:
+        return "-"
+    limited = node.mps.state == "running" and node.mps.thread_percentage < 100
+    return f"{node.mps.state}, {node.mps.thread_percentage:g}% a process" if limited else node.mps.state

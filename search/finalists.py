@@ -26,6 +26,7 @@ from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.calibration import fit_calibration
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
 from trainable.costs import detection_costs
+from trainable.gpu_share import GpuShare
 from trainable.hold_out import folds_of
 from trainable.score_file import read_scores
 from trainable.score_summary import ScoreSummary, summarise
@@ -190,20 +191,22 @@ def run_finalists(
 
 
 def train_finalist(
-    candidate: Candidate, shards_folder: Path, shard_set_id: str, folder: Path, device: str, num_threads: int
+    candidate: Candidate, shards_folder: Path, shard_set_id: str, folder: Path, share: GpuShare, num_threads: int
 ) -> None:
     """Train a candidate to the end and score it; its folder appears whole or not at all. The body of a Ray task."""
     torch.set_num_threads(num_threads)
     shards = ShardSet.open(shards_folder, expected_id=shard_set_id)
-    training = Training(candidate.config, shards, candidate.seed, device, candidate.held_out)
-    for _ in training:
-        pass
+    share.enforce()
     tables: Mapping[str, ScoreTable] = {}
-    record = training.record
-    if not training.history[-1].diverged:
-        tables = {split: training.score(split) for split in sorted(set(SCORED_SPLITS) & set(shards.index["split"]))}
-        calibration = fit_calibration(tables["dev"].bonafide, tables["dev"].spoof)
-        record = record.model_copy(update={"calibration": calibration})
+    with share.explained():
+        training = Training(candidate.config, shards, candidate.seed, share.device, candidate.held_out)
+        for _ in training:
+            pass
+        record = training.record
+        if not training.history[-1].diverged:
+            tables = {s: training.score(s) for s in SCORED_SPLITS if (shards.index["split"] == s).any()}
+            calibration = fit_calibration(tables["dev"].bonafide, tables["dev"].spoof)
+            record = record.model_copy(update={"calibration": calibration})
     with replace_folder(folder / candidate.name) as fresh:
         write_model_files(fresh, record, training.scored_model)
         for split, table in tables.items():
@@ -256,10 +259,10 @@ def _submit(
 ) -> dict[Any, Candidate]:
     import ray
 
-    task = ray.remote(num_cpus=cluster.cpus_per_trial, num_gpus=cluster.gpus_per_trial)(train_finalist)
+    task = ray.remote(num_cpus=cluster.cpus_per_trial, num_gpus=cluster.gpu_share)(train_finalist)
     place = (shards.folder.resolve(), shards.shard_set_id, folder.resolve())
-    device = "cuda" if cluster.gpus_per_trial else "cpu"
-    return {task.remote(candidate, *place, device, cluster.cpus_per_trial): candidate for candidate in candidates}
+    share = GpuShare(cluster.device, cluster.gpu_share)
+    return {task.remote(candidate, *place, share, cluster.cpus_per_trial): candidate for candidate in candidates}
 
 
 def _as_completed(pending: dict[Any, Candidate]) -> Any:

@@ -13,6 +13,7 @@ from data_prep.shards import ShardSet
 from deploy.tracking_store import check_reachable
 from search.driver_lock import driver_lock
 from search.finale import conclude
+from search.gpu_sharing import print_sharing, require_room, settle
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
 from search.preview import preview
@@ -23,7 +24,6 @@ from search.study_reader import read_trials
 from search.sweep import run_sweep
 from search.sweep_log import sweep_log
 from search.trial_record import TrialRecord
-from search.tune_run import num_places
 from trainable.hold_out import Folds, named, samples_per_pass
 
 
@@ -39,10 +39,12 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
         check_writable(study.storage_url)
         check_reachable(study.tracking_uri)
     with ray_session(study.config.cluster):
-        num_places(study.config.cluster)
+        require_room(study.config.cluster)
         examined = (found.corpus, found.report)
         shards = prepare(study.prep, study.base, study.output, console=console, page=True, examined=examined)
-        result = run_sweep(study, shards, console=console)
+        study, packing = settle(study, shards)
+        print_sharing(study.config.cluster, packing, console)
+        result = run_sweep(study, shards, console=console, packing=packing)
         if result.stop_reason is not None:
             console.print(
                 f"Stopped: {escape(result.stop_reason)}. The same command goes on from here.", highlight=False

@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
 from data_prep.corpora import read_corpus
@@ -131,14 +132,14 @@ def _require_same_study(study: Study, identity: str, folds: Folds) -> None:
 
 def _require_gpu(study: Study) -> None:
     cluster = study.config.cluster
-    if cluster.address is None and cluster.gpus_per_trial > 0:
+    if cluster.address is None and cluster.uses_gpu:
         import torch
 
         if not torch.cuda.is_available():
             raise SpoofsweepError(
-                "cluster.gpus_per_trial above 0 needs a GPU that torch can use",
-                f"{cluster.gpus_per_trial:g} on a machine without one",
-                "set it to 0, or name a cluster in cluster.address",
+                "trials on a GPU need one that torch can use",
+                f"{cluster.gpu_setting} on a machine without one",
+                "leave it out to train on CPUs, or name a cluster in cluster.address",
             )
 
 
@@ -153,7 +154,6 @@ def _facts(found: Preview) -> Table:
     views = ", ".join(f"{policy.views} x {name}" for name, policy in policies) or "no augmented views"
     models = f" of {len(found.divisions)} models" if len(found.divisions) > 1 else ""
     trained = f"{per_pass:,} utterances{models}"
-    gpus = f"{cluster.gpus_per_trial:g} GPU, " if cluster.gpus_per_trial else ""
     facts = {
         "study": f"{study.name} ({study.path})",
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
@@ -161,7 +161,7 @@ def _facts(found: Preview) -> Table:
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
         "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
-        "each trial": f"{gpus}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
+        "each trial": f"{_gpus(cluster)}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
         "ledger": shown(study.storage_url),
         "MLflow": shown(study.tracking_uri),
     }
@@ -169,6 +169,15 @@ def _facts(found: Preview) -> Table:
     for name, value in facts.items():
         table.add_row(f"[bold]{name}", Text(value))
     return table
+
+
+def _gpus(cluster: ClusterConfig) -> str:
+    """A trial's part of a GPU, for the list of facts."""
+    if not cluster.uses_gpu:
+        return ""
+    if cluster.trials_per_gpu == "auto":
+        return "a share of a GPU (measured when the sweep begins), "
+    return f"{cluster.gpu_share:.4g} GPU, " if cluster.trials_per_gpu is None else f"1/{cluster.trials_per_gpu} GPU, "
 
 
 def _divisions_table(divisions: tuple[Division, ...]) -> Table:

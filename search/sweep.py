@@ -17,6 +17,7 @@ from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.asha import Asha
 from search.conductor import Conductor, Listener
 from search.driver_lock import driver_lock
+from search.gpu_sharing import Packing
 from search.horizon import horizon_of
 from search.leaderboard import Summary, summarise
 from search.ledger import Ledger
@@ -65,6 +66,7 @@ def run_sweep(
     console: Console | None = None,
     listeners: Sequence[Listener] = (),
     trainable: type[Trainable] | None = None,
+    packing: Packing | None = None,
 ) -> SweepResult:
     """Run a study's trials up to ``search.num_trials``, those of earlier sweeps counted.
 
@@ -76,6 +78,7 @@ def run_sweep(
         console: where progress is shown; none shows nothing.
         listeners: told of every trial event.
         trainable: class of the trials; none means ``trainable.ray_adapter.TrialActor``.
+        packing: why so many trials share a GPU, to be recorded.
 
     Raises:
         SpoofsweepError: the tracking store, the ledger or the Ray cluster cannot be reached, a trial asks for more than
@@ -90,7 +93,7 @@ def run_sweep(
         ledger = open_ledger(study, shards.shard_set_id, folds)
         stack.callback(ledger.close)
         stack.enter_context(ray_session(study.config.cluster))
-        sweep = _Sweep(study, shards, folds, ledger, console, listeners)
+        sweep = _Sweep(study, shards, folds, ledger, console, listeners, packing)
         stack.enter_context(sweep.progress)
         try:
             sweep.run(trainable or _trial_actor())
@@ -112,6 +115,7 @@ class _Sweep:
         ledger: Ledger,
         console: Console | None,
         listeners: Sequence[Listener],
+        packing: Packing | None,
     ) -> None:
         search = study.config.search
         self._study, self._shards, self._folds, self._ledger = study, shards, folds, ledger
@@ -122,7 +126,7 @@ class _Sweep:
         asha = Asha(self._horizon.rungs, search.reduction_factor)
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
-        self._tracker = _open_tracker(study, shards, folds, ledger)
+        self._tracker = _open_tracker(study, shards, folds, ledger, packing)
         self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
         parts: list[Listener] = [self._keeper, self._tracker, self.progress, *listeners]
         self.conductor = Conductor(ledger, asha, search.num_trials, search.max_failures, places, parts)
@@ -183,7 +187,7 @@ def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
     return [trial for trial in ledger.trials() if trial.number in abandoned]
 
 
-def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger) -> Tracker:
+def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger, packing: Packing | None) -> Tracker:
     client = new_client(study.tracking_uri)
     experiment_id = open_experiment(client, study.config.mlflow.experiment, study.artifact_folder)
     views = shards.index.loc[shards.index["view"] == 0, "split"].value_counts()
@@ -192,7 +196,9 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger)
         "spoofsweep.shard_set_id": shards.shard_set_id,
         "spoofsweep.held_out": json.dumps(folds),
         "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
-        "spoofsweep.device": _device(study),
+        "spoofsweep.device": study.config.cluster.device,
+        "spoofsweep.gpu_share": f"{study.config.cluster.gpu_share:.4g}",
+        **({} if packing is None else {"spoofsweep.packing": str(packing)}),
         "spoofsweep.code_version": code_version(),
     }
     dataset = dataset_of(shards.shard_set_id, shards.folder, rows_by_split)
@@ -209,17 +215,14 @@ def _config_maker(
             "shards": str(shards.folder.absolute()),
             "shard_set_id": shards.shard_set_id,
             "folds": folds,
-            "device": _device(study),
+            "device": study.config.cluster.device,
+            "gpu_share": study.config.cluster.gpu_share,
             "num_threads": study.config.cluster.cpus_per_trial,
             "output": str(keeper.folder_of(trial.number).absolute()),
             "trial_number": trial.number,
         }
 
     return make_config
-
-
-def _device(study: Study) -> str:
-    return "cuda" if study.config.cluster.gpus_per_trial else "cpu"
 
 
 def _figures(summary: Summary) -> dict[str, float]:

@@ -52,7 +52,7 @@ def execute(
             search_alg=LedgerSearcher(conductor, make_config),
             scheduler=LedgerScheduler(conductor),
             stop=SweepStopper(conductor),
-            resources_per_trial={"cpu": cluster.cpus_per_trial, "gpu": cluster.gpus_per_trial},
+            resources_per_trial={"cpu": cluster.cpus_per_trial, "gpu": cluster.gpu_share},
             reuse_actors=True,
             storage_path=str(folder.absolute()),
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -71,15 +71,16 @@ def num_places(cluster: ClusterConfig) -> int | None:
         return cluster.max_concurrent_trials
     available = ray.cluster_resources()
     places = int(available.get("CPU", 0) // cluster.cpus_per_trial)
-    if cluster.gpus_per_trial:
+    share = cluster.gpu_share
+    if share:
         # Ray does not spread one trial's fraction over two GPUs.
-        per_gpu = int(1 / cluster.gpus_per_trial) if cluster.gpus_per_trial <= 1 else 1 / cluster.gpus_per_trial
+        per_gpu = int(1 / share) if share <= 1 else 1 / share
         places = min(places, int(available.get("GPU", 0) * per_gpu))
     if places < 1:
         raise SpoofsweepError(
-            f"a trial needs {cluster.cpus_per_trial} CPU cores and {cluster.gpus_per_trial:g} GPUs",
+            f"a trial needs {cluster.cpus_per_trial} CPU cores and {share:g} GPUs",
             f"{available.get('CPU', 0):g} and {available.get('GPU', 0):g} on this machine",
-            "lower cluster.cpus_per_trial or cluster.gpus_per_trial",
+            f"lower cluster.cpus_per_trial, or change {cluster.gpu_setting}",
         )
     return min(places, cluster.max_concurrent_trials or places)
 

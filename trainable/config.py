@@ -160,7 +160,8 @@ class TrialConfig(Settings):
     spec_augment: SpecAugmentConfig = SpecAugmentConfig()
     validation: ValidationConfig = ValidationConfig()
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    """Arithmetic of the forward pass; ``auto``: bf16 where it is native, else fp16 on a GPU, else float32."""
+    """Arithmetic of the forward pass; ``auto``: bf16 where it is native, else fp16 on a GPU, else float32. A CPU
+    emulates what it lacks, fp16 four to twenty times slower than float32: for tests, and to reproduce a trial."""
     execution: Literal["auto", "eager", "compiled"] = "auto"
     """How steps run. ``auto``: on a GPU as one CUDA graph where that is measured to be faster, same numbers;
     ``compiled``: through ``torch.compile``, which takes a minute to begin with, and rounds in another order."""

@@ -27,7 +27,9 @@ def focal(config: LossConfig, logits_BC: Tensor, label_B: Tensor) -> Tensor:
     The weight goes along with its gradient, as published.
     """
     true_B = functional.log_softmax(logits_BC, dim=1).gather(1, label_B[:, None])[:, 0].exp()
-    return (1.0 - true_B) ** config.focal_gamma * cross_entropy(config, logits_BC, label_B)
+    # Where 1 - p rounds to zero, the slope of a power below 1 would be infinite, and the gradient not a number.
+    missing_B = (1.0 - true_B).clamp(min=torch.finfo(true_B.dtype).tiny)
+    return missing_B**config.focal_gamma * cross_entropy(config, logits_BC, label_B)
 
 
 def am_softmax(config: LossConfig, logits_BC: Tensor, label_B: Tensor) -> Tensor:

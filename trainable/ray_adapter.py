@@ -1,6 +1,5 @@
 """A trial as Ray Tune runs it: the only file of this room that knows Ray."""
 
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,19 @@ from cluster.settings import parse_settings
 from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
-from trainable.folds import begin, resume
+from trainable.folds import FoldedTraining, begin, resume
 from trainable.frames import Frames
+from trainable.gpu_share import GpuShare
+from trainable.release import ReleaseCheck
 
 
 class TrialActor(tune.Trainable):
     """Steps through the reports of one training after another.
 
     The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder or URI),
-    ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu`` or ``cuda``), ``num_threads``,
-    ``output`` (folder for the finished trial's model, or none) and ``trial_number``. Errors go through to Ray, which
-    marks the trial failed.
+    ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu`` or ``cuda``), ``gpu_share`` (of
+    a GPU that several trials share), ``num_threads``, ``output`` (folder for the finished trial's model, or none) and
+    ``trial_number``. Errors go through to Ray, which marks the trial failed.
     """
 
     _frames: Frames | None = None
@@ -34,15 +35,21 @@ class TrialActor(tune.Trainable):
         self._output = Path(config["output"]) if config["output"] else None
         self._shards = ShardSet.open(to_path(config["shards"]), expected_id=config["shard_set_id"])
         self._device = config["device"]
+        self._share = GpuShare(self._device, config["gpu_share"])
+        self._share.enforce()
         trial = parse_settings(TrialConfig, config["trial"], f"trial {config['trial_number']}")
         folds = tuple(map(tuple, config["folds"]))
-        if self._frames is None or self._frames.shard_set_id != self._shards.shard_set_id:
-            self._frames = Frames.of_training(self._shards, torch.device(self._device))
-        self._training = begin(trial, self._shards, config["seed"], self._device, folds, self._frames)
+        with self._share.explained():
+            if self._frames is None or self._frames.shard_set_id != self._shards.shard_set_id:
+                self._frames = Frames.of_training(self._shards, torch.device(self._device))
+                self._release = ReleaseCheck(self._device)  # what is there now may stay
+            self._training = begin(trial, self._shards, config["seed"], self._device, folds, self._frames)
+        self._follow()
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; a finished trial leaves its model, unless it diverged."""
-        report = next(self._training)
+        with self._share.explained():
+            report = next(self._training)
         if report.final and not report.diverged and self._output is not None:
             self._training.write_model(self._output)
         course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
@@ -66,15 +73,26 @@ class TrialActor(tune.Trainable):
         Raises:
             SpoofsweepError: it is another trial's.
         """
-        begun = self._training
-        self._training = resume(Path(checkpoint), self._shards, self._device, self._frames)
-        if self._training.signature != begun.signature:
-            found = f"{checkpoint} of {self._training.signature}, and trial {begun.signature}"
+        wanted = self._training.signature
+        self.cleanup()  # the trial that `setup` began: both at a time might not fit
+        with self._share.explained():
+            self._training = resume(Path(checkpoint), self._shards, self._device, self._frames)
+        self._follow()
+        if self._training.signature != wanted:
+            found = f"{checkpoint} of {self._training.signature}, and trial {wanted}"
             raise SpoofsweepError("a trial resumes from its own checkpoint", found)
 
     def cleanup(self) -> None:
-        """Give the memory of the trial back, the GPU's too: Ray keeps the process for the next one."""
+        """Give the memory of the trial back, the GPU's too: Ray keeps the process for the next one.
+
+        Raises:
+            SpoofsweepError: something of the trial is still held.
+        """
         self.__dict__.pop("_training", None)
-        gc.collect()  # model and plan hang together in cycles
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        if self._frames is not None:
+            self._release.release()
+
+    def _follow(self) -> None:
+        trainings = self._training.trainings if isinstance(self._training, FoldedTraining) else [self._training]
+        self._release.follow(trainings)
+        self._release.follow(training.model for training in trainings)

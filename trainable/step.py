@@ -3,7 +3,7 @@
 Legend: B batch, T frames, F feature bins, C classes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -16,6 +16,9 @@ from trainable.mixup import Mixture
 from trainable.optimizer import AdamW
 from trainable.precision import Precision, algorithms, autocast
 from trainable.spec_augment import is_active, spec_augment
+
+_INITIAL_SCALE = 2.0**12
+"""Of fp16 losses; PyTorch's own, 2^16, overflows with scaled cosines and costs the first steps."""
 
 
 class Batch(NamedTuple):
@@ -50,10 +53,10 @@ class Step:
         self._forward: nn.Module = model
         if config.execution == "compiled":
             # The generator of eager steps, so that dropout drops the same.
-            options: dict[str, str | int | bool | Callable[..., Any]] = {"fallback_random": True}
+            options: dict[str, Any] = {"fallback_random": True, "deterministic": config.deterministic}
             self._forward = torch.compile(model, dynamic=False, options=options)  # type: ignore[assignment]
         self.optimizer = AdamW(model, config.optimizer)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.scaler = torch.amp.GradScaler(self.device.type, _INITIAL_SCALE, enabled=precision == "fp16")
         self.micro_size = config.batch.micro_size or config.batch.size
         """Utterances that pass through the network at a time."""
         self.loss_sum, self.norm_sum = torch.zeros(2, device=self.device).unbind()
@@ -62,7 +65,7 @@ class Step:
         """Take one step, and add its loss and its gradient norm before clipping to the sums."""
         self.model.train()
         self.optimizer.zero_grad()
-        with algorithms(self.device, self._config.deterministic):
+        with algorithms(self.device, self._config.deterministic, tf32=self._precision != "float32"):
             feat_BTF, mixture = batch.features, batch.mixture
             if is_active(self._config.spec_augment):
                 feat_BTF = spec_augment(feat_BTF, self._config.spec_augment, self._hop_s)

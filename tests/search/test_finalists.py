@@ -34,6 +34,7 @@ from trainable.checkpoint import read_model, read_record
 from trainable.config import TrialConfig
 from trainable.costs import detection_costs
 from trainable.feature_store import FeatureStore
+from trainable.gpu_share import GpuShare
 from trainable.scoring import score_store
 
 
@@ -154,7 +155,7 @@ def test_the_model_of_a_finalist_is_the_one_that_was_scored(tiny_study, tiny_sha
     """Where weights are averaged, the average."""
     config = tiny_study.config.trial.model_copy(update={"averaging": AveragingConfig(kind="ema"), "budget_passes": 1.0})
     candidate = Candidate(1, 0, 1, 5, config, {})
-    train_finalist(candidate, tiny_shards.folder, tiny_shards.shard_set_id, tmp_path, "cpu", 1)
+    train_finalist(candidate, tiny_shards.folder, tiny_shards.shard_set_id, tmp_path, GpuShare("cpu", 0.0), 1)
     finalist = read_finalist(candidate, tmp_path, tiny_shards.shard_set_id)
     record, model = read_model(finalist.folder)
     store = FeatureStore(tiny_shards, "dev", torch.device("cpu"), clean_only=True)

@@ -52,8 +52,24 @@ def test_gpu_that_is_not_there_stops_here(load, monkeypatch: pytest.MonkeyPatch)
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SpoofsweepError, match=r"needs a GPU that torch can use; got 0.5"):
-        preview(load("[cluster]\ngpus_per_trial = 0.5\n"))
+    for setting in ("gpus_per_trial = 0.5", 'trials_per_gpu = "auto"'):
+        told = setting.replace('"', "")
+        with pytest.raises(SpoofsweepError, match=rf"need one that torch can use; got cluster.{told} on a machine"):
+            preview(load(f"[cluster]\n{setting}\n"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ('trials_per_gpu = "auto"', "a share of a GPU (measured when the sweep begins), 1 CPU cores"),
+        ("trials_per_gpu = 3", "1/3 GPU, 1 CPU cores"),
+        ("gpus_per_trial = 0.5", "0.5 GPU, 1 CPU cores"),
+    ],
+)
+def test_a_trials_part_of_a_gpu_is_told(load, setting: str, told: str) -> None:
+    console = Console(width=140, file=io.StringIO())
+    print_preview(preview(load(f'[cluster]\naddress = "elsewhere:6379"\n{setting}\n')), console)
+    assert told in console.file.getvalue()
 
 
 def test_first_trial_outside_of_the_space_is_told(load) -> None:

@@ -14,6 +14,7 @@ from toys import ToyData, toy_study, toy_trial
 from cluster.errors import SpoofsweepError
 from search.asha import Asha
 from search.driver_lock import driver_lock
+from search.gpu_sharing import Packing
 from search.study import Study
 from search.sweep import SweepResult, open_ledger, run_sweep
 from search.trial_record import TrialRecord
@@ -50,7 +51,8 @@ def eventful(output: Path, ray_session: None) -> tuple[Study, SweepResult]:
     """Twelve trials of which some crash, report NaN, or diverge."""
     study = toy_study(output, "eventful", 12)
     trainable = toy_trial(crashing=(0,), nan=(1,), diverging=(2,))
-    return study, run_sweep(study, ToyData(study.output), trainable=trainable)
+    packing = Packing(8, 3 * 10**9, "NVIDIA H200", 140 * 10**9, "CPU cores")
+    return study, run_sweep(study, ToyData(study.output), trainable=trainable, packing=packing)
 
 
 def test_every_state_is_told_as_it_was(eventful: tuple[Study, SweepResult]) -> None:
@@ -94,6 +96,8 @@ def test_mlflow_holds_what_the_ledger_holds(eventful: tuple[Study, SweepResult])
     (parent,) = runs_of(study, "study").values()
     assert parent.info.run_name == "eventful"
     assert parent.info.status == "FINISHED"
+    assert parent.data.tags["spoofsweep.packing"].endswith("8 trials a GPU (limited by CPU cores)")
+    assert parent.data.tags["spoofsweep.gpu_share"] == "0"
     runs = runs_of(study)
     assert len(runs) == 12
     for trial in trials_of(study):

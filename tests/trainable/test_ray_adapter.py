@@ -1,5 +1,7 @@
 """The actor is instantiated as Ray does it inside a worker, without starting Ray."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -21,6 +23,7 @@ def make_config(toy_shards, toy_trial):
             "shard_set_id": shard_set_id,
             "folds": [list(group) for group in folds],
             "device": "cpu",
+            "gpu_share": 0.0,
             "num_threads": 1,
             "output": None if output is None else str(output),
             "trial_number": 7,
@@ -109,6 +112,48 @@ def test_a_finished_trial_leaves_its_model(make_config, tmp_path):
     last = actor.step()
     record, _ = read_model(tmp_path / "00007")
     assert (record.dev_eer, record.samples_seen) == (last["dev_eer"], last["samples_seen"])
+
+
+def test_a_trial_is_gone_before_the_next_begins(make_config):
+    actor = TrialActor(config=make_config(1))
+    actor.step()
+    ended = weakref.ref(actor._training), weakref.ref(actor._training.model)
+    actor.reset_config(make_config(2))
+    assert [ref() for ref in ended] == [None, None]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: PyTorch counts no memory on a CPU")
+def test_gpu_memory_is_given_back(make_config):
+    actor = TrialActor(config=make_config(1) | {"device": "cuda", "gpu_share": 0.5})
+    held = []
+    for seed in (2, 3, 4):
+        actor.step()
+        actor.cleanup()
+        held.append(torch.cuda.memory_allocated())
+        actor.setup(make_config(seed) | {"device": "cuda", "gpu_share": 0.5})
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    assert held[0] == held[1] == held[2]
+
+
+def test_memory_that_the_trial_before_still_holds_stops_the_next(make_config):
+    actor = TrialActor(config=make_config(1))
+    held = [actor._training.model]
+    with pytest.raises(SpoofsweepError, match=r"must leave no memory held .* held by list"):
+        actor.reset_config(make_config(2))
+    held.clear()
+
+
+def test_running_out_of_memory_names_the_remedy(make_config):
+    actor = TrialActor(config=make_config())
+
+    def run_out(module, args):
+        raise torch.OutOfMemoryError("Tried to allocate 9 GiB")
+
+    actor._training.model.register_forward_pre_hook(run_out)
+    with pytest.raises(
+        SpoofsweepError, match=r"a trial must fit the memory.*Tried to allocate 9 GiB; lower batch.size"
+    ):
+        actor.step()
 
 
 def test_threads_follow_the_configuration(make_config):
