@@ -21,6 +21,7 @@ from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
 from search.sweep import open_ledger
 from search.sweep_log import sweep_log
+from search.tandem import Tandem, read_tandem
 from search.trial_record import TrialRecord
 from trainable.hold_out import Folds, samples_per_pass
 
@@ -44,8 +45,9 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
         check_reachable(study.tracking_uri)
         folds = study.folds(shards.index)
         trials, parent_run_id = _read_ledger(study, shards.shard_set_id, folds)
+        tandem = read_tandem(study)
         try:
-            ranking, champion = _crown(study, shards, folds, trials, parent_run_id, console)
+            ranking, champion = _crown(study, shards, folds, trials, tandem, parent_run_id, console)
         except (MlflowException, requests.RequestException) as error:
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
@@ -60,6 +62,7 @@ def _crown(
     shards: ShardSet,
     folds: Folds,
     trials: Sequence[TrialRecord],
+    tandem: Tandem,
     parent_run_id: str,
     console: Console,
 ) -> tuple[list[Standing], Champion]:
@@ -74,7 +77,8 @@ def _crown(
 
     candidates = select(trials, config.finalists, config.study.seed, folds)
     with ray_session(config.cluster):
-        finalists = run_finalists(candidates, shards, study.folder / "finalists", config.cluster, console, record)
+        place = study.folder / "finalists"
+        finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)
     ranking = standings(finalists)
     champion = register_champion(client, study.name, shards, ranking, run_ids)
     for name, value in _figures(ranking).items():
@@ -86,6 +90,9 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
     """The finalists in numbers, for the study's own run: the champion, and every configuration over its seeds."""
     champion = ranking[0].best
     figures = {f"champion_{split}_eer": champion.summary(split).eer for split in champion.splits}
+    figures |= {
+        f"champion_{split}_{name}": cost for split in champion.splits for name, cost in champion.costs(split).items()
+    }
     for standing in ranking:
         name = f"finalist_{standing.trial_number:05d}"
         figures |= {f"{name}_best_dev_eer": standing.best.dev_eer, f"{name}_sd_dev_eer": standing.spread}

@@ -10,7 +10,7 @@ from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from deploy.models import RUN_ARTIFACT
-from search.finalists import Finalist, score_path
+from search.finalists import Finalist, keys_path, score_path
 from trainable.hold_out import folds_of
 
 SCORES_ARTIFACT = "scores"
@@ -43,8 +43,11 @@ class FinalistRuns:
         for first in range(0, len(metrics), 1000):
             self._client.log_batch(run_id, metrics[first : first + 1000])
         for split in finalist.splits:
-            self._client.log_artifact(run_id, str(score_path(finalist.folder, split)), SCORES_ARTIFACT)
-            self._client.log_dict(run_id, asdict(finalist.summary(split)), f"{SCORES_ARTIFACT}/{split}.summary.json")
+            paths = score_path(finalist.folder, split), keys_path(finalist.folder, split)
+            for path in (path for path in paths if path.exists()):
+                self._client.log_artifact(run_id, str(path), SCORES_ARTIFACT)
+            found = asdict(finalist.summary(split)) | finalist.costs(split)
+            self._client.log_dict(run_id, found, f"{SCORES_ARTIFACT}/{split}.summary.json")
         for name in ("model.json", "model.safetensors"):
             self._client.log_artifact(run_id, str(finalist.folder / name), RUN_ARTIFACT)
         self._client.set_tag(run_id, "spoofsweep.state", "COMPLETE")
@@ -96,19 +99,29 @@ class FinalistRuns:
 
 
 def _metrics(finalist: Finalist) -> list[tuple[int, str, float]]:
-    """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end those of eval and folds."""
+    """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end what is told of the splits."""
     points = [(r.samples_seen, name, value) for r in finalist.record.history for name, value in r.metrics.items()]
-    for split in (split for split in finalist.splits if split != "dev"):
-        summary = finalist.summary(split)
-        values = {"eer": summary.eer, "eer_low": summary.interval.low, "eer_high": summary.interval.high}
-        values |= {f"eer/{_name(name)}": eer for name, eer in summary.by_attack.items()}
-        values |= {f"eer_corpus/{_name(name)}": rate.eer for name, rate in summary.by_corpus.items()}
-        points += [(finalist.record.samples_seen, f"{split}_{name}", value) for name, value in values.items()]
+    last = {f"{split}_{name}": value for split in finalist.splits for name, value in _figures(finalist, split).items()}
     if finalist.candidate.fold_eer is not None:
-        points.append((finalist.record.samples_seen, "fold_dev_eer", finalist.candidate.fold_eer))
-    return points
+        last["fold_dev_eer"] = finalist.candidate.fold_eer
+    reported = finalist.record.history[-1].metrics
+    return points + [(finalist.record.samples_seen, name, last[name]) for name in last if name not in reported]
+
+
+def _figures(finalist: Finalist, split: str) -> dict[str, float]:
+    """All that is told of a split, by the names of metrics without the split's."""
+    summary = finalist.summary(split)
+    values = {"eer": summary.eer, "eer_low": summary.interval.low, "eer_high": summary.interval.high}
+    if summary.group_interval is not None:
+        low, high, _ = summary.group_interval
+        values |= {"eer_low_by_speaker_and_attack": low, "eer_high_by_speaker_and_attack": high}
+    values |= finalist.costs(split)
+    values |= {f"eer/{_name(name)}": eer for name, eer in summary.by_attack.items()}
+    for fact, rates in {"corpus": summary.by_corpus, **summary.by_group}.items():
+        values |= {f"eer_{_name(fact)}/{_name(name)}": rate.eer for name, rate in rates.items()}
+    return values
 
 
 def _name(name: str) -> str:
-    """An attack's or corpus's name as MLflow takes it in that of a metric."""
+    """What the data calls an attack, a corpus or a codec, as MLflow takes it in the name of a metric."""
     return re.sub(r"[^A-Za-z0-9_. -]", "_", name) or "_"

@@ -7,7 +7,7 @@ It is a mean over several trainings already, and the seeds tell how much the fin
 """
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.candidates import Candidate
 from search.ray_errors import in_one_line
+from search.tandem import NO_ASV, Tandem
 from trainable.atomic_folder import readable_folder, replace_folder
+from trainable.calibration import fit_calibration
 from trainable.checkpoint import ModelRecord, read_record, write_model_files
+from trainable.costs import detection_costs
 from trainable.gpu_share import GpuShare
 from trainable.hold_out import folds_of
 from trainable.score_file import read_scores
@@ -41,7 +44,9 @@ class Finalist:
     candidate: Candidate
     folder: Path
     record: ModelRecord
-    _summaries: dict[str, ScoreSummary] = field(default_factory=dict, compare=False, repr=False)
+    tandem: Tandem = field(default=NO_ASV, compare=False)
+    """The speaker verification that t-DCF is about."""
+    _figures: dict[str, tuple[ScoreSummary, dict[str, float]]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def dev_eer(self) -> float:
@@ -63,16 +68,29 @@ class Finalist:
         return tuple(split for split in SCORED_SPLITS if score_path(self.folder, split).exists())
 
     def scores(self, split: str) -> ScoreTable:
-        """Scores of every utterance of ``split``."""
-        return read_scores(score_path(self.folder, split))
+        """Scores of every utterance of ``split``, with what is known of it."""
+        keys = keys_path(self.folder, split)
+        return read_scores(score_path(self.folder, split), keys if keys.exists() else None)
 
     def summary(self, split: str) -> ScoreSummary:
-        """EER of a split with its interval, and by attack."""
-        if split not in self._summaries:  # its bootstrap takes seconds on a large split
-            validation = self.record.trial.validation
-            summary = summarise(self.scores(split), validation.num_resamples, validation.confidence)
-            self._summaries[split] = summary
-        return self._summaries[split]
+        """EER of a split with its intervals, by attack and by group."""
+        return self._judged(split)[0]
+
+    def costs(self, split: str) -> dict[str, float]:
+        """Costs of a split, by the names of `trainable.costs.COST_NAMES`; calibrated ones by the fit on dev.
+
+        There are t-DCFs where the corpus has scores of speaker verification for the split, and dev is whole.
+        """
+        return self._judged(split)[1]
+
+    def _judged(self, split: str) -> tuple[ScoreSummary, dict[str, float]]:
+        if split not in self._figures:  # reading and bootstrap take seconds on a large split
+            table, validation = self.scores(split), self.record.trial.validation
+            costs = detection_costs(table, self.record.calibration)
+            if not (split == "dev" and self.record.held_out):
+                costs |= self.tandem.costs(split, table)
+            self._figures[split] = summarise(table, validation.num_resamples, validation.confidence), costs
+        return self._figures[split]
 
 
 @dataclass(frozen=True)
@@ -117,8 +135,15 @@ class Standing:
 
     def mean_of(self, split: str) -> float | None:
         """Mean EER over seeds of a scored split; none where it was not scored."""
-        eers = [finalist.summary(split).eer for finalist in self.converged if split in finalist.splits]
-        return statistics.fmean(eers) if eers else None
+        return self._mean(split, lambda finalist: finalist.summary(split).eer)
+
+    def mean_cost(self, split: str, name: str) -> float | None:
+        """The same of a cost, by its name in `trainable.costs.COST_NAMES`."""
+        return self._mean(split, lambda finalist: finalist.costs(split)[name])
+
+    def _mean(self, split: str, figure: Callable[[Finalist], float]) -> float | None:
+        found = [figure(finalist) for finalist in self.converged if split in finalist.splits]
+        return statistics.fmean(found) if found else None
 
 
 def run_finalists(
@@ -128,6 +153,7 @@ def run_finalists(
     cluster: ClusterConfig,
     console: Console | None = None,
     on_finished: Callable[[Finalist], None] = lambda finalist: None,
+    tandem: Tandem = NO_ASV,
 ) -> list[Finalist]:
     """Train the candidates as Ray tasks; those that lie finished in ``folder`` are taken from there.
 
@@ -140,18 +166,20 @@ def run_finalists(
         cluster: resources of one training.
         console: where progress is shown, if it is a terminal.
         on_finished: called with each finalist as it is there.
+        tandem: speaker verification that the finalists' t-DCF is about.
 
     Raises:
         SpoofsweepError: a training failed; the others that had finished are kept for the next call.
     """
-    finished = {c.name: done for c in candidates if (done := read_finalist(c, folder, shards.shard_set_id)) is not None}
+    identity = shards.shard_set_id
+    finished = {c.name: done for c in candidates if (done := read_finalist(c, folder, identity, tandem)) is not None}
     for finalist in finished.values():
         on_finished(finalist)
     pending = _submit([c for c in candidates if c.name not in finished], shards, folder, cluster)
     with _progress(console or Console(stderr=True)) as progress:
         bar = progress.add_task("retraining", total=len(candidates), completed=len(finished))
         for candidate in _as_completed(pending):
-            trained = read_finalist(candidate, folder, shards.shard_set_id)
+            trained = read_finalist(candidate, folder, identity, tandem)
             if trained is None:
                 raise SpoofsweepError(
                     "the finalists' folder must be seen by all machines", folder, "use a shared file system"
@@ -169,18 +197,24 @@ def train_finalist(
     torch.set_num_threads(num_threads)
     shards = ShardSet.open(shards_folder, expected_id=shard_set_id)
     share.enforce()
+    tables: Mapping[str, ScoreTable] = {}
     with share.explained():
         training = Training(candidate.config, shards, candidate.seed, share.device, candidate.held_out)
         for _ in training:
             pass
-    with replace_folder(folder / candidate.name) as fresh:
-        write_model_files(fresh, training.record, training.model)
+        record = training.record
         if not training.history[-1].diverged:
-            for split in sorted(set(SCORED_SPLITS) & set(shards.index["split"])):
-                training.score(split).write(score_path(fresh, split))
+            tables = {s: training.score(s) for s in SCORED_SPLITS if (shards.index["split"] == s).any()}
+            calibration = fit_calibration(tables["dev"].bonafide, tables["dev"].spoof)
+            record = record.model_copy(update={"calibration": calibration})
+    with replace_folder(folder / candidate.name) as fresh:
+        write_model_files(fresh, record, training.scored_model)
+        for split, table in tables.items():
+            table.write(score_path(fresh, split))
+            table.write_keys(keys_path(fresh, split))
 
 
-def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Finalist | None:
+def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str, tandem: Tandem = NO_ASV) -> Finalist | None:
     """The finished training of a candidate, if it is there and of this configuration, seed, data and code."""
     path = readable_folder(folder / candidate.name)
     if not (path / "model.json").exists():
@@ -188,7 +222,7 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str) -> Fina
     record = read_record(path)
     wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds_of(candidate.held_out))
     same = record.signature == wanted and record.code_version == code_version()
-    return Finalist(candidate, path, record) if same else None
+    return Finalist(candidate, path, record, tandem) if same else None
 
 
 def standings(finalists: Sequence[Finalist]) -> list[Standing]:
@@ -213,6 +247,11 @@ def _order(standing: Standing) -> tuple[bool, float, int]:
 def score_path(folder: Path, split: str) -> Path:
     """Where a finalist's folder keeps the scores of a split."""
     return folder / f"{split}.scores.txt"
+
+
+def keys_path(folder: Path, split: str) -> Path:
+    """Where it keeps what is known of the utterances besides, in a key file for `spoofsweep score --keys`."""
+    return folder / f"{split}.keys.txt"
 
 
 def _submit(

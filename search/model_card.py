@@ -6,8 +6,11 @@ from search.candidates import Candidate
 from search.commands import Commands
 from search.finalists import Finalist, Standing
 from search.leaderboard import percent
+from search.score_tables import attack_section, cost_section, error_rate_table, group_section
 from trainable.hold_out import folds_of, named
-from trainable.score_summary import corpus_label, span
+
+_LONGEST_DESCRIPTION = 5000
+"""Characters; the column of MLflow's database."""
 
 
 @dataclass(frozen=True)
@@ -34,28 +37,33 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         *validation_note(champion.candidate),
         f"Seeds of this configuration: {seeds(ranking[0])}. The dev EER is {percent(ranking[0].mean)} on average "
         f"(standard deviation {percent(ranking[0].spread)}); this is the best of them.",
-        *attack_section(champion),
-        "## Where it comes from",
-        chain_table(champion, provenance),
-        "## Configuration",
-        f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
+        *cost_section(champion),
         "## Use",
         "\n".join(["```", *commands.environment, commands.detect(), commands.reproduce(provenance.run_id), "```"]),
+        "## Where it comes from",
+        chain_table(champion, provenance),
+        "## Error rates in detail",
+        *attack_section(champion),
+        *group_section(champion),
+        "## Configuration",
+        f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def error_rate_table(finalist: Finalist) -> str:
-    """EER of each split with its interval, as a Markdown table."""
-    confidence = finalist.record.trial.validation.confidence
-    rows = [f"| split | EER | {confidence:.0%} interval | bona fide | spoofed |", "|---|---|---|---|---|"]
-    for split in finalist.splits:
-        s = finalist.summary(split)
-        rows.append(f"| {split} | {percent(s.eer)} | {span(s.interval)} | {s.num_bonafide} | {s.num_spoof} |")
-        for name, r in s.by_corpus.items():
-            label = f"{split}, {corpus_label(name, r)}"
-            rows.append(f"| {label} | {percent(r.eer)} | {span(r.interval)} | {r.num_bonafide} | {r.num_spoof} |")
-    return "\n".join(rows)
+def description(card: str, whole: str) -> str:
+    """As much of a card as a registry's description holds: paragraphs from the first on.
+
+    Args:
+        whole: where the whole card is, named at the end if something is left out.
+    """
+    if len(card) <= _LONGEST_DESCRIPTION:
+        return card
+    note = f"The whole card: {whole}\n"
+    parts = card.split("\n\n")
+    while len("\n\n".join([*parts, note])) > _LONGEST_DESCRIPTION:
+        parts.pop()
+    return "\n\n".join([*parts, note])
 
 
 def seeds(standing: Standing) -> str:
@@ -75,17 +83,6 @@ def validation_note(candidate: Candidate) -> list[str]:
     if candidate.held_out:
         return [f"Held out of training: {named(candidate.folds)}. The dev EER is about these attacks and no others."]
     return []
-
-
-def attack_section(finalist: Finalist) -> list[str]:
-    """EER by attack with its interval, a Markdown table a split."""
-    tables = []
-    for split in finalist.splits:
-        summary = finalist.summary(split)
-        worst_first = sorted(summary.by_attack.items(), key=lambda item: -item[1])
-        rows = [f"| {name} | {percent(eer)} | {span(summary.attack_intervals[name])} |" for name, eer in worst_first]
-        tables.append("\n".join([f"| {split} attack | EER | interval |", "|---|---|---|", *rows]))
-    return tables
 
 
 def chain_table(finalist: Finalist, provenance: Provenance) -> str:

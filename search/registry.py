@@ -15,11 +15,12 @@ from deploy.packaging import global_store, log_model
 from search import figures
 from search.commands import Commands
 from search.finalists import Finalist, Standing
-from search.model_card import Provenance, model_card
+from search.model_card import Provenance, description, model_card
 from trainable.hold_out import folds_of, named
 
 MODEL_ARTIFACT = "champion"
 """Where the champion's run keeps its card and figures."""
+CARD_ARTIFACT = f"{MODEL_ARTIFACT}/model_card.md"
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def register_champion(
         commands=Commands(study_name, client.tracking_uri, shards.folder.parent),
     )
     card = model_card(ranking, provenance)
-    client.log_text(run_id, card, f"{MODEL_ARTIFACT}/model_card.md")
+    client.log_text(run_id, card, CARD_ARTIFACT)
     _log_figures(client, run_id, finalist)
-    client.update_model_version(study_name, version, description=card)
+    client.update_model_version(study_name, version, description=description(card, f"{CARD_ARTIFACT} of run {run_id}"))
     client.set_registered_model_alias(study_name, CHAMPION, version)
     return Champion(finalist, run_id, study_name, version)
 
@@ -102,7 +103,9 @@ def _new_version(client: MlflowClient, study_name: str, finalist: Finalist, run_
         "spoofsweep.code_version": finalist.record.code_version,
         "spoofsweep.trial_number": str(finalist.candidate.trial_number),
     }
-    tags |= {f"spoofsweep.{split}_eer": f"{finalist.summary(split).eer:.6f}" for split in finalist.splits}
+    for split in finalist.splits:
+        told = {"eer": finalist.summary(split).eer} | finalist.costs(split)
+        tags |= {f"spoofsweep.{split}_{name}": f"{value:.6f}" for name, value in told.items()}
     with global_store(client.tracking_uri):
         version = client.create_model_version(study_name, info.model_uri, run_id, tags=tags, model_id=info.model_id)
     return str(version.version)

@@ -12,14 +12,28 @@ from rich.table import Table
 from data_prep.atomic import atomic_write_text
 from search import figures
 from search.commands import Commands
-from search.finalists import Standing
+from search.finalists import Finalist, Standing
 from search.horizon import Horizon
 from search.leaderboard import Summary, last_eer, leaderboard_table, percent, ranked, short, status_lines, varying
-from search.model_card import attack_section, error_rate_table, seeds, validation_note
+from search.model_card import seeds, validation_note
 from search.registry import Champion, score_figures
+from search.score_tables import (
+    attack_section,
+    cost,
+    cost_section,
+    eers,
+    error_rate_table,
+    error_rates,
+    group_section,
+    shown_costs,
+    worst_first,
+)
 from search.study import Study
 from search.trial_record import TrialRecord
-from trainable.score_summary import corpus_label, span
+from trainable.costs import COST_NAMES
+
+_MOST_NAMES = 12
+"""Attacks or codecs named on the terminal, the worst ones; the report has them all."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ def finalists_table(ranking: Sequence[Standing]) -> Table:
     table = Table("", "trial", box=None, header_style="bold", pad_edge=False)
     has_folds = ranking[0].fold_eer is not None
     fold_column = ["dev EER over folds"] if has_folds else []
-    for name in (*fold_column, "mean dev EER", "sd", "best", "seeds", "mean eval EER"):
+    for name in (*fold_column, "mean dev EER", "sd", "best", "seeds", "mean eval EER", "eval minDCF"):
         table.add_column(name, justify="right")
     for place, standing in enumerate(ranking):
         table.add_row(
@@ -80,28 +94,52 @@ def finalists_table(ranking: Sequence[Standing]) -> Table:
             percent(standing.best.dev_eer),
             seeds(standing),
             percent(standing.mean_of("eval")),
+            _decimals(standing.mean_cost("eval", "min_dcf")),
         )
     return table
 
 
 def champion_view(champion: Champion) -> Group:
-    """Who won, and its EER on each split, pooled and by attack."""
+    """Who won, its EER on each split, by attack and codec, and its costs."""
     finalist = champion.finalist
     candidate = finalist.candidate
-    table = Table("split", box=None, header_style="bold", pad_edge=False)
-    for name in ("EER", "interval", "bona fide", "spoofed"):
-        table.add_column(name, justify="right")
-    table.add_column("by attack")
-    for split in finalist.splits:
-        s = finalist.summary(split)
-        attacks = ", ".join(f"{escape(name)} {eer:.1%}" for name, eer in sorted(s.by_attack.items()))
-        table.add_row(split, percent(s.eer), span(s.interval), str(s.num_bonafide), str(s.num_spoof), attacks)
-        for name, r in s.by_corpus.items():
-            label = escape(corpus_label(name, r))
-            table.add_row(f"  {label}", percent(r.eer), span(r.interval), str(r.num_bonafide), str(r.num_spoof))
     who = f"trial {candidate.trial_number}, seed {candidate.seed_index}, run {champion.run_id}"
+    title = f"{champion.model_name}, version {champion.version}: {who}"
     notes = [escape(note.replace("**", "")) for note in validation_note(candidate)]
-    return Group(f"{champion.model_name}, version {champion.version}: {who}", table, *notes)
+    return Group(title, "", _rates_view(finalist), *notes, "", _groups_view(finalist), "", _costs_view(finalist), "")
+
+
+def _rates_view(finalist: Finalist) -> Table:
+    names, rows = error_rates(finalist)
+    table = _table(*names)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _groups_view(finalist: Finalist) -> Table:
+    table = Table("EER by", "the worst first", box=None, header_style="bold", pad_edge=False)
+    for split in finalist.splits:
+        summary = finalist.summary(split)
+        for fact, rates in {"attack": summary.by_attack, **{n: eers(r) for n, r in summary.by_group.items()}}.items():
+            named = [f"{name} {percent(eer)}" for name, eer in worst_first(rates)]
+            more = [f"{len(named) - _MOST_NAMES} more"] if len(named) > _MOST_NAMES else []
+            table.add_row(f"{split} {escape(fact)}", escape(", ".join(named[:_MOST_NAMES] + more)))
+    return table
+
+
+def _costs_view(finalist: Finalist) -> Table:
+    table = _table("cost", *finalist.splits)
+    for name in shown_costs(finalist):
+        table.add_row(COST_NAMES[name], *(cost(finalist, split, name) for split in finalist.splits))
+    return table
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(first, box=None, header_style="bold", pad_edge=False)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
 
 
 def next_commands(outcome: StudyOutcome) -> list[tuple[str, str]]:
@@ -125,7 +163,9 @@ def _markdown(outcome: StudyOutcome) -> str:
         f"Version {champion.version}, run `{champion.run_id}`, trial {champion.finalist.candidate.trial_number}.",
         error_rate_table(champion.finalist),
         *validation_note(champion.finalist.candidate),
+        *cost_section(champion.finalist),
         *attack_section(champion.finalist),
+        *group_section(champion.finalist),
         "![DET curves](det.png)",
         "![Scores](scores.png)",
         "## Finalists",
@@ -148,10 +188,15 @@ def _finalists_rows(ranking: Sequence[Standing]) -> str:
     rows = []
     for s in ranking:
         rates = (*((s.fold_eer,) if has_folds else ()), s.mean, s.spread, s.best.dev_eer, s.mean_of("eval"))
-        rows.append(f"| {s.trial_number} | {seeds(s)} | " + " | ".join(percent(rate) for rate in rates) + " |")
+        shown = [*(percent(rate) for rate in rates), _decimals(s.mean_cost("eval", "min_dcf"))]
+        rows.append(f"| {s.trial_number} | {seeds(s)} | " + " | ".join(shown) + " |")
     names = ["trial", "seeds", *(["dev EER over folds"] if has_folds else [])]
-    names += ["mean dev EER", "sd", "best dev EER", "mean eval EER"]
+    names += ["mean dev EER", "sd", "best dev EER", "mean eval EER", "mean eval minDCF"]
     return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", *rows])
+
+
+def _decimals(cost: float | None) -> str:
+    return "-" if cost is None else f"{cost:.4f}"
 
 
 def _criterion(ranking: Sequence[Standing]) -> str:

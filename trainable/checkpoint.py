@@ -18,6 +18,7 @@ from cluster.settings import Settings, SettingsT, parse_settings
 from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from data_prep.config import FeaturesConfig
 from trainable.atomic_folder import readable_folder, replace_folder
+from trainable.calibration import Calibration
 from trainable.config import TrialConfig
 from trainable.losses import head_of
 from trainable.models import build_model
@@ -60,6 +61,8 @@ class ModelRecord(Settings):
     """Validation EER at the last report, as a fraction; none before the first."""
     threshold: float | None = None
     """Score at the validation EER: above it is bona fide; none before the first report, and for a diverged model."""
+    calibration: Calibration | None = None
+    """Makes log-likelihood ratios of scores, fitted on dev; none but for finalists."""
     history: tuple[Report, ...] = ()
 
 

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from data_prep.eer_bootstrap import Interval
-from trainable.calibration import fit_calibration
-from trainable.detection_cost import act_dcf, cllr
+from trainable.calibration import Calibration, fit_calibration
+from trainable.costs import COST_NAMES, detection_costs, tandem_costs
 from trainable.score_file import is_verification_file, read_scores, read_verification_scores
 from trainable.score_summary import ScoreSummary, corpus_label, span, summarise
-from trainable.scores import ScoreTable
-from trainable.tandem_cost import asv_error_rates, min_adcf, min_tdcf_2019, min_tdcf_2021
+from trainable.tandem_cost import asv_error_rates, min_adcf
 
 app = typer.Typer()
 
@@ -44,30 +43,18 @@ def score(
         return
     table = read_scores(scores, keys)
     summary = summarise(table, resamples, confidence)
-    more = {**_tandem(table, asv), **_calibrated(table, calibrate)}
+    costs = detection_costs(table, _fitted(calibrate) if calibrate else None)
+    if asv is not None:
+        costs |= tandem_costs(table, asv_error_rates(*read_verification_scores(asv)))
     if as_json:
-        typer.echo(json.dumps(_plain(asdict(summary) | more)))
+        typer.echo(json.dumps(_plain(asdict(summary) | costs)))
     else:
-        _print(summary, more, confidence)
+        _print(summary, costs, confidence)
 
 
-def _tandem(table: ScoreTable, asv: Path | None) -> dict[str, float]:
-    if asv is None:
-        return {}
-    rates = asv_error_rates(*read_verification_scores(asv))
-    return {
-        "min t-DCF, 2019 form": min_tdcf_2019(table.bonafide, table.spoof, rates),
-        "min t-DCF, 2021 form": min_tdcf_2021(table.bonafide, table.spoof, rates),
-    }
-
-
-def _calibrated(table: ScoreTable, other: Path | None) -> dict[str, float]:
-    if other is None:
-        return {}
-    known = read_scores(other)
-    calibration = fit_calibration(known.bonafide, known.spoof)
-    bonafide, spoof = calibration(table.bonafide), calibration(table.spoof)
-    return {"actDCF, calibrated": act_dcf(bonafide, spoof), "Cllr, calibrated": cllr(bonafide, spoof)}
+def _fitted(path: Path) -> Calibration:
+    known = read_scores(path)
+    return fit_calibration(known.bonafide, known.spoof)
 
 
 def _plain(value: Any) -> Any:
@@ -77,10 +64,10 @@ def _plain(value: Any) -> Any:
     return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
-def _print(summary: ScoreSummary, more: dict[str, float], confidence: float) -> None:
+def _print(summary: ScoreSummary, costs: dict[str, float], confidence: float) -> None:
     console = Console()
     console.print(f"{summary.num_bonafide:,} bona fide, {summary.num_spoof:,} spoofed utterances")
-    console.print(_costs(summary, more))
+    console.print(_costs(costs))
     console.print(_rates(summary, confidence))
     console.print(
         f"Intervals: by trials. Standard deviation of the EER {100 * summary.interval.standard_deviation:.2f}; "
@@ -92,11 +79,10 @@ def _print(summary: ScoreSummary, more: dict[str, float], confidence: float) -> 
         console.print(f"warning: {warning}", style="yellow")
 
 
-def _costs(summary: ScoreSummary, more: dict[str, float]) -> Table:
+def _costs(costs: dict[str, float]) -> Table:
     table = Table("cost", "value")
-    costs = {"minDCF": summary.min_dcf, "actDCF": summary.act_dcf, "Cllr": summary.cllr}
-    for name, value in (costs | more).items():
-        table.add_row(name + (" (bits)" if name.startswith("Cllr") else ""), f"{value:.4f}")
+    for name in (name for name in COST_NAMES if name in costs):
+        table.add_row(COST_NAMES[name], f"{costs[name]:.4f}")
     return table
 
 

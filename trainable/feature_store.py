@@ -26,7 +26,7 @@ class FeatureStore:
         frames: of this split at least, shared with other stores; none opens the split's own.
 
     Attributes:
-        utterances: data frame ``[U]`` of utterance_id, corpus, attack and label.
+        utterances: data frame ``[U]`` of utterance_id, corpus, speaker, attack, label and channel.
         label_U: classes, 0 spoof and 1 bona fide.
         first_view_U, num_views_U: where an utterance's views lie in the view arrays; its first is view 0, the clean
         one.
@@ -89,7 +89,8 @@ class FeatureStore:
         first = ~index["utterance_id"].duplicated().to_numpy()
         self.first_view_U: IntArray = np.flatnonzero(first)
         self.num_views_U: IntArray = np.diff(np.append(self.first_view_U, len(index)))
-        self.utterances = index.loc[first, ["utterance_id", "corpus", "attack", "label"]].reset_index(drop=True)
+        columns = ["utterance_id", "corpus", "speaker", "attack", "label", "channel"]
+        self.utterances = index.loc[first, columns].reset_index(drop=True)
         self.label_U: IntArray = (self.utterances["label"] == "bonafide").to_numpy(np.int64)
         num_bonafide = int(self.label_U.sum())
         if num_bonafide in (0, len(self.label_U)):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import SpoofsweepError
-from data_prep.utterance import NO_ATTACK, UNKNOWN_ATTACK
-from trainable.scores import NO_CORPUS, ScoreTable
+from data_prep.utterance import LABELS, NO_ATTACK, UNKNOWN_ATTACK
+from trainable.scores import NO_CORPUS, NO_GROUPS, ScoreTable
 
 _KEYS = {"bonafide": "bonafide", "bona-fide": "bonafide", "genuine": "bonafide", "human": "bonafide", "spoof": "spoof"}
 _KEYS |= {"fake": "spoof", "real": "bonafide"}
@@ -25,13 +25,12 @@ _LAYOUTS = {
     5: "speaker utterance environment attack key",  # 2019
     7: "utterance key speaker phrase environment playback recorder",  # 2017
     8: "speaker utterance codec transmission attack key trim subset",  # 2021 LA
-    10: "speaker utterance gender codec quality seed tag attack key -",  # 5
+    10: "speaker utterance gender codec codec_quality codec_seed attack_tag attack key -",  # 5
     12: "speaker utterance room microphone distance attacker_room attacker_microphone device attacker_distance "
     "key trim subset",  # 2021 PA
-    13: "speaker utterance compression source attack key trim subset vocoder task team genders language",  # 2021 DF
+    13: "speaker utterance codec source attack key trim subset vocoder task team genders language",  # 2021 DF
 }
-"""Columns of the key files, by their number."""
-_NO_GROUP = {"utterance", "key", "attack", "seed", "tag", "team", "-"}
+"""Columns of the key files, by their number, with the names that `data_prep.corpora` gives them."""
 _SUBSET = "eval"
 """What the published figures of ASVspoof 2021 are about."""
 
@@ -42,7 +41,7 @@ class _Rows:
 
     path: Path
     numbers: list[int]
-    columns: list[tuple[str, ...]]
+    columns: list[list[str]]
     header: tuple[str, ...] | None
 
     def fault(self, row: int, rule: str, value: str) -> SpoofsweepError:
@@ -55,8 +54,8 @@ def read_scores(path: Path, keys: Path | None = None) -> ScoreTable:
     Args:
         path: lines `utterance attack key score [corpus]`; with ``keys`` any table of an utterance and, as its last
             column or under the header ``cm-score``, a score.
-        keys: protocol or key file of an ASVspoof edition, or lines `utterance key`; of ASVspoof 2021 the subset
-            ``eval`` counts.
+        keys: protocol or key file of an ASVspoof edition, lines `utterance key`, or a table with a header, as
+            `ScoreTable.write_keys` writes it; of ASVspoof 2021 the subset ``eval`` counts.
 
     Raises:
         SpoofsweepError: a file is missing or empty, a line is malformed (with its number), or a score has no key.
@@ -115,7 +114,7 @@ def _with_own_keys(rows: _Rows) -> ScoreTable:
         utterance_id=list(names),
         attack=np.array(attacks),
         label=np.array(_labels(rows, keys)),
-        corpus=np.array(["" if name == NO_CORPUS else name for name in corpora]),
+        corpus=_corpora(corpora),
         score=_numbers(rows, scores),
     )
 
@@ -123,29 +122,34 @@ def _with_own_keys(rows: _Rows) -> ScoreTable:
 def _with_keys(rows: _Rows, keys: _Rows) -> ScoreTable:
     key_columns = _named_columns(keys)
     row_of = {name: row for row, name in enumerate(key_columns["utterance"])}
-    names = max(rows.columns, key=lambda column: sum(name in row_of for name in column))
+    names = max(rows.columns, key=lambda column: len(row_of.keys() & set(column)))
     score = _score_column(rows)
     place = [row_of.get(name, -1) for name in names]
     if -1 in place:
         row = place.index(-1)
         raise rows.fault(row, f"every score needs its key in {keys.path}", names[row])
-    subset = key_columns.get("subset")
+    subset = key_columns.get("subset") if keys.header is None else None
     kept = [i for i, row in enumerate(place) if subset is None or subset[row] == _SUBSET]
     order = [place[i] for i in kept]
     label = _labels(keys, key_columns["key"])
+    corpus = key_columns.get("corpus")
     attack = key_columns.get("attack") or [NO_ATTACK if one == "bonafide" else UNKNOWN_ATTACK for one in label]
     return ScoreTable(
         utterance_id=[names[i] for i in kept],
         attack=np.array([NO_ATTACK if label[row] == "bonafide" else attack[row] for row in order]),
         label=np.array([label[row] for row in order]),
-        corpus=np.full(len(order), ""),
+        corpus=_corpora([corpus[row] for row in order]) if corpus else np.full(len(order), ""),
         score=score[kept],
         groups={
             name: np.array([column[row] for row in order])
             for name, column in key_columns.items()
-            if name not in _NO_GROUP
+            if name not in NO_GROUPS
         },
     )
+
+
+def _corpora(names: Iterable[str]) -> NDArray[np.str_]:
+    return np.array(["" if name == NO_CORPUS else name for name in names])
 
 
 def _named_columns(keys: _Rows) -> dict[str, Sequence[str]]:
@@ -153,7 +157,8 @@ def _named_columns(keys: _Rows) -> dict[str, Sequence[str]]:
     names = _LAYOUTS.get(len(keys.columns), "").split()
     if keys.header is not None:
         known = dict.fromkeys(_UTTERANCE, "utterance") | {"cm-label": "key", "label": "key", "spk": "speaker"}
-        names = [known.get(name, name) for name in keys.header]
+        # A table that has the name itself may mean something else by another one.
+        names = [name if known.get(name) in keys.header else known.get(name, name) for name in keys.header]
     if "utterance" not in names or "key" not in names:
         raise SpoofsweepError(
             "a key file must be a protocol or key file of ASVspoof, or lines `utterance bonafide|spoof`",
@@ -172,6 +177,8 @@ def _labels(rows: _Rows, keys: Sequence[str]) -> list[str]:
 def _score_column(rows: _Rows) -> NDArray[np.float64]:
     if rows.header is not None and "cm-score" in rows.header:
         return _numbers(rows, rows.columns[rows.header.index("cm-score")])
+    if len(rows.columns) == 5 and set(rows.columns[2]) <= set(LABELS):
+        return _numbers(rows, rows.columns[3])  # a corpus, which comes after it, may be called 2019
     for column in reversed(rows.columns):
         if _is_number(column[0]):
             return _numbers(rows, column)
@@ -202,17 +209,20 @@ def _read_rows(path: Path) -> _Rows:
         raise SpoofsweepError("a score file must exist", path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpoofsweepError("a score file must be a text file", f"{path} ({error})") from error
-    split = [(number, line.replace(",", " ").split()) for number, line in enumerate(lines, start=1)]
-    numbers, rows = [number for number, fields in split if fields], [fields for _, fields in split if fields]
+    first = next((line.split() for line in lines if line.strip()), [])
+    has_commas = all(field.endswith(",") for field in first[:-1])  # where blanks part columns, names may hold commas
+    rows = [(line.replace(",", " ") if has_commas else line) for line in lines]
+    numbers = [number for number, row in enumerate(rows, start=1) if not row.isspace() and row]
     header = None
-    if rows and _UTTERANCE & set(rows[0]):
-        header, numbers, rows = tuple(rows[0]), numbers[1:], rows[1:]
-    if not rows:
+    if numbers and _UTTERANCE & set(rows[numbers[0] - 1].split()):
+        header = tuple(rows[numbers.pop(0) - 1].split())
+    if not numbers:
         raise SpoofsweepError("a score file holds lines `utterance attack key score`", f"{path}: empty")
-    usual = len(header or rows[0])
-    for number, fields in zip(numbers, rows, strict=True):
-        if len(fields) != usual:
-            raise SpoofsweepError(
-                f"every line must have {usual} columns", f"{' '.join(fields)!r} ({path}, line {number})"
-            )
-    return _Rows(path, numbers, list(zip(*rows, strict=True)), header)
+    usual = len(header or rows[numbers[0] - 1].split())
+    for number in numbers:
+        if len(rows[number - 1].split()) != usual:
+            found = " ".join(rows[number - 1].split())
+            raise SpoofsweepError(f"every line must have {usual} columns", f"{found!r} ({path}, line {number})")
+    # All fields in one list: a list a line would keep the garbage collector busy for many times as long.
+    fields = " ".join(rows[number - 1] for number in numbers).split()
+    return _Rows(path, numbers, [fields[column::usual] for column in range(usual)], header)

@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from data_prep.eer_bootstrap import Interval, eer_interval, eer_interval_by_group
 from data_prep.error_rates import equal_error_rate
 from data_prep.utterance import LABELS, Label
-from trainable.detection_cost import act_dcf, cllr, min_dcf
 from trainable.metrics import eer_by_attack, score_warnings
-from trainable.scores import SPEAKER, ScoreTable
-
-_MOST_GROUPS = 60
-"""Groups in a table; what falls into more, as utterances do by speaker, is no grouping to look at."""
+from trainable.scores import MOST_GROUPS, SPEAKER, ScoreTable
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,11 @@ class ScoreSummary:
     """The same by whatever else is known of the utterances, such as their codec."""
     group_interval: Interval | None
     """Of the EER, by speakers and attacks; none where speakers are not known."""
-    min_dcf: float
-    """Minimum detection cost, ASVspoof 5."""
-    act_dcf: float
-    """Detection cost of the scores as log-likelihood ratios, ASVspoof 5."""
-    cllr: float
-    """Cost of the scores as log-likelihood ratios, in bits."""
     warnings: list[str]
 
 
 def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0.95) -> ScoreSummary:
-    """EER with bootstrap intervals, by attack and by group too, detection costs, and what makes the scores doubtful.
+    """EER with bootstrap intervals, by attack and by group too, and what makes the scores doubtful.
 
     Raises:
         SpoofsweepError: a class is missing, or a score is not finite.
@@ -89,12 +80,9 @@ def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0
         by_group={
             name: rates
             for name, values in table.groups.items()
-            if name != SPEAKER and (rates := _by_value(table, values, num_resamples, confidence))
+            if name != SPEAKER and (rates := _by_fact(table, values, num_resamples, confidence))
         },
         group_interval=_group_interval(table, num_resamples, confidence),
-        min_dcf=min_dcf(table.bonafide, table.spoof),
-        act_dcf=act_dcf(table.bonafide, table.spoof),
-        cllr=cllr(table.bonafide, table.spoof),
         warnings=score_warnings(table.bonafide, table.spoof),
     )
 
@@ -117,18 +105,29 @@ def _group_interval(table: ScoreTable, num_resamples: int, confidence: float) ->
     return eer_interval_by_group(table.bonafide, table.spoof, *groups, num_resamples, confidence)
 
 
+def _by_fact(
+    table: ScoreTable, values: NDArray[np.str_], num_resamples: int, confidence: float
+) -> dict[str, GroupRate]:
+    """As `_by_value`; a fact of the spoofs alone, such as their vocoder, does not group the bona fide speech too."""
+    rates = _by_value(table, values, num_resamples, confidence)
+    if any(rate.borrowed is None for rate in rates.values()):
+        return rates
+    of_spoofs = {name: rate for name, rate in rates.items() if rate.borrowed == "bonafide"}
+    return of_spoofs if len(of_spoofs) > 1 else {}
+
+
 def _by_value(
     table: ScoreTable, values: NDArray[np.str_], num_resamples: int, confidence: float
 ) -> dict[str, GroupRate]:
     """Each group's own bona fide speech and spoofs against each other; empty for one group, or too many to read."""
-    names = np.unique(values)
+    names = sorted(map(str, pd.unique(values)))
     rates = {}
-    for name in names if 1 < len(names) <= _MOST_GROUPS else ():
+    for name in names if 1 < len(names) <= MOST_GROUPS else ():
         own = {label: table.score[(values == name) & (table.label == label)] for label in LABELS}
         borrowed = next((label for label in LABELS if not own[label].size), None)
         pooled = {"bonafide": table.bonafide, "spoof": table.spoof}
         bonafide, spoof = (own[label] if own[label].size else pooled[label] for label in LABELS)
-        rates[str(name)] = GroupRate(
+        rates[name] = GroupRate(
             num_bonafide=own["bonafide"].size,
             num_spoof=own["spoof"].size,
             eer=equal_error_rate(bonafide, spoof)[0],

@@ -19,6 +19,7 @@ from trainable.averaging import WeightAverage
 from trainable.batch_stream import BatchStream
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
+from trainable.costs import detection_costs
 from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
 from trainable.hold_out import folds_of, hold_out
@@ -272,6 +273,7 @@ class Training(Iterator[Report]):
             "dev_eer_high": high,
             "dev_eer_sd": deviation,
             "dev_threshold": threshold,
+            **{f"dev_{name}": cost for name, cost in detection_costs(table).items()},
         }
 
     def _next_batch(self) -> Batch:

@@ -25,7 +25,7 @@ from data_prep.corpora.combination import combine
 from data_prep.corpora.layout import Layout
 from data_prep.corpora.selection import divide, limit, map_splits
 from data_prep.remote_files import STORE_REMEDY, expand_path, inside_archive, store_errors
-from data_prep.utterance import Corpus
+from data_prep.utterance import SPLITS, Corpus, Split
 
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
@@ -87,6 +87,22 @@ def open_root(text: str, base: Path, remedy: str = "correct the path") -> Path:
     if not exists:
         raise SpoofsweepError("the corpus root must exist", root, remedy)
     return root
+
+
+def asv_score_files(source: CorpusSource, base: Path) -> dict[Split, Path]:
+    """Scores of a speaker verification system that come with a corpus, by the split of the study that they are about.
+
+    None where the study makes splits of its own of the corpus, as the scores are then about other utterances.
+
+    Raises:
+        SpoofsweepError: as `open_root`, and if the root holds no such corpus.
+    """
+    layout = LAYOUTS[source.layout]
+    if not layout.asv_scores or source.divide is not None:
+        return {}
+    found = layout.asv_score_files(open_root(source.root, base))
+    fed = source.splits or {split: (split,) for split in SPLITS}
+    return {split: found[own[0]] for split, own in fed.items() if len(own) == 1 and own[0] in found}
 
 
 @contextmanager

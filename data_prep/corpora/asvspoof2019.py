@@ -56,6 +56,7 @@ def _layout(access: str, title: str) -> Layout:
         holds=lambda root: (root / _protocols(access)).is_dir(),
         parse=lambda root, subset: _parse(access, root),
         published={"": _PUBLISHED[access]},
+        asv_scores=f"ASVspoof2019_{access}_asv_scores/ASVspoof2019.{access}.asv.{{split}}.gi.trl.scores.txt",
     )
 
 

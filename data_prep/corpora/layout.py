@@ -42,6 +42,9 @@ class Layout:
     """Whether a root in which nothing is found may stand for the folder around it: not where that holds any folders, as
     then a part that was meant alone would bring the whole.
     """
+    asv_scores: str = ""
+    """Where below the root the scores of a speaker verification system lie, with ``{split}`` for dev or eval; empty if
+    the corpus has none."""
     is_generic: bool = False
     """Whether it describes any corpus, so that a layout of a particular one is preferred where both are found."""
 
@@ -60,6 +63,17 @@ class Layout:
     def places(self, root: Path) -> list[Path]:
         """Where corpora of this layout lie: ``root`` itself, or else folders directly below."""
         return [root] if self.holds(root) else [child for child in subfolders(root) if self.holds(child)]
+
+    def asv_score_files(self, root: Path) -> dict[Split, Path]:
+        """Scores of speaker verification, target, nontarget and spoof, for the splits of which the corpus has them.
+
+        Raises:
+            SpoofsweepError: no corpus or several are found in ``root``.
+        """
+        if not self.asv_scores:
+            return {}
+        paths = {split: self._root(root) / self.asv_scores.format(split=split) for split in SPLITS}
+        return {split: path for split, path in paths.items() if path.is_file()}
 
     def _root(self, root: Path) -> Path:
         """``root`` itself, or the folder one level below or above it."""

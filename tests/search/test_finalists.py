@@ -1,20 +1,41 @@
 import dataclasses
+import io
+import re
+import shutil
 
 import numpy as np
 import pytest
+import torch
 from mlflow import MlflowClient
+from rich.console import Console
 
 from cluster.errors import SpoofsweepError
 from data_prep.error_rates import equal_error_rate
 from search.candidates import Candidate, select
 from search.config import FinalistsConfig
 from search.finalist_runs import FinalistRuns
-from search.finalists import Finalist, read_finalist, run_finalists, standings
+from search.finalists import (
+    Finalist,
+    keys_path,
+    read_finalist,
+    run_finalists,
+    score_path,
+    standings,
+    train_finalist,
+)
 from search.model_card import seeds
+from search.report import champion_view
+from search.score_tables import cost_section, error_rate_table, group_section
 from search.seeds import finalist_seed, trial_seed
 from search.trial_record import TrialRecord
-from trainable.checkpoint import read_record
+from trainable.averaging import AveragingConfig
+from trainable.calibration import fit_calibration
+from trainable.checkpoint import read_model, read_record
 from trainable.config import TrialConfig
+from trainable.costs import detection_costs
+from trainable.feature_store import FeatureStore
+from trainable.gpu_share import GpuShare
+from trainable.scoring import score_store
 
 
 def trial(number, value, dropout=0.1, state="COMPLETE", **attributes):
@@ -105,6 +126,42 @@ def test_finalists_are_trained_to_the_end_and_scored(tiny_outcome, tiny_shards):
         assert len(f.scores("eval").score) == int((tiny_shards.index["split"] == "eval").sum())
 
 
+def test_finalists_know_speakers_costs_and_their_calibration(tiny_outcome, tiny_shards):
+    finalist = tiny_outcome.champion.finalist
+    dev, eval_ = finalist.scores("dev"), finalist.scores("eval")
+    speakers = tiny_shards.index.set_index("utterance_id")["speaker"]
+    assert eval_.groups["speaker"].tolist() == speakers[eval_.utterance_id].tolist()
+    assert finalist.record.calibration == fit_calibration(dev.bonafide, dev.spoof)
+    assert finalist.costs("eval") == detection_costs(eval_, finalist.record.calibration)
+    assert {f"dev_{name}" for name in ("min_dcf", "act_dcf", "cllr")} <= finalist.record.history[-1].metrics.keys()
+    assert tiny_outcome.ranking[0].mean_cost("eval", "min_dcf") == pytest.approx(
+        np.mean([f.costs("eval")["min_dcf"] for f in tiny_outcome.ranking[0].finalists])
+    )
+
+
+def test_a_folder_of_before_has_scores_but_no_groups(tiny_outcome, tmp_path):
+    known = tiny_outcome.champion.finalist
+    for split in known.splits:
+        shutil.copy(score_path(known.folder, split), tmp_path)
+    record = known.record.model_copy(update={"calibration": None})
+    finalist = dataclasses.replace(known, folder=tmp_path, record=record, _figures={})
+    assert finalist.scores("dev").groups == {}
+    assert finalist.summary("eval").eer == known.summary("eval").eer
+    assert finalist.costs("eval").keys() == {"min_dcf", "act_dcf", "cllr"}
+    assert not any("Calibrated" in part for part in cost_section(finalist))
+
+
+def test_the_model_of_a_finalist_is_the_one_that_was_scored(tiny_study, tiny_shards, tmp_path):
+    """Where weights are averaged, the average."""
+    config = tiny_study.config.trial.model_copy(update={"averaging": AveragingConfig(kind="ema"), "budget_passes": 1.0})
+    candidate = Candidate(1, 0, 1, 5, config, {})
+    train_finalist(candidate, tiny_shards.folder, tiny_shards.shard_set_id, tmp_path, GpuShare("cpu", 0.0), 1)
+    finalist = read_finalist(candidate, tmp_path, tiny_shards.shard_set_id)
+    record, model = read_model(finalist.folder)
+    store = FeatureStore(tiny_shards, "dev", torch.device("cpu"), clean_only=True)
+    assert np.array_equal(score_store(model, store, config.validation, record.features), finalist.scores("dev").score)
+
+
 def test_finished_finalists_are_not_trained_again(tiny_study, tiny_shards, tiny_outcome):
     finalists = [f for standing in tiny_outcome.ranking for f in standing.finalists]
     before = {f.folder: (f.folder / "model.json").stat().st_mtime_ns for f in finalists}
@@ -147,9 +204,50 @@ def test_runs_in_mlflow_hold_course_scores_and_model(tiny_study, tiny_outcome):
         assert {m.step: m.value for m in course} == {r.samples_seen: r.metrics["dev_eer"] for r in f.record.history}
         assert run.data.metrics["eval_eer"] == f.summary("eval").eer
         assert run.data.metrics["eval_eer/A10"] == f.summary("eval").by_attack["A10"]
+        for split in f.splits:
+            costs = {name: run.data.metrics[f"{split}_{name}"] for name in f.costs(split)}
+            assert costs == pytest.approx(f.costs(split))
+            assert {"min_dcf", "act_dcf_calibrated", "cllr_calibrated"} <= costs.keys()
         assert run.data.tags["spoofsweep.rank"] == str(f.candidate.rank)
         names = {file.path for file in client.list_artifacts(run.info.run_id, "scores")}
-        assert names >= {"scores/dev.scores.txt", "scores/eval.scores.txt"}
+        assert names >= {f"scores/{split}.{kind}.txt" for split in ("dev", "eval") for kind in ("scores", "keys")}
+    champion = tiny_outcome.champion.finalist
+    for split in ("dev", "eval"):
+        assert parent.data.metrics[f"champion_{split}_min_dcf"] == champion.costs(split)["min_dcf"]
+
+
+def test_metrics_by_codec_and_by_speakers_and_attacks(tiny_study, tiny_outcome, tmp_path):
+    """Of a corpus that tells codecs, and whose speakers are several."""
+    known = tiny_outcome.champion.finalist
+    for split in known.splits:
+        table = known.scores(split)
+        numbers = np.arange(len(table.score))
+        groups = {"speaker": np.array(["s1", "s2"])[numbers % 2], "codec": np.array(["alaw", "opus"])[numbers // 2 % 2]}
+        dataclasses.replace(table, groups=groups).write_keys(keys_path(tmp_path, split))
+        table.write(score_path(tmp_path, split))
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(known.folder / name, tmp_path)
+    finalist = dataclasses.replace(known, folder=tmp_path, _figures={})
+    client = MlflowClient(tiny_study.tracking_uri)
+    experiment = client.get_experiment_by_name("spoofsweep").experiment_id
+    parent = client.create_run(experiment).info.run_id
+    run_id = FinalistRuns(client, experiment, "tiny", parent).record(finalist)
+    try:
+        metrics, summary = client.get_run(run_id).data.metrics, finalist.summary("eval")
+        assert metrics["eval_eer_codec/opus"] == summary.by_group["codec"]["opus"].eer
+        assert metrics["dev_eer_codec/alaw"] == finalist.summary("dev").by_group["codec"]["alaw"].eer
+        assert metrics["eval_eer_high_by_speaker_and_attack"] == summary.group_interval.high
+    finally:
+        client.delete_run(run_id)
+        client.delete_run(parent)
+    card = "\n".join([error_rate_table(finalist), *group_section(finalist)])
+    assert "| eval codec | EER |" in card
+    assert "by speakers and attacks" in card
+    assert f"| opus | {100 * summary.by_group['codec']['opus'].eer:.2f}% |" in card
+    console = Console(width=110, file=io.StringIO())
+    console.print(champion_view(dataclasses.replace(tiny_outcome.champion, finalist=finalist)))
+    assert re.search(r"eval codec +(opus|alaw) \d+\.\d\d%, ", console.file.getvalue())
+    assert "by speakers and attacks" in console.file.getvalue()
 
 
 def test_a_study_begun_anew_has_runs_of_its_own(tiny_study, tiny_outcome):

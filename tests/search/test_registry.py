@@ -10,7 +10,7 @@ from deploy.models import CHAMPION, resolve
 from search.commands import Commands
 from search.finale import conclude
 from search.finalists import standings
-from search.model_card import Provenance, chain_table
+from search.model_card import Provenance, chain_table, description
 from search.registry import register_champion
 from trainable.checkpoint import read_record
 
@@ -27,6 +27,7 @@ def test_champion_is_registered_under_the_studys_name(client, tiny_outcome):
     assert version.tags["spoofsweep.signature"] == finalist.record.signature
     assert float(version.tags["spoofsweep.dev_eer"]) == pytest.approx(finalist.dev_eer, abs=1e-6)
     assert float(version.tags["spoofsweep.eval_eer"]) == pytest.approx(finalist.summary("eval").eer, abs=1e-6)
+    assert float(version.tags["spoofsweep.eval_min_dcf"]) == pytest.approx(finalist.costs("eval")["min_dcf"], abs=1e-6)
 
 
 def test_champion_is_the_finalists_model(tiny_study, tiny_outcome):
@@ -39,6 +40,8 @@ def test_card_names_every_stage(client, tiny_outcome, tiny_shards):
     record = tiny_outcome.champion.finalist.record
     number = tiny_outcome.champion.finalist.candidate.trial_number
     stages = [tiny_shards.manifest.corpus_identity, record.shard_set_id, record.signature, record.code_version]
+    calibration = record.calibration
+    assert f"`{calibration.scale:.5g} * score " in card
     for identity in [*stages, f"tiny, {number}", tiny_outcome.champion.run_id, "version 1"]:
         assert identity in card
 
@@ -79,6 +82,14 @@ def test_the_card_tells_the_champions_own_attacks_from_the_folds_of_the_sweep(ti
     table = chain_table(dataclasses.replace(finalist, candidate=candidate), provenance)
     assert "| attacks held out | `none` |" in table
     assert r"| folds of the sweep | `A01 \| A02, A04` |" in table
+
+
+def test_a_description_is_no_longer_than_the_registry_takes():
+    """MLflow's database has 5000 characters for it; PostgreSQL refuses more."""
+    card = "\n\n".join(["# Title", "a" * 3000, "b" * 3000, "c"]) + "\n"
+    text = description(card, "model_card.md of run 1")
+    assert text == "# Title\n\n" + "a" * 3000 + "\n\nThe whole card: model_card.md of run 1\n"
+    assert description(card[:5000], "elsewhere") == card[:5000]
 
 
 def test_a_diverged_champion_is_refused(client, tiny_shards, tiny_outcome, tmp_path):

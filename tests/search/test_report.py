@@ -4,6 +4,7 @@ import re
 from rich.console import Console
 
 from search.report import next_commands, print_summary, write_report
+from trainable.costs import COST_NAMES
 
 
 def test_report_shows_figures_that_exist(tiny_study, tiny_outcome):
@@ -21,6 +22,10 @@ def test_report_tells_the_champions_error_rates(tiny_study, tiny_outcome):
     assert f"| eval | {100 * summary.eer:.2f}% |" in text
     for name, eer in summary.by_attack.items():
         assert f"| {name} | {100 * eer:.2f}% |" in text
+    costs = tiny_outcome.champion.finalist.costs("eval")
+    for name in ("min_dcf", "act_dcf", "act_dcf_calibrated", "cllr", "cllr_calibrated"):
+        assert re.search(rf"\| {re.escape(COST_NAMES[name])} \| [\d.]+ \| {costs[name]:.4f} \|", text)
+    assert "by speakers and attacks" not in text  # of the sample's dev and eval there is one speaker each
 
 
 def test_report_is_the_same_when_written_again(tiny_outcome, tmp_path):
@@ -36,5 +41,8 @@ def test_summary_on_the_terminal(tiny_outcome, tmp_path):
     assert f"tiny, version 1: trial {champion.finalist.candidate.trial_number}" in text
     assert f"{100 * champion.finalist.summary('eval').eer:.2f}%" in text
     assert "of the training compute" in text
+    costs = champion.finalist.costs("eval")
+    for name in ("min_dcf", "act_dcf_calibrated", "cllr"):
+        assert re.search(rf"{re.escape(COST_NAMES[name])} +[\d.]+ +{costs[name]:.4f}", text)
     for _, command in next_commands(tiny_outcome):
         assert command in text

@@ -19,6 +19,7 @@ from search.ledger import Ledger
 from search.tracking import Tracker, dataset_of
 from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
+from trainable.report import WORST_DEV
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,20 @@ def test_runs_metrics_and_models(store: Store, ledger: Ledger, tmp_path: Path) -
     ]
     assert (runs["study"].info.status, runs["study"].data.metrics) == ("FINISHED", {"compute_saved": 0.5})
     assert not list(tmp_path.glob("journal*"))
+
+
+def test_the_metrics_of_a_diverged_trial_are_taken(store: Store, ledger: Ledger) -> None:
+    """Of which one is infinite."""
+    tracker = store.tracker()
+    tracker.start()
+    trial = ledger.ask()
+    tracker.trial_started(trial)
+    tracker.trial_reported(trial.number, 100, {**WORST_DEV, "diverged": 1.0})
+    assert tracker.close()
+    metrics = store.runs()["trial-00000"].data.metrics
+    assert metrics.keys() == {*WORST_DEV, "diverged"}
+    assert metrics["dev_cllr"] > 1e300
+    assert metrics["dev_act_dcf"] == pytest.approx(2.9)
 
 
 def test_the_next_sweep_goes_on_with_the_same_parent(store: Store, ledger: Ledger) -> None:

@@ -57,7 +57,8 @@ def test_folds_are_the_separate_trainings_bit_for_bit(toy_shards, toy_trial):
         assert report.metrics["dev_eer"] == sum(eers) / 2
         assert [report.metrics["dev_eer_fold0"], report.metrics["dev_eer_fold1"]] == eers
         assert report.metrics["dev_eer_folds_sd"] == pytest.approx(abs(eers[0] - eers[1]) / math.sqrt(2))
-        assert report.metrics["dev_eer_low"] == sum(part.metrics["dev_eer_low"] for part in parts) / 2
+        for name in ("dev_eer_low", "dev_min_dcf", "dev_act_dcf", "dev_cllr"):
+            assert report.metrics[name] == sum(part.metrics[name] for part in parts) / 2
     assert [report.final for report in reports] == [False, False, True]
 
 
@@ -119,6 +120,7 @@ def test_one_diverged_fold_is_a_diverged_trial(toy_shards, toy_trial, tmp_path):
     assert last.diverged
     assert last.metrics["dev_eer"] == last.metrics["dev_eer_fold1"] == 1.0
     assert last.metrics["dev_eer_fold0"] < 1.0
+    assert (last.metrics["dev_min_dcf"], last.metrics["dev_cllr"]) == (1.0, math.inf)
     assert "dev_threshold" not in last.metrics  # each model has its own
     folded.save(tmp_path / "checkpoint")
     assert list(resume(tmp_path / "checkpoint", toy_shards)) == []

@@ -190,8 +190,8 @@ def test_the_command_calibrates_on_another_split(tmp_path: Path) -> None:
     table = read_scores(scores)
     assert printed["act_dcf"] == act_dcf(table.bonafide, table.spoof)
     assert printed["cllr"] == cllr(table.bonafide, table.spoof)
-    assert printed["actDCF, calibrated"] < 0.7 * printed["act_dcf"]
-    assert printed["Cllr, calibrated"] < 0.7 < printed["cllr"]
+    assert printed["act_dcf_calibrated"] < 0.7 * printed["act_dcf"]
+    assert printed["cllr_calibrated"] < 0.7 < printed["cllr"]
 
 
 def test_the_command_tells_the_adcf_of_joint_scores(tmp_path: Path) -> None:

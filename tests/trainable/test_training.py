@@ -8,6 +8,7 @@ from toy_shards import write_toy_shards
 
 from cluster.errors import SpoofsweepError
 from data_prep.error_rates import equal_error_rate
+from trainable.costs import detection_costs
 from trainable.training import Training
 
 
@@ -27,10 +28,18 @@ def test_a_report_says_all_it_promises(toy_shards, toy_trial):
     report = next(Training(toy_trial(), toy_shards, seed=1))
     assert set(report.metrics) == {
         *("train_loss", "learning_rate", "grad_norm", "dev_eer", "dev_eer_low", "dev_eer_high", "dev_eer_sd"),
-        *("dev_threshold", "utterances_per_s", "epoch_s", "diverged"),
+        *("dev_threshold", "dev_min_dcf", "dev_act_dcf", "dev_cllr", "utterances_per_s", "epoch_s", "diverged"),
     }
     assert all(isinstance(value, float) and math.isfinite(value) for value in report.metrics.values())
     assert report.metrics["dev_eer_low"] <= report.metrics["dev_eer"] <= report.metrics["dev_eer_high"]
+
+
+def test_costs_are_those_of_the_scores(toy_shards, toy_trial):
+    training = Training(toy_trial(budget_passes=1.0), toy_shards, seed=1)
+    (report,) = training
+    costs = detection_costs(training.score("dev"))
+    assert set(costs) == {"min_dcf", "act_dcf", "cllr"}
+    assert {name: report.metrics[f"dev_{name}"] for name in costs} == costs
 
 
 def test_training_learns_a_learnable_set(toy_shards, toy_trial):
@@ -107,12 +116,15 @@ def test_divergence_is_a_result(toy_shards, toy_trial, tmp_path, poison):
         training.model.classifier.head.bias.fill_(poison)
     (last,) = training
     assert (last.metrics["dev_eer"], last.metrics["dev_eer_high"], last.metrics["diverged"]) == (1.0, 1.0, 1.0)
+    costs = [last.metrics[f"dev_{name}"] for name in ("min_dcf", "act_dcf", "cllr")]
+    assert costs == [1.0, pytest.approx(2.9), math.inf]
     assert last.diverged
     assert last.final
     assert training.record.threshold is None
     training.save(tmp_path / "checkpoint")
     resumed = Training.resume(tmp_path / "checkpoint", toy_shards)
     assert resumed.finished
+    assert resumed.history[-1].metrics["dev_cllr"] == math.inf
     assert math.isnan(resumed.history[-1].metrics["train_loss"]) or math.isinf(
         resumed.history[-1].metrics["train_loss"]
     )
