@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from cluster.errors import SpoofsweepError
-from data_prep.eer_bootstrap import eer_interval
-from data_prep.error_rates import equal_error_rate
 from data_prep.shards import ShardSet
 from trainable import checkpoint
 from trainable.atomic_folder import replace_folder
@@ -19,7 +17,6 @@ from trainable.averaging import WeightAverage
 from trainable.batch_stream import BatchStream
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
-from trainable.costs import detection_costs
 from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
 from trainable.hold_out import folds_of, hold_out
@@ -37,6 +34,7 @@ from trainable.scoring import frames_in, score_largest_batch, score_store
 from trainable.signature import code_version, trial_signature
 from trainable.step import Batch, Step
 from trainable.step_graph import fastest
+from trainable.validation import validation_metrics
 
 
 class Training(Iterator[Report]):
@@ -249,7 +247,8 @@ class Training(Iterator[Report]):
         }
         # Reading the sums waited for the device, so this is the end of training and the start of validation.
         train["utterances_per_s"] = steps * self.config.batch.size / (time.perf_counter() - self._interval_start)
-        dev = self._validate() if math.isfinite(train["train_loss"]) else None
+        is_sound = math.isfinite(train["train_loss"])
+        dev = validation_metrics(self.score("dev"), self.config.validation) if is_sound else None
         timing = {"epoch_s": time.perf_counter() - self._interval_start, "diverged": float(dev is None)}
         return Report(
             samples_seen=self.samples_seen,
@@ -257,24 +256,6 @@ class Training(Iterator[Report]):
             metrics={**train, **(dev or WORST_DEV), **timing},
             final=dev is None or self.samples_seen >= self.budget_samples,
         )
-
-    def _validate(self) -> dict[str, float] | None:
-        """Validation metrics, or none when scores are not finite."""
-        table = self.score("dev")
-        if not np.isfinite(table.score).all():
-            return None
-        validation = self.config.validation
-        eer, threshold = equal_error_rate(table.bonafide, table.spoof)
-        interval = eer_interval(table.bonafide, table.spoof, validation.num_resamples, validation.confidence)
-        low, high, deviation = interval
-        return {
-            "dev_eer": eer,
-            "dev_eer_low": low,
-            "dev_eer_high": high,
-            "dev_eer_sd": deviation,
-            "dev_threshold": threshold,
-            **{f"dev_{name}": cost for name, cost in detection_costs(table).items()},
-        }
 
     def _next_batch(self) -> Batch:
         features, labels = self._batches.batch(self.samples_seen)
