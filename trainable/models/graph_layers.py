@@ -74,7 +74,7 @@ class GraphPooling(nn.Module):
 
     def forward(self, nodes_BND: Tensor) -> Tensor:
         rate_BN1 = torch.sigmoid(self.rate(self.dropout(nodes_BND)))
-        num_kept = torch.sym_max(1, torch.sym_int(nodes_BND.shape[1] * self.share))
+        num_kept = max(1, int(nodes_BND.shape[1] * self.share))
         kept_BN1 = rate_BN1.topk(num_kept, dim=1).indices
         return (nodes_BND * rate_BN1).gather(1, kept_BN1.expand(-1, -1, nodes_BND.shape[2]))
 

@@ -31,9 +31,7 @@ class _Halve(nn.Module):
     """Maximum over two frames and two bins, without a last odd one; a single frame or bin stays."""
 
     def forward(self, maps_BCTF: Tensor) -> Tensor:
-        # The last odd one is cut off beforehand: a kernel no larger than the map could not be exported for any length.
-        num_frames, num_bins = (torch.sym_max(1, size // 2 * 2) for size in maps_BCTF.shape[2:])
-        return max_pool2d(maps_BCTF[:, :, :num_frames, :num_bins], 2, ceil_mode=True)
+        return max_pool2d(maps_BCTF, [2 if size > 1 else 1 for size in maps_BCTF.shape[2:]])
 
 
 class LcnnBilstm(nn.Module):
