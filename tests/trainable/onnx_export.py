@@ -28,7 +28,7 @@ def exported(model: nn.Module, num_bins: int) -> onnx.ModelProto:
         warnings.simplefilter("ignore")  # of PyTorch about its own, and about the weights of recurrent layers
         program = torch.onnx.export(
             model.eval(),
-            (torch.zeros(3, 24, num_bins),),
+            (torch.zeros(3, 40, num_bins),),
             dynamo=True,
             opset_version=OPSET,
             dynamic_shapes=({0: "batch", 1: "time"},),
