@@ -17,7 +17,7 @@ def exported(model: nn.Module, num_bins: int) -> onnx.ModelProto:
 
     Exported in inference mode, and with recurrent layers understood as loops *throughout*: PyTorch 2.14 does so while
     it captures the graph, but unrolls them again when it converts it, which for bidirectional ones goes wrong and for
-    the others takes a minute. Either way each becomes one GRU or LSTM of ONNX.
+    the others takes long. Either way each becomes one GRU or LSTM of ONNX.
     """
     with (
         torch.inference_mode(),
