@@ -14,9 +14,9 @@ from trainable.config import ModelConfig
 class BandDropout(nn.Module):
     """Zeroes a band of frequencies of each utterance's map, in all channels and frames: ``[B, C, T, F]`` as it was.
 
-    Frequency masking, which generalises to unseen attacks and channels (Chen et al. 2020, Kwak et al. 2022), in hidden maps. Deviations: the band's share of the bins is uniform about ``p``, as wide as stays within 0 and 1,
-    and its place wraps around, so that every bin is dropped with probability ``p``; what is left is scaled as by
-    dropout.
+    Frequency masking, which generalises to unseen attacks and channels (Chen et al. 2020, Kwak et al. 2022), in hidden
+    maps. Deviations: the band's share of the bins is uniform about ``p``, as wide as stays within 0 and 1, and its
+    place wraps around, so that every bin is dropped with probability ``p``; what is left is scaled as by dropout.
     """
 
     def __init__(self, p: float) -> None:
@@ -59,7 +59,11 @@ class StochasticDepth(nn.Module):
         return self.dropout(maps_BCTF.unsqueeze(0)).squeeze(0)  # utterances in the place of channels
 
 
-_MAP_DROPOUTS: dict[str, Callable[[float], nn.Module]] = {"channel": nn.Dropout2d, "element": nn.Dropout, "band": BandDropout}
+_MAP_DROPOUTS: dict[str, Callable[[float], nn.Module]] = {
+    "channel": nn.Dropout2d,
+    "element": nn.Dropout,
+    "band": BandDropout,
+}
 
 
 def map_dropout(config: ModelConfig) -> nn.Module:
