@@ -11,6 +11,8 @@ from trainable.models.global_cmvn import GlobalCmvn
 from trainable.models.pooling import AttentiveStatistics
 
 SMALL = {"channels": (4, 6), "gru_size": 8}
+SQUEEZABLE = {"channels": (16, 20), "gru_size": 8}
+"""Squeeze and excitation of four channels has one hidden unit, which may well be dead."""
 
 
 class TestCnnGru(ModelContract):
@@ -31,7 +33,7 @@ class TestCnnGru(ModelContract):
         "frequency-norm": ModelConfig(**SMALL, block="residual", frequency_norm=True),
         "element-dropout": ModelConfig(**SMALL, cnn_dropout_kind="element"),
         "residual-with-all": ModelConfig(
-            **SMALL,
+            **SQUEEZABLE,
             block="residual",
             squeeze_excitation=True,
             frequency_norm=True,
@@ -42,7 +44,7 @@ class TestCnnGru(ModelContract):
             pooling="mean",
         ),
         "max-feature-map-one-way": ModelConfig(
-            **SMALL, block="mfm", squeeze_excitation=True, normalise=False, bidirectional=False, pooling="max"
+            **SQUEEZABLE, block="mfm", squeeze_excitation=True, normalise=False, bidirectional=False, pooling="max"
         ),
     }
     EXPORTED = ("default", "residual-with-all", "max-feature-map-one-way")
