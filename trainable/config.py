@@ -37,7 +37,13 @@ class ModelConfig(Settings):
     pooling: Literal["mean", "max", "attentive"] = "attentive"
     """How hidden vectors over time become one vector; ``attentive``: attentive statistics (Okabe et al. 2018)."""
     cnn_dropout: float = Field(default=0.1, ge=0.0, le=0.9)
-    """Channel dropout after each convolution block."""
+    """Dropout after each convolution block."""
+    cnn_dropout_kind: Literal["channel", "element", "band"] = "channel"
+    """What it zeroes of a block's map: whole channels, single values, or a band of frequencies of all channels."""
+    stochastic_depth: float = Field(default=0.0, ge=0.0, le=0.9)
+    """Chance that an utterance goes past a residual block alone (Huang et al. 2016), alike for all blocks."""
+    gru_input_dropout: float = Field(default=0.0, ge=0.0, le=0.9)
+    """Dropout of the GRU's input, by one mask for all frames ("locked", Gal and Ghahramani 2016)."""
     dropout: float = Field(default=0.3, ge=0.0, le=0.9)
     """Dropout before the classifier, and between GRU layers."""
 

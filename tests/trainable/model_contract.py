@@ -4,22 +4,30 @@ from typing import ClassVar
 
 import pytest
 import torch
+from onnx_export import Runtime, exported
 from torch.nn import functional
 
 from trainable.config import ModelConfig
 from trainable.models import build_model
 
 NUM_BINS = 20
+EXPORT_TOLERANCE = 1e-4
+"""Of logits by onnxruntime against PyTorch's; measured: at most 4e-7."""
 
 
 class ModelContract:
-    """Inherit, and set ``CONFIGS`` by name."""
+    """Inherit, and set ``CONFIGS`` by name; ``EXPORTED`` names those that are exported, for it takes seconds each."""
 
     CONFIGS: ClassVar[dict[str, ModelConfig]] = {}
+    EXPORTED: ClassVar[tuple[str, ...]] = ()
+    SHORTEST_EXPORTED = 1
+    """Frames that the exported model needs."""
 
     def pytest_generate_tests(self, metafunc):
         if "config" in metafunc.fixturenames:
             metafunc.parametrize("config", self.CONFIGS.values(), ids=self.CONFIGS.keys())
+        if "exported_config" in metafunc.fixturenames:
+            metafunc.parametrize("exported_config", [self.CONFIGS[name] for name in self.EXPORTED], ids=self.EXPORTED)
 
     def model(self, config, seed=0, num_bins=NUM_BINS):
         torch.manual_seed(seed)
@@ -74,3 +82,21 @@ class ModelContract:
         source, target = self.model(config, 0).eval(), self.model(config, 1).eval()
         target.load_state_dict(source.state_dict())
         assert torch.equal(source(self.features()), target(self.features()))
+
+    @pytest.mark.slow
+    def test_as_onnx_it_gives_the_same_for_any_batch_and_length(self, exported_config):
+        """PyTorch takes seconds to trace a model with open sizes."""
+        model = self.trained(exported_config)
+        run = Runtime(exported(model, NUM_BINS))
+        for batch, num_frames in [(3, 40), (1, self.SHORTEST_EXPORTED), (2, 17), (5, 50), (1, 133), (2, 601)]:
+            features = self.features(batch, num_frames)
+            with torch.inference_mode():
+                expected = model(features)
+            torch.testing.assert_close(run(features), expected, rtol=0, atol=EXPORT_TOLERANCE)
+
+    def trained(self, config):
+        """Far enough that its running statistics are those of features."""
+        model = self.model(config).train()
+        for _ in range(3):
+            model(self.features(batch=8))
+        return model.eval()

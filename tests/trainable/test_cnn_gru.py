@@ -3,12 +3,16 @@ from typing import ClassVar
 import pytest
 import torch
 from model_contract import ModelContract
+from onnx_export import Runtime, exported
 
 from trainable.config import ModelConfig
 from trainable.models import build_model
+from trainable.models.global_cmvn import GlobalCmvn
 from trainable.models.pooling import AttentiveStatistics
 
 SMALL = {"channels": (4, 6), "gru_size": 8}
+SQUEEZABLE = {"channels": (16, 20), "gru_size": 8}
+"""Squeeze and excitation of four channels has one hidden unit, which may well be dead."""
 
 
 class TestCnnGru(ModelContract):
@@ -27,7 +31,33 @@ class TestCnnGru(ModelContract):
         "residual": ModelConfig(**SMALL, block="residual"),
         "squeeze-excitation": ModelConfig(**SMALL, squeeze_excitation=True),
         "frequency-norm": ModelConfig(**SMALL, block="residual", frequency_norm=True),
+        "element-dropout": ModelConfig(**SMALL, cnn_dropout_kind="element"),
+        "residual-with-all": ModelConfig(
+            **SQUEEZABLE,
+            block="residual",
+            squeeze_excitation=True,
+            frequency_norm=True,
+            cnn_dropout_kind="band",
+            stochastic_depth=0.3,
+            gru_input_dropout=0.3,
+            gru_layers=2,
+            pooling="mean",
+        ),
+        "max-feature-map-one-way": ModelConfig(
+            **SQUEEZABLE, block="mfm", squeeze_excitation=True, normalise=False, bidirectional=False, pooling="max"
+        ),
     }
+    EXPORTED = ("default", "residual-with-all", "max-feature-map-one-way")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["cosine", "one_class"])
+def test_heads_and_global_normalisation_are_exported(head):
+    """PyTorch takes seconds to trace a model with open sizes."""
+    config, cmvn = ModelConfig(channels=(4,), gru_size=8), GlobalCmvn(torch.randn(10), torch.rand(10) + 0.5)
+    model, features = build_model(config, 10, cmvn, head).eval(), torch.randn(2, 31, 10)
+    with torch.inference_mode():
+        torch.testing.assert_close(Runtime(exported(model, 10))(features), model(features), rtol=0, atol=1e-5)
 
 
 def test_mean_normalisation_removes_a_constant_channel():

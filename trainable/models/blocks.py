@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
+from trainable.models.dropouts import StochasticDepth, map_dropout
 
 _SQUEEZE = 4
 """Reduction of the bottleneck of squeeze and excitation; 16 in the paper, whose maps have ten times the channels."""
@@ -66,9 +67,9 @@ class FrequencyNormalisation(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions and a way past them (He, Zhang, Ren and Sun 2016)."""
+    """Two convolutions and a way past them (He, Zhang, Ren and Sun 2016), the only one with probability ``skipped``."""
 
-    def __init__(self, num_inputs: int, num_outputs: int, kernel_size: int) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, kernel_size: int, skipped: float = 0.0) -> None:
         super().__init__()
         self.body = nn.Sequential(
             _convolution(num_inputs, num_outputs, kernel_size),
@@ -76,6 +77,7 @@ class ResidualBlock(nn.Module):
             nn.ReLU(inplace=True),
             _convolution(num_outputs, num_outputs, kernel_size),
             nn.BatchNorm2d(num_outputs),
+            StochasticDepth(skipped),
         )
         self.past = nn.Identity() if num_inputs == num_outputs else _convolution(num_inputs, num_outputs, 1)
 
@@ -84,13 +86,13 @@ class ResidualBlock(nn.Module):
 
 
 def convolution_block(num_inputs: int, num_outputs: int, time_stride: int, config: ModelConfig) -> nn.Sequential:
-    """A block of the kind that ``config.block`` names, with channel dropout; halves frequency and, asked, time."""
+    """A block of the kind that ``config.block`` names, with dropout; halves frequency and, asked, time."""
     block = _BLOCKS[config.block](num_inputs, num_outputs, time_stride, config)
     if config.squeeze_excitation:
         block.append(SqueezeExcitation(num_outputs))
     if config.frequency_norm:
         block.append(FrequencyNormalisation())
-    return block.append(nn.Dropout2d(config.cnn_dropout))
+    return block.append(map_dropout(config))
 
 
 def convolution_stack(config: ModelConfig) -> nn.Sequential:
@@ -132,7 +134,8 @@ def _max_feature_map(num_inputs: int, num_outputs: int, time_stride: int, config
 
 
 def _residual(num_inputs: int, num_outputs: int, time_stride: int, config: ModelConfig) -> nn.Sequential:
-    return nn.Sequential(ResidualBlock(num_inputs, num_outputs, config.kernel_size), _halve(time_stride))
+    block = ResidualBlock(num_inputs, num_outputs, config.kernel_size, config.stochastic_depth)
+    return nn.Sequential(block, _halve(time_stride))
 
 
 _BLOCKS = {"plain": _plain, "mfm": _max_feature_map, "residual": _residual}

@@ -78,8 +78,11 @@ class CnnConformer(_CnnAttention):
         )
 
     def attend(self, hidden_BTH: Tensor) -> Tensor:
-        lengths_B = torch.full((hidden_BTH.shape[0],), hidden_BTH.shape[1], device=hidden_BTH.device)
-        return self.encoder(hidden_BTH, lengths_B)[0]
+        # Layer by layer: its own forward wants lengths, and reads the largest back from the device.
+        hidden_TBH = hidden_BTH.transpose(0, 1)
+        for layer in self.encoder.conformer_layers:
+            hidden_TBH = layer(hidden_TBH, None)
+        return hidden_TBH.transpose(0, 1)
 
 
 def _positions(hidden_BTH: Tensor) -> Tensor:

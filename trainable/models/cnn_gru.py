@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from trainable.config import ModelConfig
 from trainable.models.blocks import InputNormalisation, convolution_stack, pooled_bins
 from trainable.models.classifier import Classifier
+from trainable.models.dropouts import LockedDropout
 from trainable.models.heads import Head
 
 
@@ -18,6 +19,7 @@ class CnnGru(nn.Module):
         super().__init__()
         self.normalise = InputNormalisation(num_bins, config.normalise)
         self.blocks = convolution_stack(config)
+        self.gru_dropout = LockedDropout(config.gru_input_dropout)
         self.gru = nn.GRU(
             config.channels[-1] * pooled_bins(num_bins, len(config.channels)),
             config.gru_size,
@@ -30,5 +32,5 @@ class CnnGru(nn.Module):
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(self.normalise(feat_BTF).unsqueeze(1))
-        hidden_BTH, _ = self.gru(maps_BCTF.transpose(1, 2).flatten(2))
+        hidden_BTH, _ = self.gru(self.gru_dropout(maps_BCTF.transpose(1, 2).flatten(2)))
         return self.classifier(hidden_BTH)

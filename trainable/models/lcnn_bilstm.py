@@ -31,7 +31,7 @@ class _Halve(nn.Module):
     """Maximum over two frames and two bins, without a last odd one; a single frame or bin stays."""
 
     def forward(self, maps_BCTF: Tensor) -> Tensor:
-        return max_pool2d(maps_BCTF, [min(2, size) for size in maps_BCTF.shape[2:]])
+        return max_pool2d(maps_BCTF, [2 if size > 1 else 1 for size in maps_BCTF.shape[2:]])
 
 
 class LcnnBilstm(nn.Module):
