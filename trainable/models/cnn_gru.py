@@ -20,17 +20,22 @@ class CnnGru(nn.Module):
         self.normalise = InputNormalisation(num_bins, config.normalise)
         self.blocks = convolution_stack(config)
         self.gru_dropout = LockedDropout(config.gru_input_dropout)
-        self.gru = nn.GRU(
-            config.channels[-1] * pooled_bins(num_bins, len(config.channels)),
-            config.gru_size,
-            config.gru_layers,
-            batch_first=True,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout if config.gru_layers > 1 else 0.0,
-        )
-        self.classifier = Classifier(config, config.gru_size * (1 + config.bidirectional), head)
+        num_inputs = config.channels[-1] * pooled_bins(num_bins, len(config.channels))
+        num_outputs = config.gru_size * (1 + config.bidirectional)
+        self.gru = self._layer(num_inputs, config)
+        # Layer by layer: cuDNN draws the dropout between layers of one GRU from a state of its own, which the seed of
+        # a step does not reach, so that a resumed training would take another course.
+        self.further = nn.ModuleList(self._layer(num_outputs, config) for _ in range(config.gru_layers - 1))
+        self.dropout = nn.Dropout(config.dropout)
+        self.classifier = Classifier(config, num_outputs, head)
+
+    @staticmethod
+    def _layer(num_inputs: int, config: ModelConfig) -> nn.GRU:
+        return nn.GRU(num_inputs, config.gru_size, batch_first=True, bidirectional=config.bidirectional)
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(self.normalise(feat_BTF).unsqueeze(1))
         hidden_BTH, _ = self.gru(self.gru_dropout(maps_BCTF.transpose(1, 2).flatten(2)))
+        for layer in self.further:
+            hidden_BTH, _ = layer(self.dropout(hidden_BTH))
         return self.classifier(hidden_BTH)
