@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench bench-gpu clean
 
 setup: .venv/.installed
 
@@ -40,6 +40,14 @@ bench: setup
 	$(BIN)/python benchmarks/prep_scale.py
 	$(BIN)/python benchmarks/prep_kill.py
 	$(BIN)/python benchmarks/training_throughput.py
+	$(BIN)/python benchmarks/packing.py --device cpu
+
+# What a GPU is to show, into results/gpu: training beside other pipelines, trials that share the GPU, lower precision.
+bench-gpu: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/training_throughput.py --device cuda --output results/gpu
+	$(BIN)/python benchmarks/packing.py --device cuda
+	$(BIN)/python benchmarks/precision.py --device cuda --seeds 5
 
 clean:
 	rm -rf .venv results/studies results/shards results/mlflow.db results/mlartifacts
