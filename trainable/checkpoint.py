@@ -26,7 +26,7 @@ from trainable.models.global_cmvn import GlobalCmvn
 from trainable.precision import Precision
 from trainable.report import Report
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raise it whenever a folder of before would be read as something else."""
 
 
@@ -35,7 +35,7 @@ class ModelRecord(Settings):
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
 
-    format_version: Literal[3] = 3
+    format_version: Literal[4] = 4
     trial: TrialConfig
     seed: int
     features: FeaturesConfig
@@ -113,8 +113,18 @@ def read_model(folder: Path) -> tuple[ModelRecord, nn.Module]:
 
 
 def load_weights(folder: Path, model: nn.Module) -> None:
-    """Copy the weights of a model folder into ``model``."""
-    model.load_state_dict(safetensors.torch.load_file(readable_folder(folder) / "model.safetensors"))
+    """Copy the weights of a model folder into ``model``.
+
+    Raises:
+        SpoofsweepError: they are another network's.
+    """
+    path = readable_folder(folder) / "model.safetensors"
+    try:
+        model.load_state_dict(safetensors.torch.load_file(path))
+    except RuntimeError as error:
+        found = f"{path}: {str(error).splitlines()[-1].strip()}"
+        remedy = "use the version of spoofsweep that wrote it"
+        raise SpoofsweepError("weights must be those of the network in model.json", found, remedy) from error
 
 
 def read_record(folder: Path) -> ModelRecord:

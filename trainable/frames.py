@@ -173,7 +173,7 @@ def _key(shard_R: IntArray, offset_R: IntArray) -> IntArray:
 def _limit_bytes(device: torch.device) -> int:
     """What frames may take of the GPU."""
     free, total = torch.cuda.mem_get_info(device)
-    fraction = torch.cuda.get_per_process_memory_fraction(device)
+    fraction = torch.cuda.get_per_process_memory_fraction()  # wants an index or nothing
     if fraction >= 1.0:
         return int(_FREE_SHARE * free)
     own = int(fraction * total) - torch.cuda.memory_reserved(device)

@@ -53,9 +53,8 @@ def measure(
     usable, total = torch.cuda.mem_get_info()
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
         for trial in trials:
-            free, _ = torch.cuda.mem_get_info()
             left = processes.submit(_free_at_peak, trial, shards, shard_set_id, folds, num_threads).result()
-            taken.append(free - left)
+            taken.append(usable - left)
     return GpuMemory(torch.cuda.get_device_name(), total, usable, tuple(taken))
 
 

@@ -1,10 +1,15 @@
 """Arithmetic of the forward pass: which one a device should use, and the contexts that turn it on."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+
+# What recurrent layers need to be deterministic on a GPU (PyTorch's documentation of nn.GRU): buffers of one size.
+# Read when CUDA's libraries are first used.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 Precision = Literal["float32", "bf16", "fp16"]
 
@@ -53,12 +58,15 @@ def algorithms(device: torch.device, deterministic: bool, tf32: bool = False) ->
     What has no deterministic form says so once, in a warning of PyTorch's. Without ``tf32``, float32 is what it says.
     """
     # Not `torch.use_deterministic_algorithms`, which imports PyTorch's compiler: 6 s of processor time in every worker.
-    before = torch.get_deterministic_debug_mode()
+    memory: Any = torch.utils.deterministic
+    before, filled = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory
     if device.type == "cuda":
         torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+        memory.fill_uninitialized_memory = False  # nothing here reads what it has not written
     flags = {"benchmark": not deterministic, "deterministic": deterministic, "allow_tf32": tf32}
     try:
         with torch.backends.cudnn.flags(enabled=True, **flags):
             yield
     finally:
         torch.set_deterministic_debug_mode(before)
+        memory.fill_uninitialized_memory = filled

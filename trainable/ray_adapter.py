@@ -41,6 +41,7 @@ class TrialActor(tune.Trainable):
         folds = tuple(map(tuple, config["folds"]))
         with self._share.explained():
             if self._frames is None or self._frames.shard_set_id != self._shards.shard_set_id:
+                self._frames = None  # both at a time might not fit
                 self._frames = Frames.of_training(self._shards, torch.device(self._device))
                 self._release = ReleaseCheck(self._device)  # what is there now may stay
             self._training = begin(trial, self._shards, config["seed"], self._device, folds, self._frames)

@@ -22,7 +22,9 @@ def fit(step: Step, batch: Batch, may_split: bool) -> None:
             with step.unchanged():
                 step.run(batch)
             return
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not _is_memory(error):
+                raise
             if not may_split or step.micro_size <= _SMALLEST:
                 remedy = "lower batch.size, batch.crop_s or the model's sizes"
                 if not may_split:
@@ -41,11 +43,18 @@ def fit_windows(score: Callable[[], object]) -> None:
     """
     try:
         score()
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not _is_memory(error):
+            raise
         raise _too_large("scoring windows", error, "lower validation.batch_size or validation.window_s") from error
 
 
-def _too_large(what: str, error: torch.OutOfMemoryError, remedy: str) -> SpoofsweepError:
+def _is_memory(error: RuntimeError) -> bool:
+    """Whether memory was short; a convolution for which there was no room to choose an algorithm says it so."""
+    return isinstance(error, torch.OutOfMemoryError) or "unable to find an engine" in str(error)
+
+
+def _too_large(what: str, error: RuntimeError, remedy: str) -> SpoofsweepError:
     return SpoofsweepError(
         "a trial must fit its GPU's memory", f"{what}: {str(error).splitlines()[0]}", f"{remedy}; nothing was trained"
     )

@@ -1,6 +1,7 @@
 """Makes sure that a process which trains one trial after another really gives the memory of each back."""
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -38,10 +39,12 @@ class ReleaseCheck:
         Raises:
             SpoofsweepError: something followed is alive, or GPU memory is held.
         """
+        if "torch._dynamo" in sys.modules:
+            torch._dynamo.reset()  # compiled steps are kept, and after eight of them no more are compiled
         gc.collect()  # model and plan hang together in cycles
         if self._device == "cuda":
-            # cuBLAS keeps tens of megabytes for each stream it ever ran on, and every captured step brings a stream.
-            # There is no public way to free them.
+            # cuBLAS keeps tens of megabytes for each thread and stream that it ran on. There is no public way to free
+            # them.
             torch._C._cuda_clearCublasWorkspaces()
             torch.cuda.empty_cache()
         alive = [thing for thing in [ref() for ref in self._followed] if thing is not None]

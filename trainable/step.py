@@ -96,6 +96,8 @@ class Step:
                 for tensor, values in zip(changing, before, strict=True):
                     tensor.copy_(values)
             self.scaler.load_state_dict(scaler)
+            if self.scaler.is_enabled():
+                self.scaler._per_optimizer_states.clear()  # of a step that broke off
 
     def _accumulate(
         self, feat_BTF: Tensor, label_B: Tensor, other_B: Tensor, mixture: Mixture | None, size: int, is_first: bool

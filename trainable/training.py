@@ -85,7 +85,7 @@ class Training(Iterator[Report]):
         hop_s = self.features.hop_samples / self.features.sample_rate
         self._step = Step(self.model, config, loss, self.precision, hop_s)
         self._run: Callable[[Batch], None] | None = None if self.device.type == "cuda" else self._step.run
-        self._manner = "a step at a time"
+        self._manner = "eager"
         half_life_steps = config.averaging.ema_half_life_passes * self._plan.num_samples / config.batch.size
         averages = config.averaging.kind != "none"
         self._average = WeightAverage(self.model, config.averaging, half_life_steps) if averages else None
@@ -131,14 +131,14 @@ class Training(Iterator[Report]):
         """
         batch = self._next_batch()
         fit(self._step, batch, self.config.batch.split_when_full)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            self._run = self._step.run
+            if self.config.execution != "eager":
+                self._run, self._manner = fastest(self._step, batch)
         fit_windows(lambda: score_largest_batch(self.model, self._dev, self.config.validation, self.features))
         if self.device.type != "cuda":
             return 0
-        torch.cuda.empty_cache()
-        if self.config.execution == "eager":
-            self._run = self._step.run
-        else:
-            self._run, self._manner = fastest(self._step, batch)
         return torch.cuda.max_memory_reserved(self.device)
 
     @property

@@ -50,13 +50,22 @@ def test_files_are_json_and_safetensors_only(training, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 3, "trail": {}}', "[1]"]
+    "content", [None, "not json", '{"format_version": 99}', '{"format_version": 4, "trail": {}}', "[1]"]
 )
 def test_other_folders_are_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "model.json").write_text(content)
     with pytest.raises(SpoofsweepError, match=r"model\.json"):
         read_record(tmp_path)
+
+
+def test_weights_of_another_network_are_refused(training, tmp_path):
+    training.write_model(tmp_path / "model")
+    record = json.loads((tmp_path / "model" / "model.json").read_text())
+    record["trial"]["model"]["gru_layers"] = 2
+    (tmp_path / "model" / "model.json").write_text(json.dumps(record))
+    with pytest.raises(SpoofsweepError, match=r"weights must be those of the network.*model\.safetensors"):
+        read_model(tmp_path / "model")
 
 
 def test_signatures_follow_configuration_seed_and_shards(toy_trial):

@@ -23,5 +23,5 @@ def test_a_compiled_training_takes_the_same_course_and_resumes(toy_shards, toy_t
     assert found.metrics["train_loss"] == pytest.approx(expected.metrics["train_loss"], rel=1e-3)
     for name, weight in plain.model.state_dict().items():
         torch.testing.assert_close(compiled.model.state_dict()[name], weight, rtol=0.05, atol=5e-3)
-    assert compiled.plan.startswith("float32, a step at a time, compiled")
+    assert compiled.plan.startswith("float32, eager, compiled")
     assert_resumes_exactly(config, toy_shards, tmp_path / "checkpoint", steps=2)

@@ -12,12 +12,13 @@ class NoRoom(torch.nn.Module):
     def __init__(self, model: torch.nn.Module, most: int) -> None:
         super().__init__()
         self.model, self.most = model, most
+        self.error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nand much more")
         self.sizes: list[int] = []
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         self.sizes.append(len(features))
         if len(features) > self.most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nand much more")
+            raise self.error
         return self.model(features)
 
 
@@ -39,6 +40,17 @@ def test_a_batch_is_halved_until_it_fits(toy_shards, toy_trial):
     assert training._step.micro_size == 3
     assert training._step._forward.sizes == [12, 6, 3, 3, 3, 3]
     assert "3 of 12 utterances at a time" in training.plan
+
+
+def test_a_convolution_without_room_to_choose_counts_and_other_faults_do_not(toy_shards, toy_trial):
+    training, batch = cramped(toy_shards, toy_trial, most=5)
+    training._step._forward.error = RuntimeError("GET was unable to find an engine to execute this computation")
+    fit(training._step, batch, may_split=True)
+    assert training._step.micro_size == 3
+    training, batch = cramped(toy_shards, toy_trial, most=5)
+    training._step._forward.error = RuntimeError("shapes do not match")
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        fit(training._step, batch, may_split=True)
 
 
 def test_what_never_fits_ends(toy_shards, toy_trial):

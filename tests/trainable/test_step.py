@@ -3,6 +3,7 @@ import torch
 from courses import assert_resumes_exactly, equal_weights, numbers, weights
 from torch.nn import functional
 
+from trainable.folds import begin
 from trainable.training import Training
 
 
@@ -45,7 +46,7 @@ def test_a_training_in_parts_resumes_bit_for_bit(toy_shards, toy_trial, tmp_path
 def test_the_plan_says_how_it_trains(toy_shards, toy_trial):
     training = Training(toy_trial(batch={"size": 8, "micro_size": 4}, precision="bf16"), toy_shards, seed=1)
     words = training.plan.split(", ")
-    assert words[:3] == ["bf16", "a step at a time", "4 of 8 utterances at a time"]
+    assert words[:3] == ["bf16", "eager", "4 of 8 utterances at a time"]
     assert words[3] == str(training.frames.placement)
 
 
@@ -62,13 +63,16 @@ def test_a_captured_step_gives_the_numbers_of_a_plain_one(toy_shards, toy_trial,
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("execution", ["auto", "eager"])
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_step_never_waits_for_the_gpu(toy_shards, toy_trial, precision, execution):
-    masks = {"time_masks": 1, "frequency_masks": 1}
-    config = toy_trial(
-        precision=precision, execution=execution, batch={"mixup_alpha": 0.3}, spec_augment=masks, budget_passes=3.0
-    )
+    options = {
+        "spec_augment": {"time_masks": 1, "frequency_masks": 1},
+        "batch": {"mixup_alpha": 0.3},
+        "averaging": {"kind": "ema"},
+    }
+    config = toy_trial(precision=precision, execution=execution, budget_passes=3.0, **options)
     training = Training(config, toy_shards, seed=1, device="cuda")
     training.step()  # rehearses first
     torch.cuda.set_sync_debug_mode("error")
@@ -77,3 +81,29 @@ def test_a_step_never_waits_for_the_gpu(toy_shards, toy_trial, precision, execut
             training.step()
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_step_that_waits_runs_without_a_graph(toy_shards, toy_trial):
+    training = Training(toy_trial(model={"dropout": 0.4}, budget_passes=1.0), toy_shards, seed=1, device="cuda")
+    training.model.register_forward_hook(lambda _module, _inputs, logits: logits * float(logits.isfinite().all()))
+    stream = torch.cuda.current_stream()
+    assert list(training)[-1].final
+    assert "eager (" in training.plan
+    assert torch.cuda.current_stream() == stream
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphs_of_several_models_do_not_disturb_each_other(toy_shards, toy_trial):
+    config = toy_trial(model={"dropout": 0.4}, budget_passes=2.0)
+    alone = [weights_after(begin(config, toy_shards, 1, "cuda", (held_out,))) for held_out in (("A01",), ("A02",))]
+    folded = begin(config, toy_shards, 1, "cuda", (("A01",), ("A02",)))
+    assert list(folded)[-1].final
+    for training, expected in zip(folded.trainings, alone, strict=True):
+        assert equal_weights(weights(training), expected)
+
+
+def weights_after(training):
+    for _ in training:
+        pass
+    return weights(training)

@@ -10,6 +10,7 @@ from trainable.models.blocks import InputNormalisation, convolution_stack, poole
 from trainable.models.classifier import Classifier
 from trainable.models.dropouts import LockedDropout
 from trainable.models.heads import Head
+from trainable.models.recurrent import recurrent
 
 
 class CnnGru(nn.Module):
@@ -35,7 +36,7 @@ class CnnGru(nn.Module):
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(self.normalise(feat_BTF).unsqueeze(1))
-        hidden_BTH, _ = self.gru(self.gru_dropout(maps_BCTF.transpose(1, 2).flatten(2)))
+        hidden_BTH = recurrent(self.gru, self.gru_dropout(maps_BCTF.transpose(1, 2).flatten(2)))
         for layer in self.further:
-            hidden_BTH, _ = layer(self.dropout(hidden_BTH))
+            hidden_BTH = recurrent(layer, self.dropout(hidden_BTH))
         return self.classifier(hidden_BTH)

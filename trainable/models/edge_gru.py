@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from trainable.config import ModelConfig
 from trainable.models.blocks import pooled_bins
 from trainable.models.heads import Head, build_head
+from trainable.models.recurrent import recurrent
 
 MAX_PARAMETERS = 50_000
 _KERNEL = 3
@@ -56,7 +57,7 @@ class EdgeGru(nn.Module):
         """Logits ``[B, T, C]`` of every frame, from it and the frames before."""
         scaled_BTF = self.scale(feat_BTF.flatten(0, 1)).view_as(feat_BTF)
         maps_BCTF = self.blocks(self.lift(scaled_BTF.unsqueeze(1)))
-        hidden_BTH, _ = self.gru(self.project(maps_BCTF.transpose(1, 2).flatten(2)))
+        hidden_BTH = recurrent(self.gru, self.project(maps_BCTF.transpose(1, 2).flatten(2)))
         with torch.autocast(feat_BTF.device.type, enabled=False):
             return self.classifier(self.dropout(hidden_BTH.float()))
 

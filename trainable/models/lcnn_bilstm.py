@@ -10,6 +10,7 @@ from torch.nn.functional import max_pool2d
 from trainable.config import ModelConfig
 from trainable.models.blocks import MaxFeatureMap
 from trainable.models.heads import Head, build_head
+from trainable.models.recurrent import recurrent
 
 # Kernel, channels behind the max feature map, and what follows it: pooling, batch normalisation.
 _LAYERS = (
@@ -61,6 +62,6 @@ class LcnnBilstm(nn.Module):
     def forward(self, feat_BTF: Tensor) -> Tensor:
         maps_BCTF = self.blocks(feat_BTF.unsqueeze(1))
         hidden_BTH = maps_BCTF.transpose(1, 2).flatten(2)
-        recurrent_BTH, _ = self.lstm(hidden_BTH)
+        recurrent_BTH = recurrent(self.lstm, hidden_BTH)
         with torch.autocast(feat_BTF.device.type, enabled=False):
             return self.classifier((recurrent_BTH.float() + hidden_BTH.float()).mean(dim=1))
