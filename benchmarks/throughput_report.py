@@ -89,7 +89,7 @@ def _findings(contest: Contest, figures: Mapping[str, Figures]) -> list[str]:
     ours, best = figures[OURS], _best_prepared(figures)
     first, prepared = ours.rate / figures["flac"].rate, ours.rate / figures[best].rate
     lines = [
-        f"- spoofsweep trains so: {ours.manner}.",
+        f"- spoofsweep's plan: {ours.manner}.",
         f"- Times the usual loop without any input: {ours.rate / figures[NO_INPUT].rate:.2f}.",
     ]
     if contest.device == "cpu":

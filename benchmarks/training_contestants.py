@@ -24,7 +24,7 @@ from trainable.scoring import frames_in
 from trainable.training import Training
 
 OURS, NO_INPUT = "spoofsweep", "no input"
-FAST, EAGER, COMPILED = f"{OURS}, not deterministic", f"{OURS}, step by step", f"{OURS}, compiled"
+FAST, EAGER, COMPILED = f"{OURS}, not deterministic", f"{OURS}, eager", f"{OURS}, compiled"
 VARIANTS: dict[str, dict[str, Any]] = {
     OURS: {},
     FAST: {"deterministic": False},
