@@ -23,13 +23,13 @@ import tempfile
 from pathlib import Path
 
 import torch
-from batch_check import check_batches
-from feature_pipelines import LOADERS, is_installed
 from machine import machine_facts, parse_arguments
-from step_rounds import running
-from throughput_report import Figures, section
-from training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
-from training_data import make_training_data
+from throughput.batch_check import check_batches
+from throughput.feature_pipelines import LOADERS, is_installed
+from throughput.step_rounds import running
+from throughput.throughput_report import Figures, section
+from throughput.training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
+from throughput.training_data import make_training_data
 
 from data_prep.atomic import atomic_write_text
 from trainable.config import TrialConfig

@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from feature_pipelines import LOADERS
-from step_rounds import Round
-from training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
+from throughput.feature_pipelines import LOADERS
+from throughput.step_rounds import Round
+from throughput.training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
 
 PREPARED = ("npy", "webdataset", "litdata")
 AIM_FIRST, AIM_PREPARED, AIM_BUSY, AIM_INPUT = 20.0, 4.0, 0.85, 0.03

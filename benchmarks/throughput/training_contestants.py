@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any, Protocol
 
 import torch
-from feature_pipelines import LOADERS, PREFETCH, LoaderSettings
 from torch import Tensor, nn
-from training_data import TrainingData
 
+from throughput.feature_pipelines import LOADERS, PREFETCH, LoaderSettings
+from throughput.training_data import TrainingData
 from trainable.config import TrialConfig
 from trainable.losses import head_of
 from trainable.models import build_model

@@ -15,9 +15,10 @@ from typing import Any
 
 import psutil
 import torch
-from feature_pipelines import LOADERS
 from spans import covered
-from training_contestants import Contest, Contestant, make
+
+from throughput.feature_pipelines import LOADERS
+from throughput.training_contestants import Contest, Contestant, make
 
 _GPU_WORK = {"kernel", "gpu_memcpy", "gpu_memset"}
 """Categories of a profiler's trace during which the GPU is at work."""
