@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-# What needs no corpus but the sample, best on an otherwise idle machine: about half an hour on two cores.
+# What needs no corpus but the sample, best on an otherwise idle machine: about three quarters of an hour on two cores.
 bench: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/sweep_overhead.py
@@ -45,7 +45,7 @@ bench: setup
 # What a GPU is to show, into results/gpu: training beside other pipelines, trials that share the GPU, lower precision.
 bench-gpu: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[bench]'
-	$(BIN)/python benchmarks/training_throughput.py --device cuda --output results/gpu
+	$(BIN)/python benchmarks/training_throughput.py --device cuda
 	$(BIN)/python benchmarks/packing.py --device cuda
 	$(BIN)/python benchmarks/precision.py --device cuda --seeds 5
 

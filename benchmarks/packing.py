@@ -21,11 +21,13 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import torch
-from machine import machine_facts
+from machine import machine_facts, memory_bytes, parse_arguments
+from spans import covered
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from cluster.gpus import find_mps
+from data_prep.atomic import atomic_write_text
 from data_prep.config import PrepConfig
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
@@ -36,6 +38,8 @@ from trainable.training import Training
 
 SPAWN = get_context("spawn")
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch", "cudaMemcpyAsync", "cudaMemsetAsync")
+ARITHMETIC_BOUND = 0.5
+"""Share of a step during which the GPU works, above which arithmetic bounds the step rather than launches."""
 WARM_UP_STEPS, TIMED_STEPS, PROFILED_STEPS = 5, 30, 10
 
 
@@ -66,7 +70,7 @@ class StepFigures:
     plan: str
     wall_ms: float
     gpu_ms: float
-    """Kernels and copies; 0 on a CPU."""
+    """During which a kernel or a copy ran, several at a time counted once; 0 on a CPU."""
     num_kernels: float
     num_launches: float
     """Calls that hand something to the GPU."""
@@ -83,7 +87,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--crop-s", type=float, default=2.0)
     parser.add_argument("--output", type=Path, help="default results/gpu or results/reference")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser)
     on_gpu = arguments.device == "cuda"
     passes = arguments.passes or (240.0 if on_gpu else 12.0)
     trial = TrialConfig.model_validate(
@@ -96,11 +100,10 @@ def main() -> None:
     task = Task(arguments.shards or prepared_sample(), trial, arguments.device, arguments.trials)
     steps = [alone(task, execution) for execution in (("eager", "auto") if on_gpu else ("eager",))]
     runs = {num: packed(task, num) for num in arguments.at_a_time or ((1, 2, 4, 8) if on_gpu else (1, 2))}
-    text = report(task, steps, runs)
+    text = report(arguments.command, task, steps, runs)
     print(text)
     output = arguments.output or Path("results/gpu" if on_gpu else "results/reference")
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "packing.md").write_text(text)
+    atomic_write_text(output / "packing.md", text)
 
 
 def prepared_sample() -> Path:
@@ -139,7 +142,7 @@ def profile_steps(task: Task, execution: str) -> StepFigures:
         execution=execution,
         plan=training.plan,
         wall_ms=wall_ms,
-        gpu_ms=sum(event.time_range.elapsed_us() for event in kernels) / PROFILED_STEPS / 1000,
+        gpu_ms=covered((event.time_range.start, event.time_range.end) for event in kernels) / PROFILED_STEPS / 1000,
         num_kernels=len(kernels) / PROFILED_STEPS,
         num_launches=sum(event.name.startswith(LAUNCHES) for event in events) / PROFILED_STEPS,
         num_operators=sum(event.name.startswith("aten::") for event in events) / PROFILED_STEPS,
@@ -200,8 +203,7 @@ def peak_bytes(device: str) -> int:
     """What PyTorch took of the GPU at most, or the process of the machine's memory."""
     if device == "cuda":
         return torch.cuda.max_memory_reserved()
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    return memory_bytes("VmHWM")
 
 
 def trials_an_hour(task: Task, spans: list[Span]) -> float:
@@ -209,7 +211,7 @@ def trials_an_hour(task: Task, spans: list[Span]) -> float:
     return 3600 * len(spans) * task.num_trials / wall_s
 
 
-def report(task: Task, steps: list[StepFigures], runs: dict[int, list[Span]]) -> str:
+def report(command: str, task: Task, steps: list[StepFigures], runs: dict[int, list[Span]]) -> str:
     rates = {num: trials_an_hour(task, spans) for num, spans in runs.items()}
     first = next(iter(rates.values()))
     gpu = {"GPU": torch.cuda.get_device_name(), "MPS": find_mps().state} if task.device == "cuda" else {}
@@ -218,7 +220,7 @@ def report(task: Task, steps: list[StepFigures], runs: dict[int, list[Span]]) ->
     lines = [
         f"# Trials that share a {place}",
         "",
-        f"`python benchmarks/packing.py --device {task.device}`; " + ", ".join(f"{k} {v}" for k, v in facts.items()),
+        f"`{command}`; " + ", ".join(f"{k} {v}" for k, v in facts.items()),
         "",
         f"A trial: {task.trial.model.kind}, batches of {task.trial.batch.size} x {task.trial.batch.crop_s:g} s, "
         f"{task.trial.budget_passes:g} passes (over {num_train(task)} utterances), 4 validations; "
@@ -262,9 +264,10 @@ def verdict(task: Task, steps: list[StepFigures], rates: dict[int, float]) -> st
     bounds = []
     for step in steps:
         busy = step.gpu_ms / step.wall_ms
-        bound = "arithmetic" if busy > 0.5 else "launches"
+        bound = "arithmetic" if busy > ARITHMETIC_BOUND else "launches"
         bounds.append(f"{step.execution}, the GPU works {busy:.0%} of the step, which is bound by {bound}")
-    return f"{packing} (aim: at least 2). {'; '.join(bounds)}."
+    rule = f"A step is called bound by arithmetic if the GPU works more than {ARITHMETIC_BOUND:.0%} of it"
+    return f"{packing} (aim: at least 2). {'; '.join(bounds)}. {rule}."
 
 
 def num_train(task: Task) -> int:

@@ -16,10 +16,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean, median, stdev
 
-import numpy as np
 import torch
-from machine import machine_facts
+from machine import machine_facts, memory_bytes, parse_arguments
 from scipy.stats import t
+from seed_means import mean_interval
 
 from cluster.settings import parse_settings
 from data_prep.atomic import atomic_write_text
@@ -42,6 +42,7 @@ class Outcome:
     """A finished training."""
 
     tables: dict[str, ScoreTable]
+    """By split; none if it diverged."""
     pass_s: float
     """Of training alone, the median over the reports."""
     peak_mib: float
@@ -64,7 +65,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=("bf16", "fp16"), default=["bf16", "fp16"])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--output", type=Path)
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser)
     folder = arguments.output or Path("results") / ("gpu" if arguments.device == "cuda" else "reference")
     trial = trial_of(arguments.study, arguments.kind)
     shards = arguments.shards or prepared(arguments.study)
@@ -96,7 +97,7 @@ def prepared(study: Path) -> Path:
 
 def train(trial: TrialConfig, folder: Path, arm: str, seed: int, device: str) -> Outcome:
     torch.set_num_threads(1)
-    shards, before = ShardSet.open(folder), memory_mib("VmRSS")
+    shards, before = ShardSet.open(folder), memory_bytes("VmRSS")
     trial = trial.model_copy(update={"precision": REFERENCE if arm == CONTROL else arm})
     gpu_peak = gpu_peak_mib(trial, shards) if device == "cuda" else None
     training = Training(trial, shards, seed, device)
@@ -105,9 +106,10 @@ def train(trial: TrialConfig, folder: Path, arm: str, seed: int, device: str) ->
             for parameter in training.model.parameters():
                 parameter.mul_(1 + torch.finfo(torch.float32).eps)
     reports = list(training)
-    peak = gpu_peak or memory_mib("VmHWM") - before
+    peak = gpu_peak or (memory_bytes("VmHWM") - before) / MIB
     pass_s = median(training.samples_per_pass / report.metrics["utterances_per_s"] for report in reports)
-    return Outcome({split: training.score(split) for split in SPLITS}, pass_s, peak)
+    tables = {} if reports[-1].diverged else {split: training.score(split) for split in SPLITS}
+    return Outcome(tables, pass_s, peak)
 
 
 def gpu_peak_mib(trial: TrialConfig, shards: ShardSet) -> float:
@@ -119,19 +121,13 @@ def gpu_peak_mib(trial: TrialConfig, shards: ShardSet) -> float:
     return torch.cuda.max_memory_allocated() / MIB
 
 
-def memory_mib(name: str) -> float:
-    """Memory of this process as the kernel counts it: ``VmRSS`` now, ``VmHWM`` at most."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
-
-
 def report(outcomes: Outcomes, arguments: argparse.Namespace, trial: TrialConfig, shards: Path) -> str:
     done = sum(len(found) for found in outcomes.values())
     model = trial.model
     lines = [
         "# What lower precision does to the error rates",
         "",
-        f"`python benchmarks/precision.py --seeds {arguments.seeds}`; " + facts(arguments.device),
+        f"`{arguments.command}`; " + facts(arguments.device),
         "",
         f"`[trial]` of `{arguments.study.name}` ({model.kind}, {trial.budget_passes:g} passes, batches of "
         f"{trial.batch.size}) on shards {shards.name}; {done} of {arguments.seeds * len(outcomes)} trainings. A seed "
@@ -159,26 +155,28 @@ def by_seed(outcomes: Outcomes) -> list[str]:
     ]
     for precision, found in outcomes.items():
         cells = [" / ".join(eers(found[seed])) if seed in found else "" for seed in seeds]
-        means = [f"{100 * mean_eer(found, split):.2f}" if found else "-" for split in SPLITS]
+        sound = converged(found)
+        means = [f"{100 * mean_eer(sound, split):.2f}" if sound else "-" for split in SPLITS]
         lines.append(f"| {precision} | " + " | ".join(cells) + f" | {' / '.join(means)} |")
     return lines
 
 
 def verdicts(outcomes: Outcomes) -> list[str]:
-    """Each lower precision beside float32 over the seeds that both have."""
+    """Each lower precision beside float32 over the seeds that converged in both."""
     lines = [
         "| precision | split | seeds | mean EER % | float32's | its 95 % interval | within it | difference by seed: "
         "mean (95 % interval), deviation |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for precision in list(outcomes)[1:]:
-        seeds = sorted(outcomes[precision].keys() & outcomes[REFERENCE].keys())
+        seeds = sorted(converged(outcomes[precision]).keys() & converged(outcomes[REFERENCE]).keys())
         for split in SPLITS if seeds else ():
             found, reference = ({seed: outcomes[kind][seed] for seed in seeds} for kind in (precision, REFERENCE))
-            mean, (low, high) = mean_eer(found, split), mean_interval(reference, split)
+            mean = mean_eer(found, split)
+            low, high = mean_interval([one.tables[split] for one in reference.values()])
             differences = [found[seed].eer(split) - reference[seed].eer(split) for seed in seeds]
             cells = [precision, split, str(len(seeds)), f"{100 * mean:.2f}", f"{100 * mean_eer(reference, split):.2f}"]
-            cells += [f"{100 * low:.2f} - {100 * high:.2f}", "yes" if low <= mean <= high else "no"]
+            cells += [f"{100 * low:.2f} to {100 * high:.2f}", "yes" if low <= mean <= high else "no"]
             lines.append("| " + " | ".join([*cells, spread(differences)]) + " |")
     return lines
 
@@ -224,25 +222,16 @@ def facts(device: str) -> str:
     return ", ".join(f"{key} {value}" for key, value in found.items())
 
 
+def converged(found: dict[int, Outcome]) -> dict[int, Outcome]:
+    return {seed: outcome for seed, outcome in found.items() if outcome.tables}
+
+
 def eers(outcome: Outcome) -> list[str]:
-    return [f"{100 * outcome.eer(split):.2f}" for split in SPLITS]
+    return [f"{100 * outcome.eer(split):.2f}" for split in SPLITS] if outcome.tables else ["diverged"]
 
 
 def mean_eer(found: dict[int, Outcome], split: str) -> float:
     return fmean(outcome.eer(split) for outcome in found.values())
-
-
-def mean_interval(found: dict[int, Outcome], split: str, num_resamples: int = 1000) -> tuple[float, float]:
-    """95 % percentile interval of the mean EER over seeds, whose tables hold the same utterances in the same order."""
-    rng = np.random.default_rng(0)
-    bonafide, spoof = ([getattr(one.tables[split], kind) for one in found.values()] for kind in ("bonafide", "spoof"))
-    means = []
-    for _ in range(num_resamples):
-        seeds = rng.integers(len(bonafide), size=len(bonafide))
-        rows, columns = (rng.integers(scores[0].size, size=scores[0].size) for scores in (bonafide, spoof))
-        means.append(fmean(equal_error_rate(bonafide[seed][rows], spoof[seed][columns])[0] for seed in seeds))
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
 
 
 def spread(differences: list[float]) -> str:
@@ -251,7 +240,7 @@ def spread(differences: list[float]) -> str:
         return f"{mean:+.2f}"
     deviation = 100 * stdev(differences)
     half = float(t.ppf(0.975, len(differences) - 1)) * deviation / len(differences) ** 0.5
-    return f"{mean:+.2f} ({mean - half:+.2f} - {mean + half:+.2f}), {deviation:.2f}"
+    return f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f}), {deviation:.2f}"
 
 
 if __name__ == "__main__":

@@ -21,25 +21,29 @@ from typing import Any
 
 import torch
 from gmm_baseline import gmm_score_tables
-from machine import machine_facts
+from machine import machine_facts, parse_arguments
 from rich.console import Console
+from seed_means import mean_interval
 
 from data_prep.atomic import atomic_write_text
+from data_prep.error_rates import equal_error_rate
 from data_prep.shards import ShardSet
 from search.launch import launch
 from search.report import StudyOutcome
 from search.study import Study, load_study
 from trainable.config import TrialConfig
+from trainable.metrics import eer_by_attack
 from trainable.score_file import read_scores
-from trainable.score_summary import ScoreSummary, summarise
 from trainable.scores import ScoreTable
+from trainable.signature import code_version, trial_signature
 from trainable.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "quality.toml"
 SWEPT = "CNN-GRU, swept"
+GRAPH = "graph, AASIST-L-sized"
 NETWORKS: dict[str, dict[str, Any]] = {
     "LCNN-BiLSTM": {"kind": "lcnn_bilstm", "dropout": 0.7},
-    "graph, AASIST-L-sized": {"kind": "graph", "dropout": 0.5},
+    GRAPH: {"kind": "graph", "dropout": 0.5},
     "CNN-Conformer": {"kind": "cnn_conformer"},
     "CNN-GRU, default": {},
 }
@@ -48,9 +52,13 @@ MIXTURES = {"LFCC-GMM 64": 64, "LFCC-GMM 512": 512}
 LAST = "LFCC-GMM 512"
 """Its further seeds come when all else is done: they take as long as the largest network."""
 SPLITS = ("dev", "eval")
-NUM_RESAMPLES = 500
-# What a sweep should bring over the challenge's baseline.
-AIMS = {"dev": 0.35, "eval": 0.6}
+DIVERGED = "diverged.txt"
+"""Stands in a baseline's folder in place of scores."""
+AIMS = {
+    **{name: {"dev": "at most 0.35", "eval": "at most 0.6"} for name in MIXTURES},
+    GRAPH: {"dev": "below 1", "eval": "below 1"},
+}
+"""What the swept CNN-GRU's mean EER over that of a baseline should be."""
 
 
 @dataclass
@@ -60,14 +68,35 @@ class System:
     name: str
     num_parameters: int | None = None
     utterances_per_s: float | None = None
-    summaries: dict[str, list[ScoreSummary]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    tables: dict[str, list[ScoreTable]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    """One a seed."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Of the mean EER over the seeds."""
+    num_diverged: int = 0
 
-    def add(self, tables: Mapping[str, ScoreTable]) -> None:
+    def add(self, tables: Mapping[str, ScoreTable] | None) -> None:
+        """A training's scores; none if it diverged."""
+        if tables is None:
+            self.num_diverged += 1
+            return
         for split in SPLITS:
-            self.summaries[split].append(summarise(tables[split], NUM_RESAMPLES))
+            self.tables[split].append(tables[split])
+            self.intervals[split] = mean_interval(self.tables[split])
+
+    @property
+    def is_scored(self) -> bool:
+        return bool(self.tables["dev"])
+
+    def eers(self, split: str) -> list[float]:
+        return [equal_error_rate(table.bonafide, table.spoof)[0] for table in self.tables[split]]
 
     def mean(self, split: str) -> float:
-        return fmean(summary.eer for summary in self.summaries[split])
+        return fmean(self.eers(split))
+
+    def by_attack(self) -> dict[str, float]:
+        """Mean EER of each attack of eval."""
+        found = [eer_by_attack(table.score, table.label, table.attack) for table in self.tables["eval"]]
+        return {attack: fmean(eers[attack] for eers in found) for attack in sorted(found[0])} if found else {}
 
 
 def main() -> None:
@@ -75,7 +104,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, one core each")
     parser.add_argument("--output", type=Path, default=Path("results/reference/quality.md"))
-    arguments = parser.parse_args()
+    arguments = parse_arguments(parser)
     study, console = load_study(STUDY), Console()
     outcome = launch(study, console)
     if outcome is None:
@@ -83,15 +112,16 @@ def main() -> None:
     champion = outcome.champion.finalist
     shards = ShardSet.open(study.shards_folder / champion.record.shard_set_id)
     systems = {name: System(name) for name in (*MIXTURES, *NETWORKS, SWEPT)}
-    for finalist in outcome.ranking[0].finalists:
+    for finalist in outcome.ranking[0].converged:
         systems[SWEPT].add({split: finalist.scores(split) for split in SPLITS})
+    systems[SWEPT].num_diverged = outcome.ranking[0].num_diverged
     configs = {name: variant(study.config.trial, settings) for name, settings in NETWORKS.items()}
     configs[SWEPT] = champion.record.trial
     measure_speed(systems, configs, shards)
     for name, tables in trained(study, shards, arguments.seeds, arguments.jobs):
         systems[name].add(tables)
-        done = {name: system for name, system in systems.items() if system.summaries["dev"]}
-        atomic_write_text(arguments.output, page(study, outcome, done, arguments.seeds))
+        done = {name: system for name, system in systems.items() if system.is_scored or system.num_diverged}
+        atomic_write_text(arguments.output, page(study, outcome, done, arguments.command))
     console.print(arguments.output.read_text(), markup=False, highlight=False)
 
 
@@ -100,21 +130,25 @@ def variant(trial: TrialConfig, settings: Mapping[str, Any]) -> TrialConfig:
     return trial.model_copy(update={"model": trial.model.model_copy(update=dict(settings))})
 
 
-def trained(study: Study, shards: ShardSet, num_seeds: int, jobs: int) -> Iterator[tuple[str, dict[str, ScoreTable]]]:
-    """Scores of every baseline and seed, those of earlier runs included, as they become ready."""
+def trained(
+    study: Study, shards: ShardSet, num_seeds: int, jobs: int
+) -> Iterator[tuple[str, dict[str, ScoreTable] | None]]:
+    """Scores of every baseline and seed, those of earlier runs included, as they become ready; none if it diverged."""
     runs = [(name, seed) for seed in range(1, num_seeds + 1) for name in (*MIXTURES, *NETWORKS)]
     runs.sort(key=lambda run: run[0] == LAST and run[1] > 1)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(train, study, shards, name, seed): name for name, seed in runs}
         for future in as_completed(waiting):
             folder = future.result()
-            yield waiting[future], {split: read_scores(folder / f"{split}.txt") for split in SPLITS}
+            diverged = (folder / DIVERGED).exists()
+            tables = None if diverged else {split: read_scores(folder / f"{split}.txt") for split in SPLITS}
+            yield waiting[future], tables
 
 
 def train(study: Study, shards: ShardSet, name: str, seed: int) -> Path:
-    """Train one baseline, unless that was done; returns the folder of its scores."""
-    folder = study.folder / "baselines" / f"{name.replace(' ', '-').replace(',', '')}-seed{seed}"
-    if (folder / f"{SPLITS[-1]}.txt").exists():
+    """Train one baseline, unless that was done; returns the folder of its scores, or of the note that it diverged."""
+    folder = baseline_folder(study, shards, name, seed)
+    if (folder / f"{SPLITS[-1]}.txt").exists() or (folder / DIVERGED).exists():
         return folder
     torch.set_num_threads(1)
     started = time.monotonic()
@@ -124,12 +158,25 @@ def train(study: Study, shards: ShardSet, name: str, seed: int) -> Path:
         training = Training(variant(study.config.trial, NETWORKS[name]), shards, seed)
         for _ in training:
             pass
+        if training.history[-1].diverged:
+            atomic_write_text(folder / DIVERGED, f"after {training.history[-1].passes:.2f} passes\n")
+            return folder
         tables = {split: training.score(split) for split in SPLITS}
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
         tables[split].write(folder / f"{split}.txt")
     print(f"{name}, seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
     return folder
+
+
+def baseline_folder(study: Study, shards: ShardSet, name: str, seed: int) -> Path:
+    """Where a baseline's scores lie: another trial, number of components or shard set has another folder."""
+    if name in MIXTURES:
+        identity = f"{MIXTURES[name]}-{shards.shard_set_id}"
+    else:
+        identity = trial_signature(variant(study.config.trial, NETWORKS[name]), seed, shards.shard_set_id)
+    slug = name.replace(" ", "-").replace(",", "")
+    return study.folder / "baselines" / f"{slug}-seed{seed}-{identity}"
 
 
 def measure_speed(systems: Mapping[str, System], configs: Mapping[str, TrialConfig], shards: ShardSet) -> None:
@@ -151,21 +198,23 @@ def measure_speed(systems: Mapping[str, System], configs: Mapping[str, TrialConf
     torch.set_num_threads(threads)
 
 
-def page(study: Study, outcome: StudyOutcome, systems: Mapping[str, System], num_seeds: int) -> str:
-    facts = machine_facts("torch", "ray", "optuna", "scikit-learn")
+def page(study: Study, outcome: StudyOutcome, systems: Mapping[str, System], command: str) -> str:
+    facts = {**machine_facts("torch", "ray", "optuna", "scikit-learn"), "code": code_version()}
     states = ", ".join(f"{count} {state.lower()}" for state, count in outcome.summary.num_by_state.items())
     trial = study.config.trial
-    attacks = sorted(systems[SWEPT].summaries["eval"][0].by_attack)
-    header = ["system", "parameters", "utterances/s", "seeds", *(f"{s} EER % (seeds; 95 %)" for s in SPLITS), *attacks]
+    attacks = list(systems[SWEPT].by_attack())
+    columns = [column for s in SPLITS for column in (f"{s} EER %: mean (seeds)", f"{s} EER %: 95 % interval")]
+    header = ["system", "parameters", "utterances/s", "seeds", *columns, *attacks]
     lines = [
         "# Quality",
         "",
-        f"`python benchmarks/quality.py --seeds {num_seeds}`; " + ", ".join(f"{k} {v}" for k, v in facts.items()),
+        f"`{command}`; " + ", ".join(f"{k} {v}" for k, v in facts.items()),
         "",
         f"All on the same shards, {trial.budget_passes:g} passes over the training split each (GMM: up to 20 "
-        "iterations of EM). EER: mean over seeds, lowest and highest seed, and the mean of the seeds' bootstrap "
-        "intervals; by attack on eval, none of them in training: means over seeds. Utterances a second of training on "
-        "one core, all systems in turn.",
+        "iterations of EM). EER: mean over seeds, lowest and highest seed; the interval is that of the mean, by a "
+        "bootstrap that draws seeds and utterances of each class (1,000 resamples); by attack on eval, none of them "
+        "in training: means over seeds. Utterances a second of training on one core, all systems in turn. Trainings "
+        "of earlier runs are kept, so some may be of earlier code.",
         "",
         f"The sweep: {states}; pruning saved {outcome.summary.compute_saved:.0%} of the training. Chosen by the mean "
         f"EER over leave-attack-out folds, {100 * (outcome.ranking[0].fold_eer or 0):.2f} %.",
@@ -183,22 +232,24 @@ def page(study: Study, outcome: StudyOutcome, systems: Mapping[str, System], num
 
 
 def row(system: System, attacks: Sequence[str]) -> str:
-    found = system.summaries["eval"]
+    by_attack, diverged = system.by_attack(), f" + {system.num_diverged} diverged" if system.num_diverged else ""
     cells = [
         system.name,
         "-" if system.num_parameters is None else f"{system.num_parameters:,}",
         "-" if system.utterances_per_s is None else f"{system.utterances_per_s:.0f}",
-        str(len(found)),
-        *(cell(system.summaries[split]) for split in SPLITS),
-        *(f"{100 * fmean(summary.by_attack[attack] for summary in found):.1f}" for attack in attacks),
+        f"{len(system.tables['eval'])}{diverged}",
+        *(cell for split in SPLITS for cell in eer_cells(system, split)),
+        *(f"{100 * by_attack[attack]:.1f}" if by_attack else "-" for attack in attacks),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def cell(found: Sequence[ScoreSummary]) -> str:
-    eers = [100 * summary.eer for summary in found]
-    low, high = (100 * fmean(getattr(summary.interval, end) for summary in found) for end in ("low", "high"))
-    return f"**{fmean(eers):.1f}** ({min(eers):.1f} to {max(eers):.1f}; {low:.1f} to {high:.1f})"
+def eer_cells(system: System, split: str) -> list[str]:
+    if not system.is_scored:
+        return ["-", "-"]
+    eers = [100 * eer for eer in system.eers(split)]
+    low, high = system.intervals[split]
+    return [f"**{fmean(eers):.1f}** ({min(eers):.1f} to {max(eers):.1f})", f"{100 * low:.1f} to {100 * high:.1f}"]
 
 
 def verdicts(systems: Mapping[str, System]) -> Iterator[str]:
@@ -207,9 +258,9 @@ def verdicts(systems: Mapping[str, System]) -> Iterator[str]:
     yield "The swept CNN-GRU's mean EER over that of"
     yield ""
     for name, system in systems.items():
-        if name == SWEPT:
+        if name == SWEPT or not system.is_scored:
             continue
-        aims = {split: f" (aim: at most {AIMS[split]:g})" if name in MIXTURES else "" for split in SPLITS}
+        aims = {split: f" (aim: {AIMS[name][split]})" if name in AIMS else "" for split in SPLITS}
         yield f"- {name}: " + ", ".join(
             f"{split} {swept.mean(split) / system.mean(split):.2f}{aims[split]}" for split in SPLITS
         )

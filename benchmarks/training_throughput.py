@@ -12,24 +12,26 @@ DataLoader gets, of some numbers of workers, the one that serves it best. Before
 pipeline is looked up among the same features. All files lie in the page cache; from a cold disk the usual pipelines,
 which read in every pass, would be slower.
 
-    python benchmarks/training_throughput.py [--device cuda] [--utterances 600] [--output results/reference]
+    python benchmarks/training_throughput.py [--device cuda] [--utterances 600]
+
+Writes training-throughput.md to results/reference (CPU) or results/gpu.
 """
 
 import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 import torch
-from batch_check import check_batches
-from feature_pipelines import LOADERS, is_installed
-from machine import machine_facts
-from step_rounds import running
-from throughput_report import Figures, section
-from training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
-from training_data import make_training_data
+from machine import machine_facts, parse_arguments
+from throughput.batch_check import check_batches
+from throughput.feature_pipelines import LOADERS, is_installed
+from throughput.step_rounds import running
+from throughput.throughput_report import Figures, section
+from throughput.training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
+from throughput.training_data import make_training_data
 
+from data_prep.atomic import atomic_write_text
 from trainable.config import TrialConfig
 
 BUDGET_PASSES = 1e6
@@ -42,38 +44,42 @@ def main() -> None:
     text = []
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as name:
         data = make_training_data(Path(name), arguments.utterances, arguments.duration_s, max(1, *arguments.workers))
-        print("the data lie there", flush=True)
+        print("data written", flush=True)
         for size in arguments.batch_size:
             contest = Contest(data, configuration(size, arguments.crop_s), arguments.device)
             loaders = [loader for loader in LOADERS if is_installed(loader)]
             check_batches(contest, loaders)
             print("all pipelines give the same features", flush=True)
             text += section(contest, measured(contest, arguments))
-    lines = [*head(), *text]
+    lines = [*head(arguments.command), *text]
     print("\n".join(lines))
-    if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "training-throughput.md").write_text("\n".join(lines) + "\n")
+    atomic_write_text(arguments.output / "training-throughput.md", "\n".join(lines) + "\n")
 
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--utterances", type=int, help="of the training split; 600, on a GPU 25,000")
+    parser.add_argument("--utterances", type=int, help="of the training split; default 600, on a GPU 25,000")
     parser.add_argument("--duration-s", type=float, default=4.0, help="of an utterance")
     parser.add_argument("--batch-size", type=int, nargs="+", default=[TrialConfig().batch.size])
     parser.add_argument("--crop-s", type=float, default=TrialConfig().batch.crop_s)
-    parser.add_argument("--workers", type=int, nargs="+", help="tried for every loader; 0, 1 and all cores, on a GPU")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="+",
+        help="tried for every loader; default 0, 1 and all cores, on a GPU half and all",
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the process that trains")
     parser.add_argument("--compiled", action="store_true", help="also ours through torch.compile, a minute to begin")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--round-s", type=float, default=4.0)
     parser.add_argument("--scratch", type=Path, help="folder for the data, 10 MB and 0.15 MB an utterance")
-    parser.add_argument("--output", type=Path, help="folder for training-throughput.md; none prints only")
-    arguments = parser.parse_args()
+    parser.add_argument("--output", type=Path, help="folder; default results/gpu or results/reference")
+    arguments = parse_arguments(parser)
     on_gpu, cores = arguments.device == "cuda", os.cpu_count() or 1
     arguments.utterances = arguments.utterances or (25_000 if on_gpu else 600)
     arguments.workers = arguments.workers or sorted({cores // 2, cores} if on_gpu else {0, 1, cores})
+    arguments.output = arguments.output or Path("results/gpu" if on_gpu else "results/reference")
     return arguments
 
 
@@ -114,7 +120,7 @@ def measured(contest: Contest, arguments: argparse.Namespace) -> dict[str, Figur
     return figures
 
 
-def head() -> list[str]:
+def head(command: str) -> list[str]:
     packages = ("torch", "numpy", *(name for name in ("webdataset", "litdata") if is_installed(name)))
     facts = machine_facts(*packages)
     if torch.cuda.is_available():
@@ -123,7 +129,7 @@ def head() -> list[str]:
     return [
         "# Throughput of training",
         "",
-        f"`python {' '.join(sys.argv)}`; {', '.join(map(' '.join, facts.items()))}",
+        f"`{command}`; {', '.join(map(' '.join, facts.items()))}",
         "",
         said,
         "",

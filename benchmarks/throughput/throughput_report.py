@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from feature_pipelines import LOADERS
-from step_rounds import Round
-from training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
+from throughput.feature_pipelines import LOADERS
+from throughput.step_rounds import Round
+from throughput.training_contestants import COMPILED, EAGER, FAST, NO_INPUT, OURS, Contest
 
 PREPARED = ("npy", "webdataset", "litdata")
 AIM_FIRST, AIM_PREPARED, AIM_BUSY, AIM_INPUT = 20.0, 4.0, 0.85, 0.03
@@ -89,7 +89,7 @@ def _findings(contest: Contest, figures: Mapping[str, Figures]) -> list[str]:
     ours, best = figures[OURS], _best_prepared(figures)
     first, prepared = ours.rate / figures["flac"].rate, ours.rate / figures[best].rate
     lines = [
-        f"- spoofsweep trains so: {ours.manner}.",
+        f"- spoofsweep's plan: {ours.manner}.",
         f"- Times the usual loop without any input: {ours.rate / figures[NO_INPUT].rate:.2f}.",
     ]
     if contest.device == "cpu":

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from feature_pipelines import LOADERS
 from torch import Tensor
-from training_contestants import OURS, Contest, OwnTraining
-from training_data import label_of
+
+from throughput.feature_pipelines import LOADERS
+from throughput.training_contestants import OURS, Contest, OwnTraining
+from throughput.training_data import label_of
 
 _ROUNDING = 2e-3
 """Largest difference, relative and absolute, between float32 features and what float16 keeps of them."""

@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
-from training_data import TrainingData, label_of
 
 from data_prep.features import FrontEnd
+from throughput.training_data import TrainingData, label_of
 
 Item = tuple[Any, int]
 """A crop of features and its class."""

@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any, Protocol
 
 import torch
-from feature_pipelines import LOADERS, PREFETCH, LoaderSettings
 from torch import Tensor, nn
-from training_data import TrainingData
 
+from throughput.feature_pipelines import LOADERS, PREFETCH, LoaderSettings
+from throughput.training_data import TrainingData
 from trainable.config import TrialConfig
 from trainable.losses import head_of
 from trainable.models import build_model
@@ -24,7 +24,7 @@ from trainable.scoring import frames_in
 from trainable.training import Training
 
 OURS, NO_INPUT = "spoofsweep", "no input"
-FAST, EAGER, COMPILED = f"{OURS}, not deterministic", f"{OURS}, step by step", f"{OURS}, compiled"
+FAST, EAGER, COMPILED = f"{OURS}, not deterministic", f"{OURS}, eager", f"{OURS}, compiled"
 VARIANTS: dict[str, dict[str, Any]] = {
     OURS: {},
     FAST: {"deterministic": False},

@@ -15,7 +15,10 @@ from typing import Any
 
 import psutil
 import torch
-from training_contestants import Contest, Contestant, make
+from spans import covered
+
+from throughput.feature_pipelines import LOADERS
+from throughput.training_contestants import Contest, Contestant, make
 
 _GPU_WORK = {"kernel", "gpu_memcpy", "gpu_memset"}
 """Categories of a profiler's trace during which the GPU is at work."""
@@ -52,7 +55,7 @@ class Runner:
         far.close()
 
     def prepare(self, seconds: float) -> int:
-        """Make the contestant; returns the number of workers that served it best, each tried for part of a round."""
+        """Make the contestant; a loader tries each number of workers for part of a round, and the best is returned."""
         return self._ask("prepare", seconds)
 
     def round(self, seconds: float, watch_input: bool = False) -> Round:
@@ -123,12 +126,13 @@ class _Bench:
         self._contestant: Contestant
 
     def prepare(self, seconds: float) -> int:
+        counts = self._worker_counts if self._name in LOADERS else (0,)
         rates = {}
-        for count in self._worker_counts:
+        for count in counts:
             self._make(count)
             rates[count] = self.round(_TRIAL_SHARE * seconds).utterances_per_s
         best = max(rates, key=lambda count: rates[count])
-        if best != self._worker_counts[-1]:
+        if best != counts[-1]:
             self._make(best)
             self.round(_TRIAL_SHARE * seconds)
         return best
@@ -180,20 +184,11 @@ class _Bench:
             profile.export_chrome_trace(str(path))
             events = json.loads(path.read_text())["traceEvents"]
         work = [(e["ts"], e["ts"] + e["dur"]) for e in events if e.get("cat") in _GPU_WORK]
-        return _covered(work) * 1e-6 / _PROFILED_STEPS
+        return covered(work) * 1e-6 / _PROFILED_STEPS
 
     def _synchronise(self) -> None:
         if self._contest.device == "cuda":
             torch.cuda.synchronize()
-
-
-def _covered(spans: list[tuple[float, float]]) -> float:
-    """Length of the union of spans."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
 
 
 def _family() -> list[psutil.Process]:

@@ -1,0 +1,1 @@
+"""The pipelines that benchmarks/training_throughput.py measures side by side."""
