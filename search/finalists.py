@@ -46,7 +46,9 @@ class Finalist:
     record: ModelRecord
     tandem: Tandem = field(default=NO_ASV, compare=False)
     """The speaker verification that t-DCF is about."""
-    _figures: dict[str, tuple[ScoreSummary, dict[str, float]]] = field(default_factory=dict, compare=False, repr=False)
+    _figures: dict[str, tuple[ScoreSummary, dict[str, float]]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def dev_eer(self) -> float:
@@ -138,11 +140,12 @@ class Standing:
         return self._mean(split, lambda finalist: finalist.summary(split).eer)
 
     def mean_cost(self, split: str, name: str) -> float | None:
-        """The same of a cost, by its name in `trainable.costs.COST_NAMES`."""
-        return self._mean(split, lambda finalist: finalist.costs(split)[name])
+        """The same of a cost, by its name in `trainable.costs.COST_NAMES`; none where the split does not have it."""
+        return self._mean(split, lambda finalist: finalist.costs(split).get(name))
 
-    def _mean(self, split: str, figure: Callable[[Finalist], float]) -> float | None:
-        found = [figure(finalist) for finalist in self.converged if split in finalist.splits]
+    def _mean(self, split: str, figure: Callable[[Finalist], float | None]) -> float | None:
+        figures = [figure(finalist) for finalist in self.converged if split in finalist.splits]
+        found = [value for value in figures if value is not None]
         return statistics.fmean(found) if found else None
 
 

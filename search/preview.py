@@ -177,7 +177,9 @@ def _gpus(cluster: ClusterConfig) -> str:
         return ""
     if cluster.trials_per_gpu == "auto":
         return "a share of a GPU (measured when the sweep begins), "
-    return f"{cluster.gpu_share:.4g} GPU, " if cluster.trials_per_gpu is None else f"1/{cluster.trials_per_gpu} GPU, "
+    if cluster.trials_per_gpu is None or cluster.trials_per_gpu == 1:
+        return f"{cluster.gpu_share:.4g} GPU, "
+    return f"1/{cluster.trials_per_gpu} GPU, "
 
 
 def _divisions_table(divisions: tuple[Division, ...]) -> Table:

@@ -137,6 +137,7 @@ def test_finalists_know_speakers_costs_and_their_calibration(tiny_outcome, tiny_
     assert tiny_outcome.ranking[0].mean_cost("eval", "min_dcf") == pytest.approx(
         np.mean([f.costs("eval")["min_dcf"] for f in tiny_outcome.ranking[0].finalists])
     )
+    assert tiny_outcome.ranking[0].mean_cost("eval", "min_tdcf_2019") is None  # nobody's speakers were verified
 
 
 def test_a_folder_of_before_has_scores_but_no_groups(tiny_outcome, tmp_path):
@@ -144,7 +145,7 @@ def test_a_folder_of_before_has_scores_but_no_groups(tiny_outcome, tmp_path):
     for split in known.splits:
         shutil.copy(score_path(known.folder, split), tmp_path)
     record = known.record.model_copy(update={"calibration": None})
-    finalist = dataclasses.replace(known, folder=tmp_path, record=record, _figures={})
+    finalist = dataclasses.replace(known, folder=tmp_path, record=record)
     assert finalist.scores("dev").groups == {}
     assert finalist.summary("eval").eer == known.summary("eval").eer
     assert finalist.costs("eval").keys() == {"min_dcf", "act_dcf", "cllr"}
@@ -227,7 +228,7 @@ def test_metrics_by_codec_and_by_speakers_and_attacks(tiny_study, tiny_outcome, 
         table.write(score_path(tmp_path, split))
     for name in ("model.json", "model.safetensors"):
         shutil.copy(known.folder / name, tmp_path)
-    finalist = dataclasses.replace(known, folder=tmp_path, _figures={})
+    finalist = dataclasses.replace(known, folder=tmp_path)
     client = MlflowClient(tiny_study.tracking_uri)
     experiment = client.get_experiment_by_name("spoofsweep").experiment_id
     parent = client.create_run(experiment).info.run_id

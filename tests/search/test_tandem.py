@@ -63,7 +63,7 @@ def test_scores_that_say_nothing_of_spoofs_are_refused(verified: Study, tmp_path
 
 def test_finalists_have_both_forms(verified: Study, tiny_outcome: StudyOutcome) -> None:
     tandem = read_tandem(verified)
-    finalist = dataclasses.replace(tiny_outcome.champion.finalist, tandem=tandem, _figures={})
+    finalist = dataclasses.replace(tiny_outcome.champion.finalist, tandem=tandem)
     for split in ("dev", "eval"):
         table = finalist.scores(split)
         expected = [cost(table.bonafide, table.spoof, tandem.rates[split]) for cost in (min_tdcf_2019, min_tdcf_2021)]
@@ -75,7 +75,7 @@ def test_dev_without_some_attacks_is_not_what_the_speaker_verification_saw(
 ) -> None:
     known = tiny_outcome.champion.finalist
     record = known.record.model_copy(update={"held_out": ("A05",)})
-    finalist = dataclasses.replace(known, record=record, tandem=read_tandem(verified), _figures={})
+    finalist = dataclasses.replace(known, record=record, tandem=read_tandem(verified))
     assert not finalist.costs("dev").keys() & set(FORMS)
     assert finalist.costs("eval").keys() >= set(FORMS)
 
