@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,13 @@ def summarise(table: ScoreTable, num_resamples: int = 500, confidence: float = 0
 def span(interval: Sequence[float]) -> str:
     """An interval of rates, low and high first, in percent."""
     return f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}%"
+
+
+def plain(figures: Any) -> Any:
+    """Figures as JSON is to have them: intervals as objects rather than nameless lists."""
+    if isinstance(figures, Interval):
+        return figures._asdict()
+    return {name: plain(one) for name, one in figures.items()} if isinstance(figures, dict) else figures
 
 
 def corpus_label(name: str, rate: GroupRate) -> str:
