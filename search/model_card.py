@@ -61,7 +61,7 @@ def description(card: str, whole: str) -> str:
         return card
     note = f"The whole card: {whole}\n"
     parts = card.split("\n\n")
-    while len("\n\n".join([*parts, note])) > _LONGEST_DESCRIPTION or parts[-1].startswith("#"):
+    while parts and (len("\n\n".join([*parts, note])) > _LONGEST_DESCRIPTION or parts[-1].startswith("#")):
         parts.pop()
     return "\n\n".join([*parts, note])
 

@@ -265,8 +265,10 @@ def test_finalists_fit_a_narrow_terminal(tiny_outcome):
     good = tiny_outcome.champion.finalist
     candidate = dataclasses.replace(good.candidate, fold_eer=1.0)
     lost = dataclasses.replace(good, record=good.record.model_copy(update={"threshold": None}), candidate=candidate)
+    table = finalists_table(standings([dataclasses.replace(good, candidate=candidate), lost]))
+    assert [column.header for column in table.columns][-2:] == ["mean eval EER", "mean eval minDCF"]
     console = Console(width=80, file=io.StringIO())
-    console.print(finalists_table(standings([dataclasses.replace(good, candidate=candidate), lost])))
+    console.print(table)
     words = console.file.getvalue().split()
     for word in ("champion", "trial", "100.00%", "diverged", "folds", "best", "eval", "minDCF", "mean"):
         assert word in words
