@@ -1,5 +1,6 @@
 """Settings of where a study runs."""
 
+import json
 import math
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ class ClusterConfig(Settings):
         """What the study says about GPUs, for messages."""
         if self.trials_per_gpu is None:
             return f"cluster.gpus_per_trial = {self.gpus_per_trial or 0.0:g}"
-        return f"cluster.trials_per_gpu = {self.trials_per_gpu}"
+        return f"cluster.trials_per_gpu = {json.dumps(self.trials_per_gpu)}"
 
     def packed(self, trials_per_gpu: int) -> "ClusterConfig":
         """The same with so many trials a GPU, in the place of ``auto``."""

@@ -20,7 +20,8 @@ class Listener(Protocol):
 
     def trial_started(self, trial: TrialRecord) -> None: ...
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None: ...
+    def trial_reported(self, trial: TrialRecord) -> None:
+        """``trial`` as it is after the report, whose metrics and arithmetic are among its attributes."""
 
     def trial_ended(self, trial: TrialRecord) -> None: ...
 
@@ -114,11 +115,15 @@ class Conductor:
             return Decision.STOP
         live, value = self._live[key], float(metrics[OBJECTIVE])
         live.attributes = {"metrics": dict(metrics), **(arithmetic or {})}
-        live.record = replace(live.record, reports={**live.record.reports, samples_seen: value})
+        live.record = replace(
+            live.record,
+            reports={**live.record.reports, samples_seen: value},
+            attributes={**live.record.attributes, **live.attributes},
+        )
         number = live.record.number
         self._guard(lambda: self._ledger.report(number, samples_seen, value))
         for listener in self._listeners:
-            listener.trial_reported(number, samples_seen, metrics)
+            listener.trial_reported(live.record)
         decision = self._asha.report(number, samples_seen, value)
         if final and math.isfinite(value):
             diverged = {"diverged": True} if metrics.get("diverged") else {}
@@ -148,7 +153,7 @@ class Conductor:
         self._remaining += 1
         reason = self.stop_reason or "the sweep was interrupted"
         self._guard(lambda: self._ledger.interrupt(live.record.number, reason))
-        attributes = {**live.record.attributes, **live.attributes, "reason": reason, INTERRUPTED: True}
+        attributes = {**live.record.attributes, "reason": reason, INTERRUPTED: True}
         self._announce(replace(live.record, state="FAIL", attributes=attributes))
 
     def release_all(self) -> None:

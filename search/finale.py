@@ -1,5 +1,6 @@
 """What follows a sweep: finalists, champion, report."""
 
+import time
 from collections.abc import Sequence
 
 import requests
@@ -12,8 +13,9 @@ from data_prep.shards import ShardSet
 from deploy.tracking_store import check_reachable, new_client, open_experiment, unreachable
 from search.candidates import select
 from search.driver_lock import driver_lock
-from search.finalist_runs import FinalistRuns
-from search.finalists import Finalist, Standing, run_finalists, standings
+from search.finalist_runs import FinalistRuns, log_metrics
+from search.finalist_training import run_finalists
+from search.finalists import Finalist, Standing, standings
 from search.horizon import horizon_of
 from search.leaderboard import summarise
 from search.registry import Champion, register_champion
@@ -81,8 +83,8 @@ def _crown(
         finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)
     ranking = standings(finalists)
     champion = register_champion(client, study.name, shards, ranking, run_ids)
-    for name, value in _figures(ranking).items():
-        client.log_metric(parent_run_id, name, value)
+    points = [(0, name, value) for name, value in _figures(ranking).items()]
+    log_metrics(client, parent_run_id, time.time_ns() // 1_000_000, points)
     return ranking, champion
 
 

@@ -1,9 +1,12 @@
 """Records finalists in MLflow: one run each, below the study's."""
 
 import json
+import math
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from itertools import chain, count
+from typing import Any, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
@@ -12,7 +15,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, keys_path, score_path
 from trainable.hold_out import folds_of
+from trainable.score_summary import plain
 
+T = TypeVar("T")
 SCORES_ARTIFACT = "scores"
 """Where a run keeps its score files."""
 
@@ -39,14 +44,12 @@ class FinalistRuns:
         if run.info.status == "FINISHED":
             return run_id
         # The run's start as every metric's time makes a repetition after an interruption harmless.
-        metrics = [Metric(name, value, run.info.start_time, step) for step, name, value in _metrics(finalist)]
-        for first in range(0, len(metrics), 1000):
-            self._client.log_batch(run_id, metrics[first : first + 1000])
+        log_metrics(self._client, run_id, run.info.start_time, _metrics(finalist))
         for split in finalist.splits:
             paths = score_path(finalist.folder, split), keys_path(finalist.folder, split)
             for path in (path for path in paths if path.exists()):
                 self._client.log_artifact(run_id, str(path), SCORES_ARTIFACT)
-            found = asdict(finalist.summary(split)) | finalist.costs(split)
+            found = plain(asdict(finalist.summary(split)) | finalist.costs(split))
             self._client.log_dict(run_id, found, f"{SCORES_ARTIFACT}/{split}.summary.json")
         for name in ("model.json", "model.safetensors"):
             self._client.log_artifact(run_id, str(finalist.folder / name), RUN_ARTIFACT)
@@ -98,6 +101,16 @@ class FinalistRuns:
         }
 
 
+def log_metrics(client: MlflowClient, run_id: str, time_ms: int, points: Iterable[tuple[int, str, float]]) -> None:
+    """Log metrics, each ``(step, name, value)``, in as few calls as may be.
+
+    Infinite ones are left out: MLflow makes 1.8e308 of them, which flattens its charts.
+    """
+    metrics = [Metric(name, value, time_ms, step) for step, name, value in points if not math.isinf(value)]
+    for first in range(0, len(metrics), 1000):
+        client.log_batch(run_id, metrics[first : first + 1000])
+
+
 def _metrics(finalist: Finalist) -> list[tuple[int, str, float]]:
     """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end what is told of the splits."""
     points = [(r.samples_seen, name, value) for r in finalist.record.history for name, value in r.metrics.items()]
@@ -116,12 +129,20 @@ def _figures(finalist: Finalist, split: str) -> dict[str, float]:
         low, high, _ = summary.group_interval
         values |= {"eer_low_by_speaker_and_attack": low, "eer_high_by_speaker_and_attack": high}
     values |= finalist.costs(split)
-    values |= {f"eer/{_name(name)}": eer for name, eer in summary.by_attack.items()}
-    for fact, rates in {"corpus": summary.by_corpus, **summary.by_group}.items():
-        values |= {f"eer_{_name(fact)}/{_name(name)}": rate.eer for name, rate in rates.items()}
+    values |= {f"eer/{name}": eer for name, eer in _named(summary.by_attack)}
+    for fact, rates in _named({"corpus": summary.by_corpus, **summary.by_group}):
+        values |= {f"eer_{fact}/{name}": rate.eer for name, rate in _named(rates)}
     return values
 
 
-def _name(name: str) -> str:
-    """What the data calls an attack, a corpus or a codec, as MLflow takes it in the name of a metric."""
-    return re.sub(r"[^A-Za-z0-9_. -]", "_", name) or "_"
+def _named(found: Mapping[str, T]) -> list[tuple[str, T]]:
+    """What the data calls attacks, corpora or codecs, as MLflow takes it in the names of metrics.
+
+    Of names that come to the same, all but the first get a number.
+    """
+    named: dict[str, T] = {}
+    for name, value in found.items():
+        plain_name = re.sub(r"[^A-Za-z0-9_. -]", "_", name) or "_"
+        numbered = (f"{plain_name}_{number}" for number in count(2))
+        named[next(each for each in chain([plain_name], numbered) if each not in named)] = value
+    return list(named.items())

@@ -69,7 +69,7 @@ def plan(memory: GpuMemory, other_limits: Mapping[str, int]) -> Packing:
     return Packing(max(1, limits[limit]), largest, memory.gpu, memory.total_bytes, limit)
 
 
-def settle(study: Study, shards: ShardSet) -> tuple[Study, Packing | None]:
+def settle(study: Study, shards: ShardSet, console: Console) -> tuple[Study, Packing | None]:
     """The study with a number of trials a GPU, and how it came about; as it is where it asks for no measurement.
 
     Needs a Ray connection. The largest configurations of the space are found on the CPU, then tried in a Ray task that
@@ -85,8 +85,10 @@ def settle(study: Study, shards: ShardSet) -> tuple[Study, Packing | None]:
     estimate = MemoryEstimate(shards.manifest.features)
     trials = largest_trials(SearchSpace(config.space), config.trial, estimate.of, _NUM_MEASURED)
     place = (str(shards.folder.absolute()), shards.shard_set_id, study.folds(shards.index), cluster.cpus_per_trial)
-    limits = _other_limits(cluster, config.search.num_trials, found)
-    packings = [plan(_measured(trials, kind, *place), limits) for kind in _kinds(found)]
+    limits, kinds = _other_limits(cluster, config.search.num_trials, found), _kinds(found)
+    named = " and ".join(kind or "a GPU" for kind in kinds)
+    console.print(f"Measuring the largest trials on {named} ...", markup=False, highlight=False)
+    packings = [plan(_measured(trials, kind, *place), limits) for kind in kinds]
     packing = min(packings, key=lambda each: each.trials_per_gpu)
     settled = config.model_copy(update={"cluster": cluster.packed(packing.trials_per_gpu)})
     return replace(study, config=settled), packing

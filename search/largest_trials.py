@@ -18,11 +18,11 @@ Point = Mapping[str, Any]
 def largest_trials(
     space: SearchSpace, defaults: TrialConfig, size: Callable[[TrialConfig], int], count: int
 ) -> list[TrialConfig]:
-    """The ``count`` largest configurations that were found, the largest first; fewer where there are fewer sizes.
+    """The largest of each architecture, then others, ``count`` in all, the largest first; fewer where fewer differ.
 
     Corners of the space (bounds and choices) are drawn; from the largest of each architecture one parameter at a time
-    is moved to the corner where the trial is largest, until none makes it larger. That finds the largest of all where
-    size grows with each parameter whatever the others are, as it does with batch size, crop and widths.
+    is moved to the corner where the trial is largest, until none makes it larger. That finds the architecture's largest
+    where size grows with each parameter whatever the others are, as it does with batch size, crop and widths.
 
     Args:
         space: what varies.
@@ -43,9 +43,13 @@ def largest_trials(
     for point in points:
         kind = trial_at(space, defaults, point).model.kind
         by_kind[kind] = max(by_kind.get(kind, point), point, key=size_at)
-    points += [_climb(point, corners, size_at) for point in by_kind.values()]
-    found = {size_at(point): point for point in points}
-    return [trial_at(space, defaults, found[each]) for each in sorted(found, reverse=True)[:count]]
+    free = {path: ends for path, ends in corners.items() if path != "model.kind"}
+    climbed = sorted((_climb(point, free, size_at) for point in by_kind.values()), key=size_at, reverse=True)
+    others = {size_at(point): point for point in points}
+    for point in climbed:
+        others.pop(size_at(point), None)
+    chosen = [*climbed, *(others[each] for each in sorted(others, reverse=True))][:count]
+    return [trial_at(space, defaults, point) for point in sorted(chosen, key=size_at, reverse=True)]
 
 
 def trial_at(space: SearchSpace, defaults: TrialConfig, point: Point) -> TrialConfig:

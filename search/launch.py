@@ -42,7 +42,7 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
         require_room(study.config.cluster)
         examined = (found.corpus, found.report)
         shards = prepare(study.prep, study.base, study.output, console=console, page=True, examined=examined)
-        study, packing = settle(study, shards)
+        study, packing = settle(study, shards, console)
         print_sharing(study.config.cluster, packing, console)
         result = run_sweep(study, shards, console=console, packing=packing)
         if result.stop_reason is not None:

@@ -52,7 +52,7 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
 
 
 def description(card: str, whole: str) -> str:
-    """As much of a card as a registry's description holds: paragraphs from the first on.
+    """As much of a card as a registry's description holds: paragraphs from the first on, no heading without its text.
 
     Args:
         whole: where the whole card is, named at the end if something is left out.
@@ -61,7 +61,7 @@ def description(card: str, whole: str) -> str:
         return card
     note = f"The whole card: {whole}\n"
     parts = card.split("\n\n")
-    while len("\n\n".join([*parts, note])) > _LONGEST_DESCRIPTION:
+    while parts and (len("\n\n".join([*parts, note])) > _LONGEST_DESCRIPTION or parts[-1].startswith("#")):
         parts.pop()
     return "\n\n".join([*parts, note])
 

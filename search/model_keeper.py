@@ -1,7 +1,7 @@
 """Keeps the model folders that are worth their room."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from search.trial_record import TrialRecord
@@ -33,7 +33,7 @@ class ModelKeeper:
     def trial_started(self, trial: TrialRecord) -> None:
         """Nothing yet to keep."""
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+    def trial_reported(self, trial: TrialRecord) -> None:
         """Nothing yet to keep."""
 
     def trial_ended(self, trial: TrialRecord) -> None:

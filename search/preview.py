@@ -22,6 +22,7 @@ from search.horizon import Horizon, horizon_of
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
 from search.study import Study
+from search.tandem import Tandem, read_tandem
 from trainable.hold_out import Folds, hold_out, samples_per_pass
 
 
@@ -48,10 +49,12 @@ class Preview:
     divisions: tuple[Division, ...]
     """One a model of a trial, where attacks are held out; else empty."""
     notes: tuple[str, ...]
+    tandem: Tandem
+    """The speaker verification that comes with the corpus."""
 
 
 def preview(study: Study) -> Preview:
-    """Check space, corpus and ledger of a study, and work out what would be done; makes nothing.
+    """Check space, corpus (with its ASV scores) and ledger of a study, and work out what would be done; makes nothing.
 
     Raises:
         SpoofsweepError: the space, the corpus or the device cannot carry the study, or its ledger began otherwise.
@@ -62,6 +65,7 @@ def preview(study: Study) -> Preview:
     corpus = read_corpus(config.corpus, study.base, study.prep.seed)
     report = validate(corpus, config.corpus)
     report.check()
+    tandem = read_tandem(study)
     identity = shard_set_id(study.prep, corpus, study.base)
     folder = study.shards_folder / identity
     has_shards = is_complete(folder)
@@ -77,6 +81,7 @@ def preview(study: Study) -> Preview:
         horizon=horizon_of(config, samples_per_pass(utterances, folds)),
         divisions=tuple(_divide(utterances, attacks) for attacks in folds),
         notes=(*notes, *_nameless(utterances, folds)),
+        tandem=tandem,
     )
 
 
@@ -161,6 +166,7 @@ def _facts(found: Preview) -> Table:
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
         "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
+        **({"t-DCF": f"ASV scores of {', '.join(found.tandem.rates)}"} if found.tandem.rates else {}),
         "each trial": f"{_gpus(cluster)}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
         "ledger": shown(study.storage_url),
         "MLflow": shown(study.tracking_uri),
@@ -177,7 +183,9 @@ def _gpus(cluster: ClusterConfig) -> str:
         return ""
     if cluster.trials_per_gpu == "auto":
         return "a share of a GPU (measured when the sweep begins), "
-    return f"{cluster.gpu_share:.4g} GPU, " if cluster.trials_per_gpu is None else f"1/{cluster.trials_per_gpu} GPU, "
+    if cluster.trials_per_gpu is None or cluster.trials_per_gpu == 1:
+        return f"{cluster.gpu_share:.4g} GPU, "
+    return f"1/{cluster.trials_per_gpu} GPU, "
 
 
 def _divisions_table(divisions: tuple[Division, ...]) -> Table:

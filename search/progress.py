@@ -1,7 +1,7 @@
 """Shows a sweep on the terminal: a live panel, or plain lines where there is no terminal."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -62,15 +62,16 @@ class SweepProgress:
     def trial_started(self, trial: TrialRecord) -> None:
         self._running[trial.number] = trial
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-        self._samples[number] = samples_seen
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self._samples[trial.number] = trial.samples_seen
+        if not self._plan_is_told and "plan" in trial.attributes:
+            self._plan_is_told = True
+            told = f"Trial {trial.number} trains in {trial.attributes['plan']}"
+            self._console.print(told, markup=False, highlight=False, soft_wrap=True)
         if self._clock() - self._last_line_s >= _LINE_INTERVAL_S:
             self._print_line()
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        if not self._plan_is_told and "plan" in trial.attributes:
-            self._plan_is_told = True
-            self._console.print(f"Trials train in {trial.attributes['plan']}", highlight=False, soft_wrap=True)
         self._running.pop(trial.number, None)
         if trial.counts:
             self._ended[trial.number] = trial

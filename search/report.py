@@ -1,5 +1,6 @@
 """What a finished study says: a report with figures in its folder, and the summary on the terminal."""
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from search.score_tables import (
     attack_section,
     cost,
     cost_section,
-    eers,
     error_rate_table,
     error_rates,
     group_section,
+    markdown_table,
     shown_costs,
     worst_first,
 )
@@ -79,23 +80,10 @@ def print_summary(outcome: StudyOutcome, console: Console, report: Path, limit: 
 
 def finalists_table(ranking: Sequence[Standing]) -> Table:
     """A line a configuration, over its seeds."""
-    table = Table("", "trial", box=None, header_style="bold", pad_edge=False)
-    has_folds = ranking[0].fold_eer is not None
-    fold_column = ["dev EER over folds"] if has_folds else []
-    for name in (*fold_column, "mean dev EER", "sd", "best", "seeds", "mean eval EER", "eval minDCF"):
-        table.add_column(name, justify="right")
-    for place, standing in enumerate(ranking):
-        table.add_row(
-            "[green]champion[/]" if place == 0 else "",
-            str(standing.trial_number),
-            *([percent(standing.fold_eer)] if has_folds else []),
-            percent(standing.mean),
-            percent(standing.spread),
-            percent(standing.best.dev_eer),
-            seeds(standing),
-            percent(standing.mean_of("eval")),
-            _decimals(standing.mean_cost("eval", "min_dcf")),
-        )
+    names, rows = _finalists(ranking)
+    table = _table("", *names)
+    for place, row in enumerate(rows):
+        table.add_row("[green]champion[/]" if place == 0 else "", *row)
     return table
 
 
@@ -121,7 +109,11 @@ def _groups_view(finalist: Finalist) -> Table:
     table = Table("EER by", "the worst first", box=None, header_style="bold", pad_edge=False)
     for split in finalist.splits:
         summary = finalist.summary(split)
-        for fact, rates in {"attack": summary.by_attack, **{n: eers(r) for n, r in summary.by_group.items()}}.items():
+        by_group = {
+            fact: {f"{name}{rate.mark}": rate.eer for name, rate in rates.items()}
+            for fact, rates in summary.by_group.items()
+        }
+        for fact, rates in {"attack": summary.by_attack, **by_group}.items():
             named = [f"{name} {percent(eer)}" for name, eer in worst_first(rates)]
             more = [f"{len(named) - _MOST_NAMES} more"] if len(named) > _MOST_NAMES else []
             table.add_row(f"{split} {escape(fact)}", escape(", ".join(named[:_MOST_NAMES] + more)))
@@ -170,7 +162,7 @@ def _markdown(outcome: StudyOutcome) -> str:
         "![Scores](scores.png)",
         "## Finalists",
         f"Ranked by {_criterion(outcome.ranking)}; eval was scored after the training of each, and decided nothing.",
-        _finalists_rows(outcome.ranking),
+        markdown_table(*_finalists(outcome.ranking)),
         "## Search",
         "![Optimisation history](history.png)",
     ]
@@ -183,16 +175,17 @@ def _markdown(outcome: StudyOutcome) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _finalists_rows(ranking: Sequence[Standing]) -> str:
+def _finalists(ranking: Sequence[Standing]) -> tuple[list[str], list[list[str]]]:
+    """Names of the columns and rows of the finalists."""
     has_folds = ranking[0].fold_eer is not None
+    names = ["trial", "seeds", *(["dev EER over folds"] if has_folds else [])]
+    names += ["mean dev EER", "sd", "best dev EER", "mean eval EER", "mean eval minDCF"]
     rows = []
     for s in ranking:
         rates = (*((s.fold_eer,) if has_folds else ()), s.mean, s.spread, s.best.dev_eer, s.mean_of("eval"))
-        shown = [*(percent(rate) for rate in rates), _decimals(s.mean_cost("eval", "min_dcf"))]
-        rows.append(f"| {s.trial_number} | {seeds(s)} | " + " | ".join(shown) + " |")
-    names = ["trial", "seeds", *(["dev EER over folds"] if has_folds else [])]
-    names += ["mean dev EER", "sd", "best dev EER", "mean eval EER", "mean eval minDCF"]
-    return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", *rows])
+        shown = [*map(percent, rates), _decimals(s.mean_cost("eval", "min_dcf"))]
+        rows.append([str(s.trial_number), seeds(s), *shown])
+    return names, rows
 
 
 def _decimals(cost: float | None) -> str:
@@ -206,24 +199,28 @@ def _criterion(ranking: Sequence[Standing]) -> str:
 
 
 def _rung_rows(summary: Summary) -> str:
+    names = ["passes", "reached", "stopped", "rank correlation with the final EER", "finished trials behind it"]
     rows = [
-        f"| {r.passes:.3g} | {r.num_reached} | {r.num_stopped} | {r.rank_correlation:.2f} | {r.num_finished} |"
+        [
+            f"{r.passes:.3g}",
+            r.num_reached,
+            r.num_stopped,
+            "-" if math.isnan(r.rank_correlation) else f"{r.rank_correlation:.2f}",
+            r.num_finished,
+        ]
         for r in summary.rungs
     ]
-    head = "| passes | reached | stopped | rank correlation with the final EER | finished trials behind it |"
-    return "\n".join([head, "|---|---|---|---|---|", *rows]).replace("| nan |", "| - |")
+    return markdown_table(names, rows)
 
 
 def _trial_rows(trials: Sequence[TrialRecord], samples_per_pass: int) -> str:
     paths = list(varying(trials))
-    lines = ["| trial | state | dev EER | passes | " + " | ".join(f"`{path}`" for path in paths) + " |"]
-    lines.append("|---" * (4 + len(paths)) + "|")
+    rows = []
     for trial in ranked(trials):
         values = [short(trial.params[path]) if path in trial.params else "" for path in paths]
         passes = f"{trial.samples_seen / samples_per_pass:.3g}"
-        cells = [str(trial.number), trial.state.lower(), percent(last_eer(trial)), passes, *values]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append([trial.number, trial.state.lower(), percent(last_eer(trial)), passes, *values])
+    return markdown_table(["trial", "state", "dev EER", "passes", *(f"`{path}`" for path in paths)], rows)
 
 
 def _history_point(trial: TrialRecord) -> figures.HistoryPoint:

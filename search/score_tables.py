@@ -98,8 +98,8 @@ def worst_first(rates: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def markdown_table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table whose first column is text and the others numbers."""
-    head = [f"| {' | '.join(names)} |", "|---" + "|---:" * (len(names) - 1) + "|"]
-    return "\n".join([*head, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+    head, *body = ("| " + " | ".join(str(cell).replace("|", r"\|") for cell in row) + " |" for row in (names, *rows))
+    return "\n".join([head, "|---" + "|---:" * (len(names) - 1) + "|", *body])
 
 
 def _group_row(name: str, rate: GroupRate) -> list[object]:

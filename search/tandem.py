@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cluster.errors import SpoofsweepError
 from data_prep.corpora import asv_score_files
+from data_prep.remote_files import STORE_REMEDY, store_errors
 from search.study import Study
 from trainable.costs import tandem_costs
 from trainable.score_file import read_verification_scores
@@ -35,10 +37,15 @@ def read_tandem(study: Study) -> Tandem:
     """Of the scores that the study's main corpus brings, if it does.
 
     Raises:
-        SpoofsweepError: the corpus is not there, or its scores are malformed.
+        SpoofsweepError: the corpus is not there, its store cannot be reached, or its scores are malformed.
     """
-    files = asv_score_files(study.config.corpus, study.base)
-    rates: dict[str, AsvErrorRates] = {
-        split: asv_error_rates(*read_verification_scores(path)) for split, path in files.items()
-    }
-    return Tandem(study.config.corpus.layout, rates)
+    corpus = study.config.corpus
+    try:
+        files = asv_score_files(corpus, study.base)
+        rates: dict[str, AsvErrorRates] = {
+            split: asv_error_rates(*read_verification_scores(path)) for split, path in files.items()
+        }
+    except store_errors() as error:
+        found = f"{corpus.root} ({error})"
+        raise SpoofsweepError("the store of the corpus must be reachable", found, STORE_REMEDY) from error
+    return Tandem(corpus.layout, rates)

@@ -90,8 +90,8 @@ class Tracker:
         params = {name: str(value) for name, value in trial.params.items()}
         self._append(trial.number, "start", tags=tags, params=params)
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-        self._append(number, "report", step=samples_seen, metrics=dict(metrics))
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self._append(trial.number, "report", step=trial.samples_seen, metrics=dict(trial.attributes["metrics"]))
 
     def trial_ended(self, trial: TrialRecord) -> None:
         tags = {"spoofsweep.state": trial.state}
@@ -164,6 +164,7 @@ class Tracker:
             for event in events
             if event["kind"] == "report"
             for name, value in event["metrics"].items()
+            if not math.isinf(value)  # of infinity MLflow makes 1.8e308, which flattens its charts
         ]
         params = [Param(name, value) for event in events for name, value in event.get("params", {}).items()]
         ends = [event for event in events if event["kind"] == "end"]

@@ -3,6 +3,7 @@
 Columns are parted by white space or commas, and may have a header. Scores are higher for bona fide.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ _LAYOUTS = {
 """Columns of the key files, by their number, with the names that `data_prep.corpora` gives them."""
 _SUBSET = "eval"
 """What the published figures of ASVspoof 2021 are about."""
+_REMEDY = "see `spoofsweep score --help`"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class _Rows:
     header: tuple[str, ...] | None
 
     def fault(self, row: int, rule: str, value: str) -> SpoofsweepError:
-        return SpoofsweepError(rule, f"{value!r} ({self.path}, line {self.numbers[row]})")
+        return SpoofsweepError(rule, f"{value!r} ({self.path}, line {self.numbers[row]})", _REMEDY)
 
 
 def read_scores(path: Path, keys: Path | None = None) -> ScoreTable:
@@ -163,6 +165,7 @@ def _named_columns(keys: _Rows) -> dict[str, Sequence[str]]:
         raise SpoofsweepError(
             "a key file must be a protocol or key file of ASVspoof, or lines `utterance bonafide|spoof`",
             f"{len(keys.columns)} columns ({keys.path})",
+            _REMEDY,
         )
     return dict(zip(names, keys.columns, strict=True))
 
@@ -191,6 +194,8 @@ def _numbers(rows: _Rows, column: Iterable[str]) -> NDArray[np.float64]:
         if not _is_number(text):
             raise rows.fault(row, "a score must be a number", text)
         values.append(float(text))
+        if not math.isfinite(values[-1]):
+            raise rows.fault(row, "a score must be finite", text)
     return np.array(values)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from data_prep.eer_bootstrap import Interval, eer_interval, eer_interval_by_group
 from data_prep.error_rates import equal_error_rate
-from data_prep.utterance import LABELS, Label
+from data_prep.utterance import LABELS, UNKNOWN_SPEAKER, Label
 from trainable.metrics import eer_by_attack, score_warnings
 from trainable.scores import MOST_GROUPS, SPEAKER, ScoreTable
 
@@ -50,7 +51,7 @@ class ScoreSummary:
     by_group: dict[str, dict[str, GroupRate]]
     """The same by whatever else is known of the utterances, such as their codec."""
     group_interval: Interval | None
-    """Of the EER, by speakers and attacks; none where speakers are not known."""
+    """Of the EER, by speakers and attacks; none where a speaker is not known."""
     warnings: list[str]
 
 
@@ -92,6 +93,13 @@ def span(interval: Sequence[float]) -> str:
     return f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}%"
 
 
+def plain(figures: Any) -> Any:
+    """Figures as JSON is to have them: intervals as objects rather than nameless lists."""
+    if isinstance(figures, Interval):
+        return figures._asdict()
+    return {name: plain(one) for name, one in figures.items()} if isinstance(figures, dict) else figures
+
+
 def corpus_label(name: str, rate: GroupRate) -> str:
     """How a corpus stands in a table."""
     return f"corpus {name or 'without a name'}{rate.mark}"
@@ -99,7 +107,7 @@ def corpus_label(name: str, rate: GroupRate) -> str:
 
 def _group_interval(table: ScoreTable, num_resamples: int, confidence: float) -> Interval | None:
     speaker, is_bonafide = table.groups.get(SPEAKER), table.label == "bonafide"
-    if speaker is None or len(np.unique(speaker)) < 2:
+    if speaker is None or UNKNOWN_SPEAKER in speaker or len(np.unique(speaker)) < 2:
         return None
     groups = speaker[is_bonafide], speaker[~is_bonafide], table.attack[~is_bonafide]
     return eer_interval_by_group(table.bonafide, table.spoof, *groups, num_resamples, confidence)

@@ -101,8 +101,8 @@ def asv_score_files(source: CorpusSource, base: Path) -> dict[Split, Path]:
     if not layout.asv_scores or source.divide is not None:
         return {}
     found = layout.asv_score_files(open_root(source.root, base))
-    fed = source.splits or {split: (split,) for split in SPLITS}
-    return {split: found[own[0]] for split, own in fed.items() if len(own) == 1 and own[0] in found}
+    own_splits = source.splits or {split: (split,) for split in SPLITS}
+    return {split: found[own[0]] for split, own in own_splits.items() if len(own) == 1 and own[0] in found}
 
 
 @contextmanager

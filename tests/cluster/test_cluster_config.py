@@ -24,8 +24,21 @@ def test_a_trials_part_of_a_gpu(values: dict, share: float, device: str) -> None
 
 @pytest.mark.parametrize("trials", range(1, MOST_TRIALS_PER_GPU + 1))
 def test_as_many_as_asked_fit_as_ray_counts(trials: int) -> None:
-    ten_thousandths = round(10_000 * ClusterConfig(trials_per_gpu=trials).gpu_share)
-    assert 10_000 // ten_thousandths == trials
+    share = ClusterConfig(trials_per_gpu=trials).gpu_share
+    assert 10_000 // round(10_000 * share) == trials
+    assert int(1 / share) == trials  # as places are counted
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({"trials_per_gpu": "auto"}, 'cluster.trials_per_gpu = "auto"'),
+        ({"trials_per_gpu": 4}, "cluster.trials_per_gpu = 4"),
+        ({"gpus_per_trial": 0.5}, "cluster.gpus_per_trial = 0.5"),
+    ],
+)
+def test_the_setting_is_shown_as_a_study_file_has_it(values: dict, shown: str) -> None:
+    assert ClusterConfig(**values).gpu_setting == shown
 
 
 def test_auto_has_to_be_settled_first() -> None:

@@ -1,7 +1,6 @@
 """The sweep's state, driven without Ray."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from cluster.errors import SpoofsweepError
@@ -20,8 +19,8 @@ class Recorder:
     def trial_started(self, trial: TrialRecord) -> None:
         self.events.append(("started", trial.number))
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-        self.events.append(("reported", number, samples_seen))
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self.events.append(("reported", trial.number, trial.samples_seen))
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self.events.append(("ended", trial.number, trial.state))
@@ -51,6 +50,20 @@ def test_a_trial_s_way_through(ledger: Ledger) -> None:
         ("reported", 0, 200),
         ("ended", 0, "COMPLETE"),
     ]
+
+
+def test_a_report_tells_what_the_trial_computes_with(ledger: Ledger) -> None:
+    told: list[TrialRecord] = []
+
+    class Listening(Recorder):
+        def trial_reported(self, trial: TrialRecord) -> None:
+            told.append(trial)
+
+    conductor = conduct(ledger, listeners=[Listening()])
+    conductor.next_trial("a")
+    conductor.report("a", 100, {"dev_eer": 0.3}, final=False, arithmetic={"plan": "float32"})
+    assert (told[0].state, told[0].samples_seen, told[0].attributes["plan"]) == ("RUNNING", 100, "float32")
+    assert told[0].attributes["metrics"] == {"dev_eer": 0.3}
 
 
 def test_a_last_report_is_complete_whatever_its_rung_says(ledger: Ledger) -> None:

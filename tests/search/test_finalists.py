@@ -1,7 +1,9 @@
 import dataclasses
 import io
+import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,18 +15,17 @@ from cluster.errors import SpoofsweepError
 from data_prep.error_rates import equal_error_rate
 from search.candidates import Candidate, select
 from search.config import FinalistsConfig
-from search.finalist_runs import FinalistRuns
+from search.finalist_runs import FinalistRuns, _named
+from search.finalist_training import run_finalists, train_finalist
 from search.finalists import (
     Finalist,
     keys_path,
     read_finalist,
-    run_finalists,
     score_path,
     standings,
-    train_finalist,
 )
 from search.model_card import seeds
-from search.report import champion_view
+from search.report import champion_view, finalists_table
 from search.score_tables import cost_section, error_rate_table, group_section
 from search.seeds import finalist_seed, trial_seed
 from search.trial_record import TrialRecord
@@ -137,6 +138,7 @@ def test_finalists_know_speakers_costs_and_their_calibration(tiny_outcome, tiny_
     assert tiny_outcome.ranking[0].mean_cost("eval", "min_dcf") == pytest.approx(
         np.mean([f.costs("eval")["min_dcf"] for f in tiny_outcome.ranking[0].finalists])
     )
+    assert tiny_outcome.ranking[0].mean_cost("eval", "min_tdcf_2019") is None  # nobody's speakers were verified
 
 
 def test_a_folder_of_before_has_scores_but_no_groups(tiny_outcome, tmp_path):
@@ -144,7 +146,7 @@ def test_a_folder_of_before_has_scores_but_no_groups(tiny_outcome, tmp_path):
     for split in known.splits:
         shutil.copy(score_path(known.folder, split), tmp_path)
     record = known.record.model_copy(update={"calibration": None})
-    finalist = dataclasses.replace(known, folder=tmp_path, record=record, _figures={})
+    finalist = dataclasses.replace(known, folder=tmp_path, record=record)
     assert finalist.scores("dev").groups == {}
     assert finalist.summary("eval").eer == known.summary("eval").eer
     assert finalist.costs("eval").keys() == {"min_dcf", "act_dcf", "cllr"}
@@ -223,11 +225,12 @@ def test_metrics_by_codec_and_by_speakers_and_attacks(tiny_study, tiny_outcome, 
         table = known.scores(split)
         numbers = np.arange(len(table.score))
         groups = {"speaker": np.array(["s1", "s2"])[numbers % 2], "codec": np.array(["alaw", "opus"])[numbers // 2 % 2]}
+        groups["codec"][(table.label == "spoof") & (numbers % 3 == 0)] = "gsm"
         dataclasses.replace(table, groups=groups).write_keys(keys_path(tmp_path, split))
         table.write(score_path(tmp_path, split))
     for name in ("model.json", "model.safetensors"):
         shutil.copy(known.folder / name, tmp_path)
-    finalist = dataclasses.replace(known, folder=tmp_path, _figures={})
+    finalist = dataclasses.replace(known, folder=tmp_path)
     client = MlflowClient(tiny_study.tracking_uri)
     experiment = client.get_experiment_by_name("spoofsweep").experiment_id
     parent = client.create_run(experiment).info.run_id
@@ -237,6 +240,8 @@ def test_metrics_by_codec_and_by_speakers_and_attacks(tiny_study, tiny_outcome, 
         assert metrics["eval_eer_codec/opus"] == summary.by_group["codec"]["opus"].eer
         assert metrics["dev_eer_codec/alaw"] == finalist.summary("dev").by_group["codec"]["alaw"].eer
         assert metrics["eval_eer_high_by_speaker_and_attack"] == summary.group_interval.high
+        written = json.loads(Path(client.download_artifacts(run_id, "scores/eval.summary.json", tmp_path)).read_text())
+        assert written["by_group"]["codec"]["opus"]["interval"]["low"] == summary.by_group["codec"]["opus"].interval.low
     finally:
         client.delete_run(run_id)
         client.delete_run(parent)
@@ -244,10 +249,29 @@ def test_metrics_by_codec_and_by_speakers_and_attacks(tiny_study, tiny_outcome, 
     assert "| eval codec | EER |" in card
     assert "by speakers and attacks" in card
     assert f"| opus | {100 * summary.by_group['codec']['opus'].eer:.2f}% |" in card
-    console = Console(width=110, file=io.StringIO())
+    console = Console(width=200, file=io.StringIO())
     console.print(champion_view(dataclasses.replace(tiny_outcome.champion, finalist=finalist)))
-    assert re.search(r"eval codec +(opus|alaw) \d+\.\d\d%, ", console.file.getvalue())
+    gsm = r"gsm \(against the bona fide of all\) \d+\.\d\d%"
+    assert re.search(rf"eval codec +(opus|alaw) \d+\.\d\d%, .*{gsm}|eval codec +{gsm}, ", console.file.getvalue())
     assert "by speakers and attacks" in console.file.getvalue()
+
+
+def test_names_that_mlflow_cannot_tell_apart_get_a_number():
+    assert _named({"g.711": 1, "a/b": 2, "a:b": 3, "a_b": 4}) == [("g.711", 1), ("a_b", 2), ("a_b_2", 3), ("a_b_3", 4)]
+
+
+def test_finalists_fit_a_narrow_terminal(tiny_outcome):
+    """Also where there are folds, and a seed diverged."""
+    good = tiny_outcome.champion.finalist
+    candidate = dataclasses.replace(good.candidate, fold_eer=1.0)
+    lost = dataclasses.replace(good, record=good.record.model_copy(update={"threshold": None}), candidate=candidate)
+    table = finalists_table(standings([dataclasses.replace(good, candidate=candidate), lost]))
+    assert [column.header for column in table.columns][-2:] == ["mean eval EER", "mean eval minDCF"]
+    console = Console(width=80, file=io.StringIO())
+    console.print(table)
+    words = console.file.getvalue().split()
+    for word in ("champion", "trial", "100.00%", "diverged", "folds", "best", "eval", "minDCF", "mean"):
+        assert word in words
 
 
 def test_a_study_begun_anew_has_runs_of_its_own(tiny_study, tiny_outcome):

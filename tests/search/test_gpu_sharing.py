@@ -1,6 +1,8 @@
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from toys import toy_study
 
 from cluster.config import ClusterConfig
@@ -58,7 +60,26 @@ def test_auto_without_a_gpu_stops_before_anything_runs(ray_session: None) -> Non
 
 def test_a_number_needs_no_measurement(tmp_path: Path, tiny_shards: ShardSet) -> None:
     study = toy_study(tmp_path, "packed", 1, cluster={"trials_per_gpu": 4})
-    assert settle(study, tiny_shards) == (study, None)
+    assert settle(study, tiny_shards, Console(quiet=True)) == (study, None)
+
+
+def test_a_measurement_is_announced(
+    tmp_path: Path, tiny_shards: ShardSet, monkeypatch: pytest.MonkeyPatch, ray_session: None
+) -> None:
+    """The measurement itself is replaced: it needs a GPU."""
+    console = Console(file=io.StringIO(), width=120)
+    told: list[str] = []
+
+    def measured(*_: object) -> GpuMemory:
+        told.append(console.file.getvalue())  # type: ignore[attr-defined]
+        return h200(40.0)
+
+    monkeypatch.setattr("search.gpu_sharing.nodes", lambda: [node("a", 1)])
+    monkeypatch.setattr("search.gpu_sharing._measured", measured)
+    study = toy_study(tmp_path, "measured", 8, cluster={"trials_per_gpu": "auto", "max_concurrent_trials": 8})
+    settled, _ = settle(study, tiny_shards, console)
+    assert told == ["Measuring the largest trials on H200 ...\n"]
+    assert settled.config.cluster.trials_per_gpu == 3
 
 
 def test_places_that_a_machine_lacks_are_told_in_the_studys_words(ray_session: None) -> None:

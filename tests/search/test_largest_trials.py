@@ -41,9 +41,10 @@ def test_every_architecture_is_climbed() -> None:
         model__attention_size={"choices": [32, 512], "when": {"model.kind": "cnn_transformer"}},
         model__channels={"choices": [[4], [8]], "when": {"model.kind": "cnn_gru"}},
     )
-    (largest,) = largest_trials(varied, TrialConfig(), size, 1)
-    assert (largest.model.kind, largest.model.attention_size, largest.batch.size) == ("cnn_transformer", 512, 32)
-    assert largest.model.channels == TrialConfig().model.channels  # does not exist there
+    first, second = largest_trials(varied, TrialConfig(), size, 2)
+    assert (first.model.kind, first.model.attention_size, first.batch.size) == ("cnn_transformer", 512, 32)
+    assert first.model.channels == TrialConfig().model.channels  # does not exist there
+    assert (second.model.kind, second.model.channels, second.batch.size) == ("cnn_gru", (8,), 32)
 
 
 @pytest.mark.parametrize("count", [1, 3])

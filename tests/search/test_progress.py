@@ -35,7 +35,7 @@ def test_facts_follow_the_events() -> None:
         shown.trial_started(record(number, "RUNNING"))
     shown.trial_ended(record(1, "COMPLETE", 900, 0.1))
     shown.trial_ended(record(2, "PRUNED", 100))
-    shown.trial_reported(3, 450, {})
+    shown.trial_reported(record(3, "RUNNING", 450))
     clock.now_s = 100.0
     facts = shown.facts()
     assert (facts["trials"], facts["running"], facts["complete"], facts["pruned"]) == ("3/10", "1", "2", "1")
@@ -45,12 +45,12 @@ def test_facts_follow_the_events() -> None:
     assert facts["left"] == "0:04:20"  # two and a half of nine and a half trials took 100 s
 
 
-def test_the_first_trial_tells_how_trials_train() -> None:
+def test_the_first_report_tells_how_the_trial_trains() -> None:
     shown, output, _ = progress()
-    for number in (1, 2):
-        ended = record(number, "PRUNED", 100)
-        shown.trial_ended(replace(ended, attributes={**ended.attributes, "plan": "float32, 0.1 GB of features"}))
-    assert output.getvalue().count("Trials train in float32, 0.1 GB of features\n") == 1
+    for number in (3, 4, 3):
+        reported = record(number, "RUNNING", 100)
+        shown.trial_reported(replace(reported, attributes={"plan": "float32 [fp16 elsewhere], 0.1 GB"}))
+    assert output.getvalue() == "Trial 3 trains in float32 [fp16 elsewhere], 0.1 GB\n"
 
 
 def test_a_diverged_trial_is_not_the_best() -> None:
@@ -66,7 +66,7 @@ def test_quiet_lines_where_there_is_no_terminal() -> None:
         shown.trial_started(record(0, "RUNNING"))
         for samples_seen in range(100, 900, 100):
             clock.now_s += 10
-            shown.trial_reported(0, samples_seen, {})
+            shown.trial_reported(record(0, "RUNNING", samples_seen))
         shown.trial_ended(record(0, "COMPLETE", 900, 0.1))
         shown.trial_ended(record(1, "COMPLETE", 900, 0.2))  # no better: no line
     lines = output.getvalue().splitlines()
@@ -79,7 +79,7 @@ def test_a_terminal_gets_a_panel() -> None:
     shown, output, _ = progress(is_terminal=True)
     with shown:
         shown.trial_started(record(7, "RUNNING"))
-        shown.trial_reported(7, 450, {})
+        shown.trial_reported(record(7, "RUNNING", 450))
     assert "50% trained" in output.getvalue()
 
 

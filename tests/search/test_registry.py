@@ -90,6 +90,9 @@ def test_a_description_is_no_longer_than_the_registry_takes():
     text = description(card, "model_card.md of run 1")
     assert text == "# Title\n\n" + "a" * 3000 + "\n\nThe whole card: model_card.md of run 1\n"
     assert description(card[:5000], "elsewhere") == card[:5000]
+    headed = "\n\n".join(["# Title", "a", "## Part", "### Detail", "b" * 5000]) + "\n"
+    assert description(headed, "elsewhere") == "# Title\n\na\n\nThe whole card: elsewhere\n"
+    assert description("# Title\n\n" + "a" * 5000, "elsewhere") == "The whole card: elsewhere\n"
 
 
 def test_a_diverged_champion_is_refused(client, tiny_shards, tiny_outcome, tmp_path):

@@ -30,8 +30,8 @@ class Metrics:
     def trial_started(self, trial: TrialRecord) -> None:
         pass
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-        self.last = metrics
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self.last = trial.attributes["metrics"]
 
     def trial_ended(self, trial: TrialRecord) -> None:
         pass

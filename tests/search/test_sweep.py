@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow
@@ -186,7 +185,7 @@ def test_two_trials_at_a_time(output: Path) -> None:
             self.running += 1
             self.most = max(self.most, self.running)
 
-        def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
+        def trial_reported(self, trial: TrialRecord) -> None:
             pass
 
         def trial_ended(self, trial: TrialRecord) -> None:
@@ -207,8 +206,8 @@ class CtrlC:
     def trial_started(self, trial: TrialRecord) -> None:
         pass
 
-    def trial_reported(self, number: int, samples_seen: int, metrics: Mapping[str, float]) -> None:
-        if (number, samples_seen) == (0, self._samples_seen):
+    def trial_reported(self, trial: TrialRecord) -> None:
+        if (trial.number, trial.samples_seen) == (0, self._samples_seen):
             os.kill(os.getpid(), signal.SIGINT)
 
     def trial_ended(self, trial: TrialRecord) -> None:

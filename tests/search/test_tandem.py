@@ -14,6 +14,7 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.finale import conclude
 from search.finalist_runs import FinalistRuns
+from search.preview import preview, print_preview
 from search.report import StudyOutcome, print_summary
 from search.study import Study
 from search.tandem import NO_ASV, Tandem, read_tandem
@@ -59,11 +60,19 @@ def test_scores_that_say_nothing_of_spoofs_are_refused(verified: Study, tmp_path
     path.write_text("bonafide target 1.0\nbonafide nontarget 0.0\n")
     with pytest.raises(SpoofsweepError, match="spoof"):
         read_tandem(verified)
+    with pytest.raises(SpoofsweepError, match="spoof"):  # before anything is computed
+        preview(verified)
+
+
+def test_scores_are_told_before_the_study_begins(verified: Study) -> None:
+    console = Console(width=120, file=io.StringIO())
+    print_preview(preview(verified), console)
+    assert "ASV scores of dev, eval" in console.file.getvalue()
 
 
 def test_finalists_have_both_forms(verified: Study, tiny_outcome: StudyOutcome) -> None:
     tandem = read_tandem(verified)
-    finalist = dataclasses.replace(tiny_outcome.champion.finalist, tandem=tandem, _figures={})
+    finalist = dataclasses.replace(tiny_outcome.champion.finalist, tandem=tandem)
     for split in ("dev", "eval"):
         table = finalist.scores(split)
         expected = [cost(table.bonafide, table.spoof, tandem.rates[split]) for cost in (min_tdcf_2019, min_tdcf_2021)]
@@ -75,7 +84,7 @@ def test_dev_without_some_attacks_is_not_what_the_speaker_verification_saw(
 ) -> None:
     known = tiny_outcome.champion.finalist
     record = known.record.model_copy(update={"held_out": ("A05",)})
-    finalist = dataclasses.replace(known, record=record, tandem=read_tandem(verified), _figures={})
+    finalist = dataclasses.replace(known, record=record, tandem=read_tandem(verified))
     assert not finalist.costs("dev").keys() & set(FORMS)
     assert finalist.costs("eval").keys() >= set(FORMS)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainable.losses import WeightedLoss
+from trainable.models.dropouts import BandDropout
 from trainable.precision import Precision, autocast, full_precision
 
 UNIT = {"bf16": 2.0**-8, "fp16": 2.0**-11, "float32": 2.0**-24}
@@ -23,6 +24,9 @@ DEVICES = (
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")),
 )
+
+
+_DROPOUTS = nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d | BandDropout
 
 
 class Pass(NamedTuple):
@@ -55,7 +59,7 @@ def run(model: nn.Module, loss: WeightedLoss, feat_BTF: Tensor, label_B: Tensor,
 def without_dropout(model: nn.Module) -> nn.Module:
     """The model in training, where batch statistics count, with every dropout off."""
     for module in model.modules():
-        if isinstance(module, nn.Dropout | nn.Dropout2d):
+        if isinstance(module, _DROPOUTS):
             module.p = 0.0
         if isinstance(getattr(module, "dropout", None), float):
             module.dropout = 0.0

@@ -88,7 +88,8 @@ def test_scores_in_other_columns(tmp_path: Path, text: str) -> None:
         ("", "empty"),
         ("u1 - bonafide 1.0\nu2 A01 spoof\n", "line 2"),
         ("u1 - target 1.0\n", "'target'.*line 1"),
-        ("u1 - bonafide high\n", "'high'.*line 1"),
+        ("u1 - bonafide high\n", "'high'.*line 1.*score --help"),
+        ("u1 - bonafide 1.0\nu2 A01 spoof nan\n", "must be finite.*'nan'.*line 2"),
         ("u1 1.0\n", "--keys"),
     ],
 )
@@ -102,7 +103,7 @@ def test_malformed_scores_are_refused_with_the_line(tmp_path: Path, text: str, c
     [
         ("u1 bonafide\nu2 spoof\n", "'u3'.*line 3"),
         ("u1 bonafide\nu2 spoof\nu3 maybe\n", "'maybe'.*line 3"),
-        ("a b c\n", "3 columns"),
+        ("a b c\n", "3 columns.*score --help"),
     ],
 )
 def test_malformed_keys_are_refused(tmp_path: Path, plain_scores: Path, text: str, complaint: str) -> None:

@@ -1,5 +1,6 @@
 """What a score table knows of its utterances besides their scores, and how it keeps it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def test_the_summary_is_by_codec_and_by_speakers_and_attacks() -> None:
     assert (rate.num_bonafide, rate.num_spoof, rate.borrowed) == (20, 20, None)
     assert summary.group_interval is not None
     assert summary.group_interval.low <= summary.eer <= summary.group_interval.high
+
+
+def test_unknown_speakers_are_not_one_speaker() -> None:
+    table = ScoreTable.of(index(), scores())
+    speaker = np.where(np.arange(len(table.score)) % 4, table.groups["speaker"], "-")
+    unknown = dataclasses.replace(table, groups={**table.groups, "speaker": speaker})
+    assert summarise(unknown, 50).group_interval is None
 
 
 def test_a_fact_of_the_spoofs_alone_does_not_group_the_bona_fide_speech() -> None:
