@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cluster.errors import SpoofsweepError
 
@@ -63,8 +63,9 @@ class ReleaseCheck:
     def _found(self, alive: list[Any], held: int) -> str:
         """What is held and by whom; reads the collector's list of everything, so for failures only."""
         held_by = ", ".join([f"{type(thing).__name__} held by {_holders(thing, alive)}" for thing in alive])
-        # By their types: asking anything else of the objects of other libraries may have effects.
-        tensors = [each for each in gc.get_objects() if issubclass(type(each), Tensor)]
+        # By their very types: asking anything else of the objects of other libraries may have effects, and a compiler's
+        # fake tensors hold no memory and have no size.
+        tensors = [each for each in gc.get_objects() if type(each) in (Tensor, nn.Parameter)]
         tensors = [tensor for tensor in tensors if tensor.device.type == self._device]
         tensors.sort(key=lambda tensor: tensor.nbytes, reverse=True)
         largest = ", ".join(f"{str(t.dtype).removeprefix('torch.')} {list(t.shape)}" for t in tensors[:_NUM_NAMED])

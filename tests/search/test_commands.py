@@ -40,7 +40,7 @@ def run(command: str, sample_root: Path) -> str:
 def suggested(tiny_study: Study, tiny_outcome: StudyOutcome) -> list[str]:
     """By the report, and by the card."""
     card = MlflowClient(tiny_study.tracking_uri).get_model_version("tiny", "1").description
-    lines = card.partition("## Use")[2].strip().strip("`").strip().splitlines()
+    lines = card.partition("## Use")[2].split("```")[1].strip().splitlines()
     return [*(command for _, command in next_commands(tiny_outcome)), *lines]
 
 

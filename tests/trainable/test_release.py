@@ -1,6 +1,8 @@
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from cluster.errors import SpoofsweepError
 from trainable.release import KEPT_BYTES, ReleaseCheck
@@ -29,6 +31,18 @@ def test_a_model_that_is_held_is_named_with_its_holder() -> None:
         check.release()
     held.clear()
     check.release()
+
+
+def test_tensors_of_a_compiler_are_not_counted() -> None:
+    with FakeTensorMode(shape_env=ShapeEnv()):
+        sizeless = torch.ones(5).nonzero()  # as many rows as only the values would tell
+    with pytest.raises(RuntimeError, match="symbolic"):
+        _ = sizeless.nbytes
+    check = ReleaseCheck("cpu")
+    held = [nn.Linear(3, 4)]
+    check.follow(held)
+    with pytest.raises(SpoofsweepError, match=r"must leave no memory held"):
+        check.release()
 
 
 def test_what_was_released_is_forgotten() -> None:
