@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cluster.errors import SpoofsweepError
+from trainable.host_memory import give_freed_memory_back
 
 KEPT_BYTES = 64 * 2**20
 """What libraries allocate once and keep as long as the process lives, such as cuDNN's states of dropout. Trials that
@@ -34,7 +35,7 @@ class ReleaseCheck:
         self._followed += [weakref.ref(thing) for thing in things]
 
     def release(self) -> None:
-        """Collect what nobody holds any more, hand it back to the GPU, and see that nothing of the trial is left.
+        """Collect what nobody holds any more, hand its memory back, and see that nothing of the trial is left.
 
         Raises:
             SpoofsweepError: something followed is alive, or GPU memory is held.
@@ -47,6 +48,7 @@ class ReleaseCheck:
             # them.
             torch._C._cuda_clearCublasWorkspaces()
             torch.cuda.empty_cache()
+        give_freed_memory_back()
         alive = [thing for thing in [ref() for ref in self._followed] if thing is not None]
         held = self._allocated() - self._allocated_before
         if alive or held > KEPT_BYTES:

@@ -20,6 +20,7 @@ from trainable.config import TrialConfig
 from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
 from trainable.hold_out import folds_of, hold_out
+from trainable.host_memory import keep_freed_memory
 from trainable.losses import WeightedLoss, head_of
 from trainable.mixup import draw_mixture
 from trainable.models import build_model
@@ -66,6 +67,8 @@ class Training(Iterator[Report]):
         frames: Frames | None = None,
     ) -> None:
         self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.held_out = held_out
         self._index = hold_out(shards.index, held_out)
         self.features = shards.manifest.features
