@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 
 from cluster.settings import Settings
 
-_FOURIER = ("lfcc", "mfcc", "logmel", "logspec")
-_FILTERED = ("lfcc", "mfcc", "logmel")
+_FOURIER = ("lfcc", "mfcc", "lfb", "logmel", "logspec")
+_FILTERED = ("lfcc", "mfcc", "lfb", "logmel")
 _CONSTANT_Q = ("cqt", "cqcc")
 _CEPSTRA = ("lfcc", "mfcc", "cqcc")
 _ONLY_FOR = {
@@ -43,9 +43,9 @@ class FeaturesConfig(Settings):
       ``high_hz = 8000``, which needs half a second of audio for one window.
     """
 
-    kind: Literal["lfcc", "mfcc", "logmel", "logspec", "cqt", "cqcc"] = "lfcc"
-    """``lfcc``, ``mfcc``: cepstra of linear or mel filters; ``logmel``: log mel filter bank; ``logspec``: log power
-    spectrogram; ``cqt``: log power of the constant-Q transform; ``cqcc``: its cepstra."""
+    kind: Literal["lfcc", "mfcc", "lfb", "logmel", "logspec", "cqt", "cqcc"] = "lfcc"
+    """``lfcc``, ``mfcc``: cepstra of linear or mel filters; ``lfb``, ``logmel``: log energies of such filters;
+    ``logspec``: log power spectrogram; ``cqt``: log power of the constant-Q transform; ``cqcc``: its cepstra."""
     sample_rate: int = Field(default=16000, ge=8000, le=48000)
     """Hz; every utterance is resampled to it."""
     pre_emphasis: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -57,7 +57,7 @@ class FeaturesConfig(Settings):
     fft_size: int = Field(default=512, ge=64)
     """Points of the discrete Fourier transform, at least the window's samples (not for the constant-Q kinds)."""
     num_filters: int = Field(default=20, ge=4)
-    """Triangular filters of lfcc, mfcc and logmel (20 is the LFCC baseline; 80 is usual for log-mel)."""
+    """Triangular filters of lfcc, mfcc, lfb and logmel (20 is the LFCC baseline; 80 is usual for log-mel)."""
     num_coefficients: int = Field(default=20, ge=4)
     """Cepstral coefficients kept, the zeroth among them (lfcc, mfcc, cqcc)."""
     energy: bool = False
@@ -169,7 +169,7 @@ class FeaturesConfig(Settings):
     @property
     def num_bins(self) -> int:
         """Feature dimension of one frame."""
-        sizes = {"logmel": self.num_filters, "logspec": len(self.fourier_bins)}
+        sizes = {"lfb": self.num_filters, "logmel": self.num_filters, "logspec": len(self.fourier_bins)}
         if self.kind == "cqt":
             sizes["cqt"] = self.num_constant_q_bins
         return sizes.get(self.kind, self.num_coefficients) * (1 + self.deltas)

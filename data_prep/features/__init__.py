@@ -18,6 +18,7 @@ from data_prep.features_config import FeaturesConfig
 KINDS: dict[str, Callable[[FeaturesConfig], nn.Module]] = {
     "lfcc": Cepstra,
     "mfcc": Cepstra,
+    "lfb": LogFilterBank,
     "logmel": LogFilterBank,
     "logspec": LogSpectrum,
     "cqt": LogConstantQ,

@@ -20,7 +20,7 @@ LOG_FLOOR = 1e-7
 class LogFilterBank(nn.Module):
     """Natural logarithm of triangular filters of unit height over the power spectrum, ``[F, W] -> [F, K]``.
 
-    Filters are equally spaced in hertz for lfcc, on the HTK mel scale otherwise.
+    Filters are equally spaced in hertz for lfcc and lfb, on the HTK mel scale otherwise.
     """
 
     def __init__(self, config: FeaturesConfig) -> None:
@@ -61,7 +61,7 @@ class Cepstra(nn.Module):
 
 def _filters(config: FeaturesConfig) -> Tensor:
     """The triangles; with ``energy`` one filter more, which sums the band."""
-    bank = audio.linear_fbanks if config.kind == "lfcc" else audio.melscale_fbanks
+    bank = audio.linear_fbanks if config.kind in ("lfcc", "lfb") else audio.melscale_fbanks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchaudio's advice on empty filters; an error below
         filters_BinK = bank(

@@ -37,7 +37,15 @@ def test_inconsistent_settings_are_refused(settings: dict[str, Any], words: str)
 
 @pytest.mark.parametrize(
     ("kind", "deltas", "num_bins"),
-    [("lfcc", 2, 60), ("mfcc", 2, 60), ("logmel", 0, 20), ("logspec", 0, 257), ("cqt", 0, 168), ("cqcc", 2, 60)],
+    [
+        ("lfcc", 2, 60),
+        ("mfcc", 2, 60),
+        ("lfb", 0, 20),
+        ("logmel", 0, 20),
+        ("logspec", 0, 257),
+        ("cqt", 0, 168),
+        ("cqcc", 2, 60),
+    ],
 )
 def test_defaults_of_each_kind(kind: Any, deltas: int, num_bins: int) -> None:
     config = FeaturesConfig(kind=kind)

@@ -1,4 +1,4 @@
-"""LFCC, MFCC and log-mel against the formulas in float64, and against librosa's mel filters."""
+"""LFCC, MFCC and log filter banks against the formulas in float64, and against librosa's mel filters."""
 
 from typing import ClassVar
 
@@ -28,6 +28,10 @@ class TestLfcc(FeatureContract):
 
 class TestMfcc(FeatureContract):
     CONFIGS: ClassVar = {"default": {"kind": "mfcc"}, "13": {"kind": "mfcc", "num_filters": 40, "num_coefficients": 13}}
+
+
+class TestLfb(FeatureContract):
+    CONFIGS: ClassVar = {"default": {"kind": "lfb"}, "fine": {"kind": "lfb", "num_filters": 70, "cmvn": "utterance"}}
 
 
 class TestLogmel(FeatureContract):
@@ -68,6 +72,12 @@ def test_lfcc_formula() -> None:
     features = extract(FeaturesConfig(), speech())
     assert features.shape == (99, 60)
     np.testing.assert_allclose(features, with_derivatives(static), atol=2e-3)
+
+
+def test_cepstra_of_the_linear_filter_bank_are_lfcc() -> None:
+    log_energy = extract(FeaturesConfig(kind="lfb"), speech())
+    static = scipy.fft.dct(log_energy, type=2, norm="ortho", axis=1)
+    np.testing.assert_allclose(extract(FeaturesConfig(deltas=0), speech()), static, atol=1e-4)
 
 
 def test_lfcc_of_asvspoof_2019_emphasises_high_frequencies_first() -> None:
