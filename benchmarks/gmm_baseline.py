@@ -1,30 +1,20 @@
 """LFCC-GMM, the ASVspoof baseline: one Gaussian mixture a class, scored by the mean frame log-likelihood ratio.
 
 Source: Todisco et al. 2019, "ASVspoof 2019: Future Horizons in Spoofed and Fake Audio Detection", section 4 (512
-components). Trained on the clean views of the very shards that the sweep trains on: their log energies of linear
-filters, turned into 20 cepstral coefficients with two orders of derivatives, as in the baselines of 2019 and 2021.
+components). Trained on the clean views of a shard set, which is to hold LFCC.
 """
 
 import numpy as np
 import pandas
-import torchaudio.functional as audio
 from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
-from torch import Tensor
 
-from data_prep.features.deltas import with_deltas
 from data_prep.shards import ShardSet
 from trainable.scores import ScoreTable
 
-NUM_COEFFICIENTS = 20
-"""The zeroth among them."""
-
 
 def gmm_score_tables(shards: ShardSet, num_components: int, seed: int = 1) -> dict[str, ScoreTable]:
-    """Scores of dev and eval; diagonal covariances, start from random frames, up to 20 iterations.
-
-    ``shards`` hold features of kind ``lfb``.
-    """
+    """Scores of dev and eval; diagonal covariances, start from random frames, up to 20 iterations."""
     models = {}
     for label in ("bonafide", "spoof"):
         frames_FN = np.concatenate(_utterances(shards, "train", label))
@@ -56,15 +46,9 @@ def _rows(shards: ShardSet, split: str, label: str | None = None) -> pandas.Data
 
 
 def _utterances(shards: ShardSet, split: str, label: str | None = None) -> list[NDArray[np.float32]]:
-    """LFCC of each utterance, ``[num_frames, 3 * NUM_COEFFICIENTS]``."""
+    """Frames of each utterance, ``[num_frames, num_bins]``."""
     rows = _rows(shards, split, label)
     return [
-        _cepstra(shards.frames(int(shard))[int(offset) : int(offset) + int(num_frames)].float())
+        shards.frames(int(shard))[int(offset) : int(offset) + int(num_frames)].numpy().astype(np.float32)
         for shard, offset, num_frames in zip(rows["shard"], rows["offset"], rows["num_frames"], strict=True)
     ]
-
-
-def _cepstra(log_energy_FK: Tensor) -> NDArray[np.float32]:
-    dct_KN = audio.create_dct(NUM_COEFFICIENTS, log_energy_FK.shape[1], norm="ortho")
-    cepstra: NDArray[np.float32] = with_deltas(log_energy_FK @ dct_KN, orders=2, reach=1).numpy()
-    return cepstra

@@ -1,10 +1,11 @@
-"""A swept CNN-GRU beside the field's baselines: EER on dev and eval, same shards, same budget, several seeds.
+"""A swept CNN-GRU beside the field's baselines: EER on dev and eval, same data, same budget, several seeds.
 
     export SPOOFSWEEP_DEV_CORPUS=/where/it/is/LA
     python benchmarks/quality.py [--seeds 5] [--jobs 2]
 
-Runs the sweep of benchmarks/studies/quality.toml first, or goes on with it. The baselines are the study's own [trial]
-with another architecture, so nothing about them is tuned. No choice is made by eval: the swept configuration is the
+Runs the sweep of benchmarks/studies/quality.toml first, or goes on with it. The networks among the baselines are
+the study's own [trial] with another architecture, on the same shards; the Gaussian mixtures have their own, the same
+utterances as LFCC. None of them is tuned. No choice is made by eval: the swept configuration is the
 one with the best leave-attack-out EER. Every training is kept in the study's folder, and the page is written after
 each, so that a run that is interrupted leaves a true table and the next one goes on.
 """
@@ -26,7 +27,9 @@ from rich.console import Console
 from seed_means import mean_interval
 
 from data_prep.atomic import atomic_write_text
+from data_prep.config import AugmentationConfig, FeaturesConfig
 from data_prep.error_rates import equal_error_rate
+from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from search.launch import launch
 from search.report import StudyOutcome
@@ -49,6 +52,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 """Settings of ``[trial.model]``; dropout as published where it is."""
 MIXTURES = {"LFCC-GMM 64": 64, "LFCC-GMM 512": 512}
+MIXTURE_FEATURES = FeaturesConfig(kind="lfcc", pre_emphasis=0.97)
+"""Of the baseline of ASVspoof 2019: 20 filters and coefficients, two orders of derivatives."""
 LAST = "LFCC-GMM 512"
 """Its further seeds come when all else is done: they take as long as the largest network."""
 SPLITS = ("dev", "eval")
@@ -118,7 +123,8 @@ def main() -> None:
     configs = {name: variant(study.config.trial, settings) for name, settings in NETWORKS.items()}
     configs[SWEPT] = champion.record.trial
     measure_speed(systems, configs, shards)
-    for name, tables in trained(study, shards, arguments.seeds, arguments.jobs):
+    sets = dict.fromkeys(NETWORKS, shards) | dict.fromkeys(MIXTURES, mixture_shards(study, console))
+    for name, tables in trained(study, sets, arguments.seeds, arguments.jobs):
         systems[name].add(tables)
         done = {name: system for name, system in systems.items() if system.is_scored or system.num_diverged}
         atomic_write_text(arguments.output, page(study, outcome, done, arguments.command))
@@ -130,14 +136,20 @@ def variant(trial: TrialConfig, settings: Mapping[str, Any]) -> TrialConfig:
     return trial.model_copy(update={"model": trial.model.model_copy(update=dict(settings))})
 
 
+def mixture_shards(study: Study, console: Console) -> ShardSet:
+    """The study's utterances, clean, as the Gaussian mixtures take them."""
+    config = study.prep.model_copy(update={"features": MIXTURE_FEATURES, "augmentation": AugmentationConfig()})
+    return prepare(config, study.base, study.output, console=console)
+
+
 def trained(
-    study: Study, shards: ShardSet, num_seeds: int, jobs: int
+    study: Study, sets: Mapping[str, ShardSet], num_seeds: int, jobs: int
 ) -> Iterator[tuple[str, dict[str, ScoreTable] | None]]:
     """Scores of every baseline and seed, those of earlier runs included, as they become ready; none if it diverged."""
     runs = [(name, seed) for seed in range(1, num_seeds + 1) for name in (*MIXTURES, *NETWORKS)]
     runs.sort(key=lambda run: run[0] == LAST and run[1] > 1)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(train, study, shards, name, seed): name for name, seed in runs}
+        waiting = {pool.submit(train, study, sets[name], name, seed): name for name, seed in runs}
         for future in as_completed(waiting):
             folder = future.result()
             diverged = (folder / DIVERGED).exists()
@@ -210,8 +222,9 @@ def page(study: Study, outcome: StudyOutcome, systems: Mapping[str, System], com
         "",
         f"`{command}`; " + ", ".join(f"{k} {v}" for k, v in facts.items()),
         "",
-        f"All on the same shards, {trial.budget_passes:g} passes over the training split each (GMM: up to 20 "
-        "iterations of EM). EER: mean over seeds, lowest and highest seed; the interval is that of the mean, by a "
+        f"All on the same utterances, networks as {study.config.features.kind} (the same shards), GMMs as LFCC with "
+        f"two derivatives; {trial.budget_passes:g} passes each (GMM: up to 20 iterations of EM). EER: mean over "
+        "seeds, lowest and highest seed; the interval is that of the mean, by a "
         "bootstrap that draws seeds and utterances of each class (1,000 resamples); by attack on eval, none of them "
         "in training: means over seeds. Utterances a second of training on one core, all systems in turn. Trainings "
         "of earlier runs are kept, so some may be of earlier code.",
