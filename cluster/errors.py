@@ -22,3 +22,7 @@ class SpoofsweepError(Exception):
     def __reduce__(self) -> tuple[type["SpoofsweepError"], tuple[str, object, str | None]]:
         # The default would rebuild from the joined message alone, and Ray sends errors between processes.
         return type(self), (self.rule, self.value, self.remedy)
+
+
+class MemoryShortageError(SpoofsweepError):
+    """A GPU's memory, or a trial's share of it, did not suffice: with more of it the same may work."""

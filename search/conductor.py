@@ -7,23 +7,31 @@ from typing import Any, Protocol, TypeVar
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
+from search.fault import Fault
 from search.ledger import Ledger
-from search.trial_record import INTERRUPTED, TrialRecord
+from search.trial_record import PRUNE_RUNG, TrialRecord
 
 T = TypeVar("T")
 OBJECTIVE = "dev_eer"
 """The reported metric that is minimised."""
+INTERRUPTED = "the sweep was interrupted"
+"""By the user, or by whatever ended its driver."""
 
 
 class Listener(Protocol):
     """Is told what happens to trials, in order; must return at once."""
 
-    def trial_started(self, trial: TrialRecord) -> None: ...
+    def trial_started(self, trial: TrialRecord) -> None:
+        """``trial`` has the reports of its earlier attempts."""
 
     def trial_reported(self, trial: TrialRecord) -> None:
-        """``trial`` as it is after the report, whose metrics and arithmetic are among its attributes."""
+        """``trial`` as it is after the report, whose metrics and arithmetic are among its attributes.
 
-    def trial_ended(self, trial: TrialRecord) -> None: ...
+        The last report of an earlier attempt comes again.
+        """
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        """For good; or, in the state WAITING, for now."""
 
 
 @dataclass
@@ -34,6 +42,10 @@ class _Live:
     attributes: dict[str, Any] = field(default_factory=dict)
     """From its last report, to be recorded at its end."""
 
+    def is_known(self, samples_seen: int) -> bool:
+        """Whether the ledger has this report already, of an earlier attempt."""
+        return samples_seen in self.record.reports
+
 
 class Conductor:
     """One sweep's state, shared by searcher and scheduler; ``key`` is the executor's own name of a trial.
@@ -43,6 +55,8 @@ class Conductor:
         asha: pruning decisions, rungs already rebuilt from the ledger.
         num_trials: trials the study may use up, those of earlier sweeps included.
         max_failures: the sweep stops when more trials than this fail.
+        max_retries: errors of one trial after which it is tried again.
+        shares_gpu: whether a trial that is short of memory may be given a GPU for itself.
         max_concurrent: trials at a time; none for no bound.
         listeners: told of every event.
     """
@@ -53,23 +67,28 @@ class Conductor:
         asha: Asha,
         num_trials: int,
         max_failures: int = 0,
+        max_retries: int = 0,
+        shares_gpu: bool = False,
         max_concurrent: int | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._ledger, self._asha, self._listeners = ledger, asha, listeners
         self._remaining = num_trials - ledger.num_counted()
-        self._max_failures, self._max_concurrent = max_failures, max_concurrent
+        self._max_failures, self._max_retries, self._shares_gpu = max_failures, max_retries, shares_gpu
+        self._max_concurrent = max_concurrent
         self._live: dict[str, _Live] = {}
         self._num_failures = 0
         self.stop_reason: str | None = None
-        """Why the sweep has to stop before its trials are used up."""
+        """Why the sweep has to stop at once, before its trials are used up."""
+        self.leave_reason: str | None = None
+        """Why no trial begins any more, and those that run leave at their next report."""
         self.failure: SpoofsweepError | None = None
         """An error of the ledger itself, to be raised once the executor has let go."""
 
     @property
     def finished(self) -> bool:
-        """Whether no further trial will begin."""
-        return self._remaining <= 0 or self.stopping
+        """Whether no further trial will begin: one that still runs may have to be tried again."""
+        return self.stopping or (self._is_used_up and not self._live)
 
     @property
     def stopping(self) -> bool:
@@ -77,13 +96,24 @@ class Conductor:
         return self.stop_reason is not None
 
     @property
+    def reason_to_end(self) -> str | None:
+        """Why the executor let go before the trials were used up; none if they are."""
+        if self.stop_reason is None and self._remaining <= 0:
+            return None
+        return self.stop_reason or self.leave_reason or INTERRUPTED
+
+    @property
+    def _is_used_up(self) -> bool:
+        return self._remaining <= 0 or self.leave_reason is not None
+
+    @property
     def is_full(self) -> bool:
         """Whether as many trials run as may run at a time."""
         return self._max_concurrent is not None and len(self._live) >= self._max_concurrent
 
     def next_trial(self, key: str) -> TrialRecord | None:
-        """Begin a trial; none when finished, full, or when the ledger failed."""
-        if self.finished or self.is_full:
+        """Begin a trial, or go on with one; none when none is left, when full, or when the ledger failed."""
+        if self.stopping or self._is_used_up or self.is_full:
             return None
         record = self._guard(self._ledger.ask)
         if record is None:
@@ -102,7 +132,10 @@ class Conductor:
         final: bool,
         arithmetic: Mapping[str, str] | None = None,
     ) -> Decision:
-        """Record a report and decide; a trial that is over already is left alone.
+        """Record a report and decide; a trial that is over already is left alone, a report that is known recorded once.
+
+        A decision to prune is written before the report that caused it: should the driver die in between, the next one
+        finds either both, or a trial that reports again.
 
         Args:
             key: the executor's name of the trial.
@@ -115,30 +148,45 @@ class Conductor:
             return Decision.STOP
         live, value = self._live[key], float(metrics[OBJECTIVE])
         live.attributes = {"metrics": dict(metrics), **(arithmetic or {})}
+        decision, cause = self._decide(live, samples_seen, value)
+        is_complete = final and math.isfinite(value)
+        if not live.is_known(samples_seen):
+            number, before = live.record.number, cause if decision is Decision.STOP and not is_complete else {}
+            self._guard(lambda: self._ledger.report(number, samples_seen, value, **before))
         live.record = replace(
             live.record,
             reports={**live.record.reports, samples_seen: value},
             attributes={**live.record.attributes, **live.attributes},
         )
-        number = live.record.number
-        self._guard(lambda: self._ledger.report(number, samples_seen, value))
         for listener in self._listeners:
             listener.trial_reported(live.record)
-        decision = self._asha.report(number, samples_seen, value)
-        if final and math.isfinite(value):
-            diverged = {"diverged": True} if metrics.get("diverged") else {}
-            self._end(key, "COMPLETE", value, **diverged)
+        if is_complete:
+            self._end(key, "COMPLETE", value, **({"diverged": True} if metrics.get("diverged") else {}))
         elif decision is Decision.STOP:
-            rung = {"prune_rung": self._asha.rung_reached(samples_seen)}
-            facts = rung if math.isfinite(value) else {"reason": f"{OBJECTIVE} is {value}"}
-            self._end(key, "PRUNED", None, **facts)
+            self._end(key, "PRUNED", None, **cause)
+        elif self.leave_reason is not None:
+            self._postpone(key, self.leave_reason)
+            return Decision.STOP
         return decision
 
-    def fail(self, key: str, reason: str) -> None:
-        """End a trial that crashed; too many of them stop the sweep."""
+    def fail(self, key: str, reason: str, fault: Fault = Fault.ERROR) -> None:
+        """A trial could not go on: try it again if that may help, else end it; too many ended ones stop the sweep.
+
+        A lost machine is no failure of the trial. One short of memory comes again once, with a GPU for itself.
+        """
         if key not in self._live:
             return
-        self._end(key, "FAIL", None, reason=reason)
+        attributes = self._live[key].record.attributes
+        num_failures = attributes.get("failures", 0) + (fault is not Fault.LOST)
+        if fault is Fault.MEMORY:
+            may_retry = self._shares_gpu and not attributes.get("alone", False)
+        else:
+            may_retry = num_failures <= self._max_retries
+        facts = {"failures": num_failures, **({"alone": True} if fault is Fault.MEMORY and may_retry else {})}
+        if may_retry:
+            self._postpone(key, reason, **facts)
+            return
+        self._end(key, "FAIL", None, reason=reason, **facts)
         self._num_failures += 1
         if self._num_failures > self._max_failures:
             self.stop_reason = (
@@ -146,20 +194,32 @@ class Conductor:
             )
 
     def release(self, key: str) -> None:
-        """The executor has let go of a trial; one that had not come to its end is interrupted and queued again."""
-        live = self._live.pop(key, None)
-        if live is None:
-            return
-        self._remaining += 1
-        reason = self.stop_reason or "the sweep was interrupted"
-        self._guard(lambda: self._ledger.interrupt(live.record.number, reason))
-        attributes = {**live.record.attributes, "reason": reason, INTERRUPTED: True}
-        self._announce(replace(live.record, state="FAIL", attributes=attributes))
+        """The executor has let go of a trial; one that had not come to its end waits for its turn again."""
+        if key in self._live:
+            self._postpone(key, self.stop_reason or INTERRUPTED)
 
     def release_all(self) -> None:
-        """The executor is gone: interrupt whatever still ran."""
+        """The executor is gone: whatever still ran waits."""
         for key in list(self._live):
             self.release(key)
+
+    def _decide(self, live: _Live, samples_seen: int, value: float) -> tuple[Decision, dict[str, Any]]:
+        """The decision about a report and, of a stop, what is to be recorded about its cause."""
+        decided = live.record.attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
+        decision = self._asha.report(live.record.number, samples_seen, value)
+        if not math.isfinite(value):
+            return Decision.STOP, {"reason": f"{OBJECTIVE} is {value}"}
+        if decided is not None and samples_seen >= decided:
+            return Decision.STOP, {PRUNE_RUNG: decided}
+        return decision, {PRUNE_RUNG: self._asha.rung_reached(samples_seen)}
+
+    def _postpone(self, key: str, reason: str, **attributes: Any) -> None:
+        live = self._live.pop(key)
+        self._remaining += 1
+        attributes |= live.attributes
+        self._guard(lambda: self._ledger.postpone(live.record.number, reason, **attributes))
+        attributes = {**live.record.attributes, **attributes, "postponed": reason}
+        self._announce(replace(live.record, state="WAITING", attributes=attributes))
 
     def _end(self, key: str, state: str, value: float | None, **attributes: Any) -> None:
         live = self._live.pop(key)

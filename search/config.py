@@ -43,6 +43,8 @@ class SearchConfig(Settings):
     """One trial in this many goes on from each rung."""
     first_rung_passes: float | None = Field(default=None, gt=0.0)
     """Passes before the first pruning decision; none means a ninth of the budget."""
+    max_retries: int = Field(default=1, ge=0)
+    """Errors of a trial after which it is tried again from its last checkpoint; lost machines are not counted."""
     max_failures: int = Field(default=5, ge=0)
     """The sweep stops when more trials than this have failed."""
 

@@ -56,13 +56,13 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
     correlations = rank_correlations(trials, rungs)
     return Summary(
-        num_by_state=dict(Counter(trial.state for trial in trials if trial.counts)),
+        num_by_state=dict(Counter(trial.state for trial in trials if trial.begun)),
         best=next((trial for trial in ranked(trials) if trial.converged), None),
         rungs=tuple(
             Rung(
                 samples=rung,
                 passes=rung / samples_per_pass,
-                num_reached=sum(trial.counts and trial.samples_seen >= rung for trial in trials),
+                num_reached=sum(trial.begun and trial.samples_seen >= rung for trial in trials),
                 num_stopped=sum(trial.attributes.get("prune_rung") == rung for trial in trials),
                 rank_correlation=correlations[rung][0],
                 num_finished=correlations[rung][1],
@@ -93,14 +93,14 @@ def rank_correlations(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> di
 
 
 def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Finished trials from the best EER on; then the others, those that came further first; no interrupted ones."""
+    """Finished trials from the best EER on; then the others, those that came further first."""
 
     def order(trial: TrialRecord) -> tuple[int, float, float]:
         eer = last_eer(trial)
         far = 0 if trial.state == "COMPLETE" else -trial.samples_seen
         return _STATE_ORDER.index(trial.state), far, math.inf if eer is None or math.isnan(eer) else eer
 
-    return sorted((trial for trial in trials if trial.counts), key=order)
+    return sorted((trial for trial in trials if trial.begun), key=order)
 
 
 def last_eer(trial: TrialRecord) -> float | None:

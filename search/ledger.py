@@ -14,7 +14,7 @@ from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import open_storage, unreachable
 from search.study_claim import claim, fixed_defaults, require_compatible_space
-from search.trial_record import INTERRUPTED, TrialRecord, run_key
+from search.trial_record import PRUNE_RUNG, TrialRecord, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
 
@@ -78,7 +78,7 @@ class Ledger:
             self._copy.add_trials(self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
-        """Begin a trial: a queued configuration if there is one, else one from the sampler.
+        """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
 
         Raises:
             SpoofsweepError: the storage failed, or another driver runs the same study.
@@ -87,14 +87,16 @@ class Ledger:
             trial = self._copy.ask()
             config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
             seed = trial.user_attrs.get("seed", trial_seed(self._seed, trial.number))
-            facts = {"seed": seed, "config": config.model_dump(mode="json")}
+            attempt = trial.user_attrs.get("attempt", 0) + 1
+            facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
             if self._signature is not None:
                 facts["signature"] = self._signature(config, seed)
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
-            self._store(self._copy.get_trials(deepcopy=False)[trial.number])
-        return TrialRecord(trial.number, "RUNNING", trial.params, {}, None, trial.user_attrs)
+            begun = self._copied(trial.number)
+            self._store(begun)
+        return TrialRecord.of(begun, self.study.user_attrs.get(run_key(trial.number)))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
         """Put a configuration first in line; parameters left out are drawn by the sampler."""
@@ -102,20 +104,20 @@ class Ledger:
             self._copy.enqueue_trial(dict(params), user_attrs=attributes)
             self._store(self._copy.get_trials(deepcopy=False)[-1])
 
-    def report(self, number: int, samples_seen: int, value: float) -> None:
-        """Record an intermediate value of a running trial; NaN is kept as such."""
+    def report(self, number: int, samples_seen: int, value: float, **attributes: Any) -> None:
+        """Record an intermediate value of a running trial, after its attributes; NaN is kept as such."""
         with self._access():
+            self._set(number, attributes)
             self.storage.set_trial_intermediate_value(self._ids[number], samples_seen, value)
             self._running[number].report(value, samples_seen)
 
     def finish(self, number: int, state: str, value: float | None = None, **attributes: Any) -> None:
         """End a running trial as COMPLETE (with its final value), PRUNED, or FAIL (give ``reason``)."""
         with self._access():
-            for name, attribute in attributes.items():
-                self.storage.set_trial_user_attr(self._ids[number], name, attribute)
+            self._set(number, attributes)
             self._copy.tell(number, value, TrialState[state])
             # As Optuna has it, the value of a pruned trial is its last finite report.
-            values = self._copy.get_trials(deepcopy=False)[number].values
+            values = self._copied(number).values
             self.storage.set_trial_state_values(self._ids[number], TrialState[state], values)
             self._running.pop(number, None)
 
@@ -133,22 +135,30 @@ class Ledger:
         with self._access():
             return self.study.user_attrs.get(run_key(number))
 
-    def requeue_interrupted(self) -> list[int]:
-        """End trials that a dead driver left RUNNING, and queue interrupted configurations again with the same seeds.
+    def requeue_unfinished(self) -> list[int]:
+        """Let trials that a dead driver left RUNNING wait for their turn again; prune those whose pruning was decided.
 
         Returns:
-            Numbers of the trials that were ended.
+            Numbers of those trials.
         """
-        abandoned = [t.number for t in self.trials() if t.state == "RUNNING" and t.number not in self._running]
-        for number in abandoned:
-            self.finish(number, "FAIL", reason="its driver ended before it did", **{INTERRUPTED: True})
-        self._queue_twins()
-        return abandoned
+        unfinished = [
+            trial for trial in self.trials() if trial.state == "RUNNING" and trial.number not in self._running
+        ]
+        for trial in unfinished:
+            rung = trial.attributes.get(PRUNE_RUNG)
+            if rung is not None and trial.samples_seen >= rung:
+                self.finish(trial.number, "PRUNED")
+            else:
+                self.postpone(trial.number, "its driver ended before it did")
+        return [trial.number for trial in unfinished]
 
-    def interrupt(self, number: int, reason: str) -> None:
-        """End a running trial whose training was cut off, and queue its configuration again with the same seed."""
-        self.finish(number, "FAIL", reason=reason, **{INTERRUPTED: True})
-        self._queue_twins()
+    def postpone(self, number: int, reason: str, **attributes: Any) -> None:
+        """Let a trial that was begun wait for its turn again; it keeps its number, its reports and its run."""
+        with self._access():
+            self._set(number, {**attributes, "postponed": reason})
+            self.storage.set_trial_state_values(self._ids[number], TrialState.WAITING)
+            self._copy._storage.set_trial_state_values(self._copied(number)._trial_id, TrialState.WAITING)
+            self._running.pop(number, None)
 
     def trials(self) -> list[TrialRecord]:
         """Every trial, by number."""
@@ -162,12 +172,8 @@ class Ledger:
         return sum(trial.counts for trial in self.trials())
 
     def reports(self) -> Iterator[tuple[int, int, float]]:
-        """Every ``(trial, samples_seen, value)``, to rebuild the rungs from.
-
-        Interrupted trials are left out: their queued twins, with the same seed and so the same values, would lose the
-        tie against them.
-        """
-        for trial in filter(lambda trial: trial.counts, self.trials()):
+        """Every ``(trial, samples_seen, value)``, to rebuild the rungs from."""
+        for trial in self.trials():
             for samples_seen, value in sorted(trial.reports.items()):
                 yield trial.number, samples_seen, value
 
@@ -176,14 +182,13 @@ class Ledger:
         self.storage.remove_session()
         self.storage.engine.dispose()
 
-    def _queue_twins(self) -> None:
-        """Queue every interrupted trial that has no twin yet: a driver may have died between its end and its twin."""
-        trials = self.trials()
-        replaced = {trial.attributes.get("replaces") for trial in trials}
-        for trial in trials:
-            if trial.attributes.get(INTERRUPTED) and trial.number not in replaced:
-                seed = trial.attributes.get("seed", trial_seed(self._seed, trial.number))
-                self.enqueue(trial.params, seed=seed, replaces=trial.number)
+    def _copied(self, number: int) -> FrozenTrial:
+        return self._copy.get_trials(deepcopy=False)[number]
+
+    def _set(self, number: int, attributes: Mapping[str, Any]) -> None:
+        for name, attribute in attributes.items():
+            self.storage.set_trial_user_attr(self._ids[number], name, attribute)
+            self._copy._storage.set_trial_user_attr(self._copied(number)._trial_id, name, attribute)
 
     def _store(self, trial: FrozenTrial) -> None:
         """Bring a trial that just began, or was queued, from the copy into the storage."""
@@ -197,7 +202,7 @@ class Ledger:
                 )
             self._ids[trial.number] = trial_id
             return
-        trial_id = self._ids[trial.number]  # it was queued; should the driver die before all is written, it still is
+        trial_id = self._ids[trial.number]  # it waited; should the driver die before all is written, it still does
         for path, distribution in trial.distributions.items():
             self.storage.set_trial_param(
                 trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution

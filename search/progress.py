@@ -59,15 +59,20 @@ class SweepProgress:
         else:
             self._print_line()
 
+    def say(self, text: str) -> None:
+        """Show a line above all else."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     def trial_started(self, trial: TrialRecord) -> None:
         self._running[trial.number] = trial
+        self._samples[trial.number] = trial.samples_seen
 
     def trial_reported(self, trial: TrialRecord) -> None:
         self._samples[trial.number] = trial.samples_seen
         if not self._plan_is_told and "plan" in trial.attributes:
             self._plan_is_told = True
             told = f"Trial {trial.number} trains in {trial.attributes['plan']}"
-            self._console.print(told, markup=False, highlight=False, soft_wrap=True)
+            self.say(told)
         if self._clock() - self._last_line_s >= _LINE_INTERVAL_S:
             self._print_line()
 
@@ -75,6 +80,11 @@ class SweepProgress:
         self._running.pop(trial.number, None)
         if trial.counts:
             self._ended[trial.number] = trial
+        elif "postponed" in trial.attributes:
+            self.say(
+                f"Trial {trial.number} waits to go on from {trial.samples_seen} samples: "
+                f"{trial.attributes['postponed']}"
+            )
         if trial.converged and (self._best is None or _value(trial) < _value(self._best)):
             self._best = trial
             self._print_line()

@@ -1,9 +1,31 @@
-"""What Ray says went wrong, in words for a user."""
+"""What Ray says went wrong: what kind of fault it is, and in words for a user."""
 
-from ray.exceptions import RayTaskError
+import re
+
+from ray.exceptions import RayActorError, RayTaskError
+
+from cluster.errors import MemoryShortageError
+from search.fault import Fault
+
+_LOST_NODE = re.compile(r"\bnode\b.*\b(died|dead|terminated|preempt\w*|drained)\b", re.IGNORECASE | re.DOTALL)
+"""In Ray's words about an actor whose whole node went away; only preemption has a flag of its own."""
+
+
+def fault_of(error: BaseException) -> Fault:
+    """The kind of an error that ended a trial."""
+    cause = _cause(error)
+    if isinstance(cause, MemoryShortageError):
+        return Fault.MEMORY
+    if isinstance(cause, RayActorError) and not cause.actor_init_failed:
+        return Fault.LOST if cause.preempted or _LOST_NODE.search(str(cause)) else Fault.ERROR
+    return Fault.ERROR
 
 
 def in_one_line(error: BaseException) -> str:
     """The kind and the message of an error, of the worker's own one if Ray wrapped it."""
-    cause = error.cause if isinstance(error, RayTaskError) else error
+    cause = _cause(error)
     return f"{type(cause).__name__}: {' '.join(str(cause).split())}"[:500]
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.cause if isinstance(error, RayTaskError) else error

@@ -1,5 +1,6 @@
 """Ray Tune's scheduler: passes reports to the conductor, and its decisions back."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from ray.tune.stopper import NoopStopper
 
 from search.asha import Decision
 from search.conductor import Conductor
-from search.ray_errors import in_one_line
+from search.fault import Fault
+from search.ray_errors import fault_of, in_one_line
 from search.trial_record import ARITHMETIC
 
+_logger = logging.getLogger("spoofsweep.trials")
 _TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen", "trial_number"}
 
 
@@ -38,7 +41,8 @@ class LedgerScheduler(FIFOScheduler):
             self._report(trial, result)
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
-        self._conductor.fail(trial.trial_id, _reason(trial))
+        fault, reason = _fault(trial)
+        self._conductor.fail(trial.trial_id, reason, fault)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         # Only live trials: the inherited search through all of them slows down as a study grows.
@@ -51,6 +55,8 @@ class LedgerScheduler(FIFOScheduler):
             if name not in _TUNE_KEYS and not name.startswith("config/") and isinstance(value, int | float)
         }
         arithmetic = {name: str(result[name]) for name in ARITHMETIC if name in result}
+        if result.get("warning"):
+            _logger.warning("trial %s: %s", result["trial_number"], result["warning"])
         samples_seen, is_last = int(result["samples_seen"]), bool(result.get("done"))
         return self._conductor.report(trial.trial_id, samples_seen, metrics, is_last, arithmetic)
 
@@ -72,8 +78,9 @@ class SweepStopper(Stopper):
         return NoopStopper, ()
 
 
-def _reason(trial: Trial) -> str:
-    """The error that ended a trial, in one line."""
+def _fault(trial: Trial) -> tuple[Fault, str]:
+    """The kind of the error that ended a trial, and the error in one line."""
     if trial.pickled_error_file is None:
-        return "it was lost without an error"
-    return in_one_line(cloudpickle.loads(Path(trial.pickled_error_file).read_bytes()))
+        return Fault.ERROR, "it was lost without an error"
+    error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+    return fault_of(error), in_one_line(error)

@@ -29,7 +29,7 @@ class LedgerSearcher(Searcher):
         return Searcher.FINISHED if self._conductor.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Called alike for finished, stopped and interrupted trials; the conductor knows which it was."""
+        """Called alike for finished, stopped and unfinished trials; the conductor knows which it was."""
         if error:
             self._conductor.fail(trial_id, "it was lost before it ran")
         else:

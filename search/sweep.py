@@ -15,6 +15,7 @@ from rich.console import Console
 from cluster.ray_session import ray_session
 from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.asha import Asha
+from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
 from search.driver_lock import driver_lock
 from search.gpu_sharing import Packing
@@ -70,7 +71,8 @@ def run_sweep(
 ) -> SweepResult:
     """Run a study's trials up to ``search.num_trials``, those of earlier sweeps counted.
 
-    One Ctrl-C ends the sweep in order: trials that still run are recorded as interrupted, and come first in the next.
+    One Ctrl-C ends the sweep in order: trials that still run leave at their next report, and go on in the next sweep
+    from there. So do those that a driver left that was killed.
 
     Args:
         study: the study.
@@ -121,31 +123,34 @@ class _Sweep:
         self._study, self._shards, self._folds, self._ledger = study, shards, folds, ledger
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
-        self._abandoned = _prepare_queue(study, ledger)
+        self._unfinished = _prepare_queue(study, ledger)
         trials = ledger.trials()
         asha = Asha(self._horizon.rungs, search.reduction_factor)
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
+        self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
         self._tracker = _open_tracker(study, shards, folds, ledger, packing)
         self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
-        parts: list[Listener] = [self._keeper, self._tracker, self.progress, *listeners]
-        self.conductor = Conductor(ledger, asha, search.num_trials, search.max_failures, places, parts)
+        parts: list[Listener] = [self._keeper, self._checkpoints, self._tracker, self.progress, *listeners]
+        shares_gpu = 0 < study.config.cluster.gpu_share < 1
+        self.conductor = Conductor(
+            ledger, asha, search.num_trials, search.max_failures, search.max_retries, shares_gpu, places, parts
+        )
 
     def run(self, trainable: type[Trainable]) -> None:
         self._tracker.start()
-        for trial in self._abandoned:
+        for trial in self._unfinished:
             self._tracker.trial_ended(trial)
         if self.conductor.finished:
             return
-        make_config = _config_maker(self._study, self._shards, self._folds, self._keeper)
-        execute(self.conductor, trainable, make_config, self._study.config.cluster, self._study.folder / "ray")
+        make_config = _config_maker(self._study, self._shards, self._folds, self._keeper, self._checkpoints)
+        folder = self._study.folder / "ray"
+        execute(self.conductor, trainable, make_config, self._study.config.cluster, folder, self.progress.say)
 
     def end(self) -> SweepResult:
         """Leave ledger, models and MLflow in order, however the run ended."""
         self.conductor.release_all()
-        if not self.conductor.finished:  # trials that were just released count as not done
-            self.conductor.stop_reason = "interrupted"
-        horizon, reason = self._horizon, self.conductor.stop_reason
+        horizon, reason = self._horizon, self.conductor.reason_to_end
         try:
             trials = self._ledger.trials()
             summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
@@ -181,10 +186,10 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
 
 def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
     """Queue what an earlier driver left unfinished, or the study's own configuration; returns the former."""
-    abandoned = set(ledger.requeue_interrupted())
+    unfinished = set(ledger.requeue_unfinished())
     if study.config.search.start_from_defaults and not ledger.trials():
         ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
-    return [trial for trial in ledger.trials() if trial.number in abandoned]
+    return [trial for trial in ledger.trials() if trial.number in unfinished]
 
 
 def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger, packing: Packing | None) -> Tracker:
@@ -206,8 +211,10 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger,
 
 
 def _config_maker(
-    study: Study, shards: TrialData, folds: Folds, keeper: ModelKeeper
+    study: Study, shards: TrialData, folds: Folds, keeper: ModelKeeper, checkpoints: CheckpointKeeper
 ) -> Callable[[TrialRecord], dict[str, Any]]:
+    gpu_share = study.config.cluster.gpu_share
+
     def make_config(trial: TrialRecord) -> dict[str, Any]:
         return {
             "trial": trial.attributes["config"],
@@ -216,9 +223,11 @@ def _config_maker(
             "shard_set_id": shards.shard_set_id,
             "folds": folds,
             "device": study.config.cluster.device,
-            "gpu_share": study.config.cluster.gpu_share,
+            "gpu_share": max(1.0, gpu_share) if trial.attributes.get("alone") else gpu_share,
             "num_threads": study.config.cluster.cpus_per_trial,
             "output": str(keeper.folder_of(trial.number).absolute()),
+            "checkpoint": str(checkpoints.folder_of(trial).absolute()),
+            "reported": trial.samples_seen,
             "trial_number": trial.number,
         }
 

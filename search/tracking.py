@@ -23,15 +23,16 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 
 from cluster.errors import SpoofsweepError
 from deploy.models import RUN_ARTIFACT
+from search.conductor import OBJECTIVE
 from search.journal import Journal
 from search.ledger import Ledger
-from search.trial_record import ARITHMETIC, INTERRUPTED, TrialRecord
+from search.trial_record import ARITHMETIC, TrialRecord
 
 _logger = logging.getLogger("spoofsweep.tracking")
 _INTERVAL_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _BATCH = 1000
-_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED"}
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "WAITING": "SCHEDULED"}
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"}
 """Error codes of events that no repetition will make acceptable."""
 _PASSING_FAULTS = (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError, OSError, SpoofsweepError)
@@ -69,6 +70,7 @@ class Tracker:
         self._may_have_runs = not self._journal.is_empty
         self._parent_id: str | None = None
         self._run_ids: dict[int, str] = {}
+        self._resumed_at: dict[int, int] = {}
         self._wake = threading.Event()
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._work, name="spoofsweep-tracking", daemon=True)
@@ -88,18 +90,22 @@ class Tracker:
             "spoofsweep.config": trial.config.model_dump_json(),
         }
         params = {name: str(value) for name, value in trial.params.items()}
-        self._append(trial.number, "start", tags=tags, params=params)
+        self._resumed_at[trial.number] = trial.samples_seen
+        is_resumed = trial.attributes.get("attempt", 1) > 1
+        self._append(trial.number, "start", tags=tags, params=params, resumed=is_resumed)
 
     def trial_reported(self, trial: TrialRecord) -> None:
-        self._append(trial.number, "report", step=trial.samples_seen, metrics=dict(trial.attributes["metrics"]))
+        # The last report of an earlier attempt comes again, for nobody knows whether it ever got here.
+        again = trial.samples_seen <= self._resumed_at[trial.number]
+        metrics = dict(trial.attributes["metrics"])
+        self._append(trial.number, "report", step=trial.samples_seen, metrics=metrics, again=again)
 
     def trial_ended(self, trial: TrialRecord) -> None:
         tags = {"spoofsweep.state": trial.state}
-        for name in ("prune_rung", "reason", *ARITHMETIC):
+        for name in ("prune_rung", "reason", "postponed", "attempt", *ARITHMETIC):
             if trial.attributes.get(name) is not None:
                 tags[f"spoofsweep.{name}"] = str(trial.attributes[name])
-        status = "KILLED" if trial.attributes.get(INTERRUPTED) else _STATUS[trial.state]
-        self._append(trial.number, "end", tags=tags, status=status)
+        self._append(trial.number, "end", tags=tags, status=_STATUS[trial.state])
 
     def model_kept(self, number: int, folder: Path) -> None:
         """Upload a trial's model folder to its run, under ``model_folder``."""
@@ -161,14 +167,14 @@ class Tracker:
         run_id = self._parent() if trial is None else self._run(trial, events)
         metrics = [
             Metric(name, value, event["time_ms"], event["step"])
-            for event in events
-            if event["kind"] == "report"
+            for event in self._reports(run_id, events)
             for name, value in event["metrics"].items()
             if not math.isinf(value)  # of infinity MLflow makes 1.8e308, which flattens its charts
         ]
         params = [Param(name, value) for event in events for name, value in event.get("params", {}).items()]
-        ends = [event for event in events if event["kind"] == "end"]
-        tags = [RunTag(name, value) for event in ends for name, value in event["tags"].items()]
+        turns = [event for event in events if event["kind"] == "end" or event.get("resumed")]
+        told = {name: value for event in turns for name, value in event["tags"].items()}
+        tags = [RunTag(name, value) for name, value in told.items()]
         for first in range(0, max(len(metrics), 1), _BATCH - len(params) - len(tags)):
             batch = metrics[first : first + _BATCH - len(params) - len(tags)]
             if batch or params or tags:
@@ -177,8 +183,24 @@ class Tracker:
             # By the time a server is back, a better trial may have taken a model's place.
             if event["kind"] == "model" and Path(event["folder"]).is_dir():
                 self._upload(run_id, event["folder"])
-        for event in ends:
-            self._client.set_terminated(run_id, event["status"], event["time_ms"])
+        if turns:
+            self._set_status(run_id, turns[-1])
+
+    def _reports(self, run_id: str, events: list[Event]) -> list[Event]:
+        """Those that the run does not have."""
+        reports = [event for event in events if event["kind"] == "report"]
+        if not any(event.get("again") for event in reports):
+            return reports
+        there = {metric.step for metric in self._client.get_metric_history(run_id, OBJECTIVE)}
+        return [event for event in reports if not event["again"] or event["step"] not in there]
+
+    def _set_status(self, run_id: str, turn: Event) -> None:
+        """As the last start or end of a trial says."""
+        status = turn.get("status", "RUNNING")
+        if status in ("RUNNING", "SCHEDULED"):
+            self._client.update_run(run_id, status=status)
+        else:
+            self._client.set_terminated(run_id, status, turn["time_ms"])
 
     def _upload(self, run_id: str, folder: str) -> None:
         try:

@@ -7,10 +7,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from trainable.config import TrialConfig
 
-INTERRUPTED = "interrupted"
-"""User attribute of a FAIL trial that its driver left unfinished; its configuration is queued again."""
-
-
+PRUNE_RUNG = "prune_rung"
+"""User attribute of a trial that was pruned, or is about to be: the rung in samples."""
 ARITHMETIC = ("precision", "torch_version", "plan")
 """User attributes that say what a trial computed with, as the machine that ran it told."""
 
@@ -30,7 +28,8 @@ class TrialRecord:
     attributes: dict[str, Any] = field(default_factory=dict)
     """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision``,
     ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
-    ``prune_rung``, ``diverged``; those that do not apply are absent."""
+    ``prune_rung``, ``diverged``; ``attempt`` (how often it was begun), ``failures`` (how many of these ended in an
+    error) and ``alone`` (it needs a GPU for itself); those that do not apply are absent."""
 
     @property
     def config(self) -> TrialConfig:
@@ -53,8 +52,13 @@ class TrialRecord:
 
     @property
     def counts(self) -> bool:
-        """Whether the trial uses up one of the study's trials: all but waiting and interrupted ones do."""
-        return self.state != "WAITING" and not self.attributes.get(INTERRUPTED, False)
+        """Whether the trial uses up one of the study's trials: all but those that wait, for the first time or again."""
+        return self.state != "WAITING"
+
+    @property
+    def begun(self) -> bool:
+        """Whether it was ever begun; one that waits may have been."""
+        return self.state != "WAITING" or "attempt" in self.attributes
 
     @classmethod
     def of(cls, trial: FrozenTrial, run_id: str | None) -> "TrialRecord":

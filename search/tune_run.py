@@ -10,10 +10,11 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune import PlacementGroupFactory
 
 from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
-from search.conductor import Conductor
+from search.conductor import INTERRUPTED, Conductor
 from search.scheduler import LedgerScheduler, SweepStopper
 from search.searcher import LedgerSearcher
 from search.trial_record import TrialRecord
@@ -25,6 +26,7 @@ _ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # it would end trials in the middle of what they do
 }
 
 
@@ -34,8 +36,12 @@ def execute(
     make_config: Callable[[TrialRecord], dict[str, Any]],
     cluster: ClusterConfig,
     folder: Path,
+    say: Callable[[str], None],
 ) -> None:
-    """Run trials until the conductor has no more, or stops, or the user presses Ctrl-C (twice: ``KeyboardInterrupt``).
+    """Run trials until the conductor has no more, or stops, or the user presses Ctrl-C.
+
+    Once, or with SIGTERM: no trial begins, those that run leave at their next report. Twice: all stop now. A third time
+    raises ``KeyboardInterrupt``.
 
     Args:
         conductor: hands out trials, takes reports, decides.
@@ -43,16 +49,16 @@ def execute(
         make_config: the trainable's configuration of a trial.
         cluster: resources of a trial.
         folder: for Ray Tune's own files; may be deleted afterwards.
+        say: shows the user a line.
     """
-    with _environment(), _signals_restored():
+    with _environment(), _signals(conductor, say):
         tune.run(
-            trainable,
+            tune.with_resources(trainable, _resources(cluster)),
             name="tune",
             num_samples=-1,
             search_alg=LedgerSearcher(conductor, make_config),
             scheduler=LedgerScheduler(conductor),
             stop=SweepStopper(conductor),
-            resources_per_trial={"cpu": cluster.cpus_per_trial, "gpu": cluster.gpu_share},
             reuse_actors=True,
             storage_path=str(folder.absolute()),
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -99,14 +105,36 @@ def _environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _resources(cluster: ClusterConfig) -> Callable[[dict[str, Any]], PlacementGroupFactory]:
+    """Of a trial, by its configuration: the study's share of a GPU, or the larger one that it was given."""
+
+    def resources(config: dict[str, Any]) -> PlacementGroupFactory:
+        share = config.get("gpu_share", 0.0)
+        return PlacementGroupFactory([{"CPU": cluster.cpus_per_trial, **({"GPU": share} if share else {})}])
+
+    return resources
+
+
 @contextmanager
-def _signals_restored() -> Iterator[None]:
-    """Ray Tune leaves its own handlers behind, which would swallow the user's next Ctrl-C."""
+def _signals(conductor: Conductor, say: Callable[[str], None]) -> Iterator[None]:
+    """What Ctrl-C and SIGTERM mean to a sweep; Python hears them in its main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGUSR1)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+
+    def leave(*_: object) -> None:
+        if conductor.leave_reason is None:
+            conductor.leave_reason = INTERRUPTED
+            say("Trials leave at their next report, to go on from there. Ctrl-C again stops them now.")
+        elif conductor.stop_reason is None:
+            conductor.stop_reason = INTERRUPTED
+        else:
+            raise KeyboardInterrupt
+
     try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, leave)
         yield
     finally:
         for number, handler in before.items():

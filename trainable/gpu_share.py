@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import MemoryShortageError, SpoofsweepError
 
 CONTEXT_BYTES = 512 * 2**20
 """Set aside of each share for the CUDA context and loaded kernels, which PyTorch's allocator does not see."""
@@ -56,7 +56,7 @@ class GpuShare:
         """Context in which running out of GPU memory is told as what it means for the study.
 
         Raises:
-            SpoofsweepError: for PyTorch's own error; and for one that was made of it, with the cap named besides.
+            MemoryShortageError: for PyTorch's own error; and for one that was made of it, with the cap named besides.
         """
         try:
             yield
@@ -68,13 +68,13 @@ class GpuShare:
                 raise
             raise self._full(error.rule, error.value, error.remedy or "") from error
 
-    def _full(self, rule: str, found: object, remedy: str) -> SpoofsweepError:
+    def _full(self, rule: str, found: object, remedy: str) -> MemoryShortageError:
         if not self.is_capped:
-            return SpoofsweepError(rule, found, remedy)
+            return MemoryShortageError(rule, found, remedy)
         gpu = torch.cuda.get_device_properties("cuda")
         cap = f"{_gb(self.cap_bytes(gpu.total_memory))}, its share of {gpu.name} with {_gb(gpu.total_memory)}"
         fewer = "or let fewer trials share a GPU (cluster.trials_per_gpu)"
-        return SpoofsweepError(f"{rule}: its cap is {cap}", found, f"{remedy}; {fewer}")
+        return MemoryShortageError(f"{rule}: its cap is {cap}", found, f"{remedy}; {fewer}")
 
 
 def _gb(num_bytes: int) -> str:

@@ -1,10 +1,12 @@
 """A trial as Ray Tune runs it: the only file of this room that knows Ray."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
+from safetensors import SafetensorError
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
@@ -14,7 +16,12 @@ from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin, resume
 from trainable.frames import Frames
 from trainable.gpu_share import GpuShare
+from trainable.hold_out import Folds
 from trainable.release import ReleaseCheck
+from trainable.signature import trial_signature
+from trainable.training import Training
+
+_logger = logging.getLogger("spoofsweep.trials")
 
 
 class TrialActor(tune.Trainable):
@@ -22,8 +29,13 @@ class TrialActor(tune.Trainable):
 
     The configuration holds ``trial`` (a `TrialConfig` as plain values), ``seed``, ``shards`` (folder or URI),
     ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu`` or ``cuda``), ``gpu_share`` (of
-    a GPU that several trials share), ``num_threads``, ``output`` (folder for the finished trial's model, or none) and
-    ``trial_number``. Errors go through to Ray, which marks the trial failed.
+    a GPU that several trials share), ``num_threads``, ``output`` (folder for the finished trial's model, or none),
+    ``checkpoint`` (folder that is written at every report, beside those of earlier attempts, or none), ``reported``
+    (samples seen at the last report that is known of those attempts) and ``trial_number``. Errors go through to Ray,
+    which marks the trial failed.
+
+    The trial goes on from the latest checkpoint of its attempts. The last known report is made again: what was to
+    follow from it may never have happened.
     """
 
     _frames: Frames | None = None
@@ -33,6 +45,7 @@ class TrialActor(tune.Trainable):
         """Begin the trial that ``config`` describes."""
         torch.set_num_threads(config["num_threads"])
         self._output = Path(config["output"]) if config["output"] else None
+        self._checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
         self._shards = ShardSet.open(to_path(config["shards"]), expected_id=config["shard_set_id"])
         self._device = config["device"]
         self._share = GpuShare(self._device, config["gpu_share"])
@@ -44,44 +57,33 @@ class TrialActor(tune.Trainable):
                 self._frames = None  # both at a time might not fit
                 self._frames = Frames.of_training(self._shards, torch.device(self._device))
                 self._release = ReleaseCheck(self._device)  # what is there now may stay
-            self._training = begin(trial, self._shards, config["seed"], self._device, folds, self._frames)
+            self._training = self._resumed(trial, config["seed"], folds) or begin(
+                trial, self._shards, config["seed"], self._device, folds, self._frames
+            )
+        self._unreported = [r for r in self._training.history if r.samples_seen >= config["reported"]]
         self._follow()
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; a finished trial leaves its model, unless it diverged."""
-        with self._share.explained():
-            report = next(self._training)
+        warning = ""
+        if self._unreported:
+            report = self._unreported.pop(0)
+        else:
+            with self._share.explained():
+                report = next(self._training)
+            warning = self._save()
         if report.final and not report.diverged and self._output is not None:
             self._training.write_model(self._output)
         course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
         # Only here it is known what this machine makes of precision "auto".
         arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
-        return {**report.metrics, **course, **arithmetic, "plan": self._training.plan}
+        return {**report.metrics, **course, **arithmetic, "plan": self._training.plan, "warning": warning}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in this process, with nothing left of the one before."""
         self.cleanup()
         self.setup(new_config)
         return True
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the training state into Ray's folder."""
-        self._training.save(Path(checkpoint_dir))
-
-    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override]
-        """Go on from a folder that `save_checkpoint` wrote.
-
-        Raises:
-            SpoofsweepError: it is another trial's.
-        """
-        wanted = self._training.signature
-        self.cleanup()  # the trial that `setup` began: both at a time might not fit
-        with self._share.explained():
-            self._training = resume(Path(checkpoint), self._shards, self._device, self._frames)
-        self._follow()
-        if self._training.signature != wanted:
-            found = f"{checkpoint} of {self._training.signature}, and trial {wanted}"
-            raise SpoofsweepError("a trial resumes from its own checkpoint", found)
 
     def cleanup(self) -> None:
         """Give the memory of the trial back, the GPU's too: Ray keeps the process for the next one.
@@ -92,6 +94,33 @@ class TrialActor(tune.Trainable):
         self.__dict__.pop("_training", None)
         if self._frames is not None:
             self._release.release()
+
+    def _resumed(self, trial: TrialConfig, seed: int, folds: Folds) -> Training | FoldedTraining | None:
+        """The trial as its latest usable checkpoint has it; none if there is none."""
+        if self._checkpoint is None or not self._checkpoint.parent.is_dir():
+            return None
+        wanted = trial_signature(trial, seed, self._shards.shard_set_id, folds)
+        # A folder whose replacement was cut off has another name, see `trainable.atomic_folder`.
+        attempts = {path.name.removeprefix(".").partition(".")[0] for path in self._checkpoint.parent.iterdir()}
+        for name in sorted(attempts, reverse=True):
+            try:
+                training = resume(self._checkpoint.parent / name, self._shards, self._device, self._frames)
+            except (SpoofsweepError, OSError, SafetensorError) as error:
+                _logger.warning("checkpoint %s of trial %s is of no use: %s", name, self._checkpoint.parent.name, error)
+                continue
+            if training.signature == wanted:
+                return training
+        return None
+
+    def _save(self) -> str:
+        """Write the checkpoint; returns what was wrong, for a full disk is no reason to lose the trial."""
+        if self._checkpoint is None:
+            return ""
+        try:
+            self._training.save(self._checkpoint)
+        except OSError as error:
+            return f"it has no checkpoint at {self._training.history[-1].samples_seen} samples: {error}"
+        return ""
 
     def _follow(self) -> None:
         trainings = self._training.trainings if isinstance(self._training, FoldedTraining) else [self._training]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import MemoryShortageError
 from trainable.step import Batch, Step
 
 _SMALLEST = 2
@@ -15,7 +15,7 @@ def fit(step: Step, batch: Batch, may_split: bool) -> None:
     """Take one step that leaves no trace; while it does not fit, halve ``step.micro_size`` if that is allowed.
 
     Raises:
-        SpoofsweepError: the step does not fit the GPU's memory.
+        MemoryShortageError: the step does not fit the GPU's memory.
     """
     while True:
         try:
@@ -39,7 +39,7 @@ def fit_windows(score: Callable[[], object]) -> None:
     """Score the largest batch of windows.
 
     Raises:
-        SpoofsweepError: it does not fit the GPU's memory.
+        MemoryShortageError: it does not fit the GPU's memory.
     """
     try:
         score()
@@ -54,7 +54,7 @@ def _is_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "unable to find an engine" in str(error)
 
 
-def _too_large(what: str, error: RuntimeError, remedy: str) -> SpoofsweepError:
-    return SpoofsweepError(
+def _too_large(what: str, error: RuntimeError, remedy: str) -> MemoryShortageError:
+    return MemoryShortageError(
         "a trial must fit its GPU's memory", f"{what}: {str(error).splitlines()[0]}", f"{remedy}; nothing was trained"
     )

@@ -3,9 +3,12 @@
 import math
 from typing import Any
 
+import pytest
+
 from cluster.errors import SpoofsweepError
 from search.asha import Asha, Decision
-from search.conductor import Conductor
+from search.conductor import INTERRUPTED, Conductor
+from search.fault import Fault
 from search.ledger import Ledger
 from search.trial_record import TrialRecord
 
@@ -100,31 +103,99 @@ def test_no_more_trials_than_asked_for_nor_at_a_time(ledger: Ledger) -> None:
     assert not conductor.finished
     conductor.report("a", 900, {"dev_eer": 0.1}, final=True)
     assert conductor.next_trial("b") is not None
-    assert conductor.finished
     assert conductor.next_trial("c") is None
+    assert not conductor.finished  # it may have to be tried again
+    conductor.report("b", 900, {"dev_eer": 0.1}, final=True)
+    assert conductor.finished
 
 
-def test_released_before_its_end_is_interrupted_and_comes_again(ledger: Ledger) -> None:
+def test_released_before_its_end_it_goes_on_later(ledger: Ledger) -> None:
     conductor = conduct(ledger, 1)
     first = conductor.next_trial("a")
+    conductor.report("a", 50, {"dev_eer": 0.4}, final=False)
     conductor.release_all()
+    assert conductor.reason_to_end == INTERRUPTED
     again = conductor.next_trial("b")
     assert first is not None
     assert again is not None
-    assert (again.params, again.seed) == (first.params, first.seed)
-    assert [trial.state for trial in ledger.trials()] == ["FAIL", "RUNNING"]
+    assert (again.number, again.params, again.seed) == (first.number, first.params, first.seed)
+    assert (again.reports, again.attributes["attempt"]) == ({50: 0.4}, 2)
+    assert [trial.state for trial in ledger.trials()] == ["RUNNING"]
 
 
-def test_an_interrupted_trial_does_not_compete_with_its_own_twin(ledger: Ledger) -> None:
-    first = conduct(ledger, 1)
-    first.next_trial("a")
-    first.report("a", 100, {"dev_eer": 0.3}, final=False)
-    first.release_all()
-    asha = Asha([100], 3)
-    asha.replay(ledger.reports())
-    again = Conductor(ledger, asha, 1)
-    again.next_trial("b")
-    assert again.report("b", 100, {"dev_eer": 0.3}, final=False) is Decision.CONTINUE
+def test_a_report_that_comes_again_is_recorded_once_and_not_judged_again(ledger: Ledger) -> None:
+    conductor = conduct(ledger, 2)
+    conductor.next_trial("a")
+    conductor.report("a", 100, {"dev_eer": 0.3}, final=False)
+    conductor.release("a")
+    conductor.next_trial("again")
+    conductor.next_trial("b")
+    conductor.report("b", 100, {"dev_eer": 0.2}, final=False)  # by now the rung has a better one
+    assert conductor.report("again", 100, {"dev_eer": 0.3}, final=False) is Decision.CONTINUE
+    assert conductor.report("again", 900, {"dev_eer": 0.1}, final=True) is Decision.CONTINUE
+    first = ledger.trials()[0]
+    assert (first.state, first.reports) == ("COMPLETE", {100: 0.3, 900: 0.1})
+
+
+def test_an_end_that_was_cut_off_is_made_good(ledger: Ledger) -> None:
+    conductor = conduct(ledger, 1)
+    conductor.next_trial("a")
+    ledger.report(0, 900, 0.1)  # and its driver was killed
+    conductor.release("a")
+    conductor.next_trial("b")
+    conductor.report("b", 900, {"dev_eer": 0.1}, final=True)
+    (trial,) = ledger.trials()
+    assert (trial.state, trial.value) == ("COMPLETE", 0.1)
+
+
+def test_an_error_is_tried_again_so_often(ledger: Ledger) -> None:
+    recorder = Recorder()
+    conductor = conduct(ledger, 1, max_retries=1, listeners=[recorder])
+    for key in "ab":
+        conductor.next_trial(key)
+        conductor.fail(key, "RuntimeError: boom")
+    (trial,) = ledger.trials()
+    assert (trial.state, trial.attributes["failures"], trial.attributes["attempt"]) == ("FAIL", 2, 2)
+    assert trial.attributes["postponed"] == trial.attributes["reason"] == "RuntimeError: boom"
+    assert recorder.events == [("started", 0), ("ended", 0, "WAITING"), ("started", 0), ("ended", 0, "FAIL")]
+
+
+def test_lost_machines_are_not_counted(ledger: Ledger) -> None:
+    conductor = conduct(ledger, 1)
+    for key in "abc":
+        conductor.next_trial(key)
+        conductor.fail(key, "its node has died", Fault.LOST)
+    (trial,) = ledger.trials()
+    assert (trial.state, trial.attributes["failures"], trial.attributes["attempt"]) == ("WAITING", 0, 3)
+
+
+@pytest.mark.parametrize(("shares_gpu", "states"), [(True, ["WAITING", "FAIL"]), (False, ["FAIL"])])
+def test_short_of_memory_it_comes_once_more_alone(ledger: Ledger, shares_gpu: bool, states: list[str]) -> None:
+    recorder = Recorder()
+    conductor = conduct(ledger, 1, max_retries=5, shares_gpu=shares_gpu, listeners=[recorder])
+    for key in "ab"[: len(states)]:
+        record = conductor.next_trial(key)
+        assert record is not None
+        assert record.attributes.get("alone", False) == (key == "b")
+        conductor.fail(key, "out of memory", Fault.MEMORY)
+    assert [event[2] for event in recorder.events if event[0] == "ended"] == states
+
+
+def test_leaving_lets_trials_come_to_their_next_report(ledger: Ledger) -> None:
+    conductor = conduct(ledger, 3)
+    for key in "ab":
+        conductor.next_trial(key)
+    conductor.leave_reason = "the user said so"
+    assert conductor.next_trial("c") is None
+    assert not conductor.finished
+    assert conductor.report("a", 50, {"dev_eer": 0.3}, final=False) is Decision.STOP
+    assert conductor.report("b", 900, {"dev_eer": 0.2}, final=True) is Decision.CONTINUE
+    assert conductor.finished
+    assert conductor.reason_to_end == "the user said so"
+    assert [(trial.state, trial.reports) for trial in ledger.trials()] == [
+        ("WAITING", {50: 0.3}),
+        ("COMPLETE", {900: 0.2}),
+    ]
 
 
 def test_failures_beyond_the_budget_stop_the_sweep(ledger: Ledger) -> None:

@@ -29,7 +29,7 @@ TRIALS = [
     trial(3, "COMPLETE", {100: 0.3, 300: 0.2}, 0.2, metrics={"dev_eer_low": 0.15, "dev_eer_high": 0.26}),
     trial(4, "PRUNED", {100: 0.35, 200: 0.36}),
     trial(5, "RUNNING", {}),
-    trial(6, "FAIL", {100: 0.1}, interrupted=True),
+    trial(6, "WAITING", {100: 0.1}, attempt=1),
     trial(7, "COMPLETE", {100: 0.45, 300: 0.25}, 0.25, mlflow_run_id="0123456789abcdef"),
 ]
 
@@ -40,8 +40,9 @@ def printed(renderable, width=160):
     return console.file.getvalue()
 
 
-def test_finished_trials_come_first_by_eer_and_interrupted_ones_never():
-    assert [t.number for t in ranked(TRIALS)] == [3, 7, 0, 5, 4, 1, 2]
+def test_finished_trials_come_first_by_eer_and_those_that_wait_last():
+    queued = trial(8, "WAITING", {})
+    assert [t.number for t in ranked([*TRIALS, queued])] == [3, 7, 0, 5, 4, 1, 2, 6]
 
 
 def test_nan_is_last_among_its_like():
@@ -51,10 +52,10 @@ def test_nan_is_last_among_its_like():
 
 def test_summary_counts_rungs_and_compute():
     summary = summarise(TRIALS, rungs=[100, 200], budget=300, samples_per_pass=100)
-    assert summary.num_by_state == {"COMPLETE": 3, "PRUNED": 2, "FAIL": 1, "RUNNING": 1}
+    assert summary.num_by_state == {"COMPLETE": 3, "PRUNED": 2, "FAIL": 1, "RUNNING": 1, "WAITING": 1}
     assert summary.best is TRIALS[3]
     first, second = summary.rungs
-    assert (first.passes, first.num_reached, first.num_stopped, first.num_finished) == (1.0, 6, 1, 3)
+    assert (first.passes, first.num_reached, first.num_stopped, first.num_finished) == (1.0, 7, 1, 3)
     assert (second.num_reached, second.num_stopped) == (4, 0)
     assert first.rank_correlation == pytest.approx(0.5)
     assert summary.compute_saved == pytest.approx(1 - (300 + 100 + 300 + 200 + 300) / 1500)
@@ -70,7 +71,7 @@ def test_an_empty_study_has_a_status():
 
 def test_status_names_the_best_with_its_interval():
     lines = status_lines(summarise(TRIALS, [100], 300, 100))
-    assert lines[0] == "Trials: 3 complete, 1 running, 2 pruned, 1 fail"
+    assert lines[0] == "Trials: 3 complete, 1 running, 2 pruned, 1 fail, 1 waiting"
     assert lines[1] == "Best: trial 3, dev EER 20.00% (15.00 to 26.00%)"
 
 
@@ -100,7 +101,7 @@ def test_table_ranks_finished_trials_only_and_shortens_runs():
 
 def test_rung_table_shows_correlation_where_it_is_defined():
     lines = printed(rung_table(summarise(TRIALS, [100, 250], 300, 100))).splitlines()
-    assert lines[1].split() == ["1", "1", "6", "1", "0.50", "(3", "trials)"]
+    assert lines[1].split() == ["1", "1", "7", "1", "0.50", "(3", "trials)"]
     only_one = summarise(TRIALS[:1], [100], 300, 100)
     assert printed(rung_table(only_one)).splitlines()[1].split()[-1] == "-"
 

@@ -1,5 +1,6 @@
 """The ledger over a real SQLite file."""
 
+import contextlib
 import itertools
 import math
 from pathlib import Path
@@ -15,7 +16,6 @@ from search.ledger import Ledger
 from search.sampler import make_sampler
 from search.seeds import trial_seed
 from search.space import SearchSpace
-from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace(
@@ -90,22 +90,27 @@ def test_seeds_derive_from_study_and_number(url: str) -> None:
     assert len({trial_seed(study, number) for study in range(20) for number in range(20)}) == 400
 
 
-def test_trials_of_a_dead_driver_are_failed_and_queued_again(url: str) -> None:
+def test_trials_of_a_dead_driver_wait_for_their_turn(url: str) -> None:
     ledger = open_ledger(url)
     done, left = ledger.ask(), ledger.ask()
     ledger.finish(done.number, "COMPLETE", 0.1)
     ledger.report(left.number, 100, 0.3)
+    ledger.set_run_id(left.number, "run")
     ledger.close()
 
     reopened = open_ledger(url)
-    assert reopened.requeue_interrupted() == [left.number]
-    assert reopened.requeue_interrupted() == []
+    assert reopened.requeue_unfinished() == [left.number]
+    assert reopened.requeue_unfinished() == []
     assert reopened.num_counted() == 1
     again = reopened.ask()
-    assert (again.params, again.seed, again.config) == (left.params, left.seed, left.config)
-    assert again.attributes["replaces"] == left.number
-    assert reopened.trials()[left.number].attributes["reason"]
+    assert (again.number, again.params, again.seed, again.config) == (left.number, left.params, left.seed, left.config)
+    assert (again.reports, again.attributes["attempt"], again.attributes["mlflow_run_id"]) == ({100: 0.3}, 2, "run")
+    assert again.attributes["postponed"]
     assert reopened.num_counted() == 2
+    reopened.report(again.number, 200, 0.2)
+    reopened.finish(again.number, "COMPLETE", 0.2)
+    assert reopened.trials()[again.number].reports == {100: 0.3, 200: 0.2}
+    assert reopened.ask().number == 2
 
 
 def test_a_trial_left_before_its_parameters_were_drawn_is_no_obstacle(url: str) -> None:
@@ -113,7 +118,7 @@ def test_a_trial_left_before_its_parameters_were_drawn_is_no_obstacle(url: str) 
     ledger.study.ask()
     ledger.close()
     reopened = open_ledger(url)
-    assert reopened.requeue_interrupted() == [0]
+    assert reopened.requeue_unfinished() == [0]
     assert set(reopened.ask().params) == set(SPACE.parameters)
 
 
@@ -133,49 +138,52 @@ def kill_after(ledger: Ledger, num_writes: int, monkeypatch: pytest.MonkeyPatch)
 
         return call
 
-    for name in ("create_new_trial", "set_trial_param", "set_trial_user_attr", "set_trial_state_values"):
+    for name in (
+        "create_new_trial",
+        "set_trial_param",
+        "set_trial_user_attr",
+        "set_trial_intermediate_value",
+        "set_trial_state_values",
+    ):
         monkeypatch.setattr(ledger.storage, name, dying(getattr(ledger.storage, name)))
 
 
-def next_after_a_kill(url: str) -> TrialRecord:
-    """What the next driver begins with."""
-    ledger = open_ledger(url)
-    ledger.requeue_interrupted()
-    first = ledger.ask()
-    assert "WAITING" not in [trial.state for trial in ledger.trials()]  # queued once, not twice
-    assert ledger.num_counted() == 1
-    return first
-
-
-@pytest.mark.parametrize("num_writes", [2, 3])
-def test_an_interruption_that_is_cut_off_loses_no_configuration(
-    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int
+@pytest.mark.parametrize(("num_writes", "state"), [(0, "WAITING"), (1, "WAITING"), (2, "PRUNED"), (3, "PRUNED")])
+def test_a_pruning_that_is_cut_off_is_finished_or_comes_again(
+    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int, state: str
 ) -> None:
-    """The writes are two attributes, the state, and the queued twin."""
+    """The writes are the rung, the report, the metrics and the state."""
     ledger = open_ledger(url)
-    left = ledger.ask()
+    number = ledger.ask().number
     kill_after(ledger, num_writes, monkeypatch)
-    with pytest.raises(Killed):
-        ledger.interrupt(left.number, "the sweep was interrupted")
+    with contextlib.suppress(Killed):
+        ledger.report(number, 100, 0.3, prune_rung=100)
+        ledger.finish(number, "PRUNED", metrics={"dev_eer": 0.3})
+        pytest.fail("it was to be killed")
     ledger.close()
-    again = next_after_a_kill(url)
-    assert (again.params, again.seed, again.config) == (left.params, left.seed, left.config)
+    reopened = open_ledger(url)
+    reopened.requeue_unfinished()
+    (trial,) = reopened.trials()
+    assert (trial.state, trial.reports) == (state, {100: 0.3} if state == "PRUNED" else {})
 
 
 @pytest.mark.parametrize("num_writes", [1, 3, 6])
-def test_a_queued_trial_whose_beginning_is_cut_off_comes_again_whole(
+def test_a_waiting_trial_whose_beginning_is_cut_off_comes_again_whole(
     url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int
 ) -> None:
-    """The writes are two parameters, four attributes and the state."""
+    """The writes are two parameters, the attributes and the state."""
     ledger = open_ledger(url)
     left = ledger.ask()
-    ledger.interrupt(left.number, "the sweep was interrupted")
+    ledger.postpone(left.number, "the sweep was interrupted")
     kill_after(ledger, num_writes, monkeypatch)
     with pytest.raises(Killed):
         ledger.ask()
     ledger.close()
-    again = next_after_a_kill(url)
-    assert (again.params, again.seed, again.config) == (left.params, left.seed, left.config)
+    reopened = open_ledger(url)
+    reopened.requeue_unfinished()
+    again = reopened.ask()
+    assert (again.number, again.params, again.seed, again.config) == (left.number, left.params, left.seed, left.config)
+    assert len(reopened.trials()) == 1
 
 
 def test_rungs_are_rebuilt_from_the_ledger(url: str) -> None:

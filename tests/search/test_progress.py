@@ -83,7 +83,7 @@ def test_a_terminal_gets_a_panel() -> None:
     assert "50% trained" in output.getvalue()
 
 
-def test_interrupted_trials_do_not_count() -> None:
-    left = replace(record(0, "FAIL"), attributes={"interrupted": True})
+def test_trials_that_wait_do_not_count() -> None:
+    left = replace(record(0, "WAITING"), attributes={"attempt": 1})
     shown, _, _ = progress(trials=[left])
     assert shown.facts()["trials"] == "0/10"

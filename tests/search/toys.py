@@ -38,13 +38,25 @@ def toy_study(output: Path, name: str, num_trials: int, **sections: dict[str, An
     return Study(output / f"{name}.toml", StudyConfig.model_validate(values))
 
 
-def toy_trial(crashing: tuple[int, ...] = (), nan: tuple[int, ...] = (), diverging: tuple[int, ...] = ()) -> Any:
-    """A trainable class; local, so that it reaches Ray's workers by value. Trials named by number misbehave."""
+def toy_trial(
+    crashing: tuple[int, ...] = (),
+    nan: tuple[int, ...] = (),
+    diverging: tuple[int, ...] = (),
+    crashing_once: tuple[int, ...] = (),
+) -> Any:
+    """A trainable class; local, so that it reaches Ray's workers by value. Trials named by number misbehave.
+
+    Its checkpoint is a number in a file: the samples of its last report.
+    """
     from ray import tune
 
     class ToyTrial(tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
             self._config, self._num_reports = config, 0
+            self._own = Path(config["checkpoint"])
+            for earlier in sorted(self._own.parent.glob("*/samples")):
+                # The last known report comes again.
+                self._num_reports = min(int(earlier.read_text()), config["reported"]) // 100 - 1
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             self.setup(new_config)
@@ -55,8 +67,11 @@ def toy_trial(crashing: tuple[int, ...] = (), nan: tuple[int, ...] = (), divergi
             number, trial = self._config["trial_number"], self._config["trial"]
             eer = trial["model"]["dropout"] + 0.4 / self._num_reports
             final, diverged = self._num_reports == 9, False
-            if self._num_reports == 2 and number in crashing:
+            crashes = number in crashing or (number in crashing_once and self._own.name == "0001")
+            if self._num_reports == 2 and crashes:
                 raise RuntimeError(f"trial {number} crashed")
+            self._own.mkdir(parents=True, exist_ok=True)
+            (self._own / "samples").write_text(str(self._num_reports * 100))
             if number in nan:
                 eer = float("nan")
             if number in diverging:

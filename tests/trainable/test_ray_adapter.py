@@ -1,5 +1,6 @@
 """The actor is instantiated as Ray does it inside a worker, without starting Ray."""
 
+import shutil
 import weakref
 
 import pytest
@@ -15,7 +16,7 @@ TIMINGS = {"utterances_per_s", "epoch_s"}
 
 @pytest.fixture
 def make_config(toy_shards, toy_trial):
-    def make(seed=1, output=None, shard_set_id="toy", folds=(), **changes):
+    def make(seed=1, output=None, shard_set_id="toy", folds=(), checkpoint=None, reported=0, **changes):
         return {
             "trial": toy_trial(budget_passes=2.0, **changes).model_dump(mode="json"),
             "seed": seed,
@@ -26,6 +27,8 @@ def make_config(toy_shards, toy_trial):
             "gpu_share": 0.0,
             "num_threads": 1,
             "output": None if output is None else str(output),
+            "checkpoint": None if checkpoint is None else str(checkpoint),
+            "reported": reported,
             "trial_number": 7,
         }
 
@@ -71,38 +74,63 @@ def test_a_stopped_trial_leaves_nothing_to_the_next(make_config):
     assert results(actor) == results(TrialActor(config=make_config(1)))
 
 
-def test_a_checkpoint_moves_a_trial_to_another_actor(make_config, tmp_path):
+@pytest.mark.parametrize("folds", [(), [("A01",), ("A02",)]], ids=["plain", "folds"])
+def test_a_trial_goes_on_where_its_last_attempt_was(make_config, tmp_path, folds):
+    whole = results(TrialActor(config=make_config(folds=folds)))
+    TrialActor(config=make_config(folds=folds, checkpoint=tmp_path / "0001")).step()
+    again = make_config(folds=folds, checkpoint=tmp_path / "0002", reported=whole[0]["samples_seen"])
+    actor = TrialActor(config=again)
+    assert actor._training.history  # not from the beginning
+    assert results(actor) == whole  # the last known report comes again
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0001", "0002"]
+
+
+def test_reports_that_never_arrived_come_before_new_ones(make_config, tmp_path):
+    whole = results(TrialActor(config=make_config(checkpoint=tmp_path / "0001")))
+    assert results(TrialActor(config=make_config(checkpoint=tmp_path / "0002"))) == whole
+    assert not (tmp_path / "0002").exists()  # nothing was left to train
+
+
+def test_without_a_checkpoint_it_begins_anew(make_config, tmp_path):
     whole = results(TrialActor(config=make_config()))
-    first = TrialActor(config=make_config())
-    first.step()
-    first.save_checkpoint(str(tmp_path))  # Ray hands over a folder that exists
-    second = TrialActor(config=make_config())
-    second.load_checkpoint(str(tmp_path))
-    assert results(second) == whole[1:]
+    assert results(TrialActor(config=make_config(checkpoint=tmp_path / "gone" / "0003", reported=40))) == whole
 
 
-def test_a_trial_over_folds_moves_too_and_leaves_a_model_a_fold(make_config, tmp_path):
-    config = make_config(output=tmp_path / "00007", folds=[("A01",), ("A02",)])
-    whole = results(TrialActor(config=config))
+def test_a_checkpoint_whose_replacement_was_cut_off_serves(make_config, tmp_path):
+    TrialActor(config=make_config(checkpoint=tmp_path / "0001")).step()
+    (tmp_path / "0001").rename(tmp_path / ".0001.previous")
+    assert TrialActor(config=make_config(checkpoint=tmp_path / "0002", reported=40))._training.samples_seen == 40
+
+
+@pytest.mark.parametrize("name", ["model.json", "training.safetensors"])
+def test_a_damaged_checkpoint_is_passed_over(make_config, tmp_path, name):
+    whole = results(TrialActor(config=make_config()))
+    TrialActor(config=make_config(checkpoint=tmp_path / "0001")).step()
+    shutil.copytree(tmp_path / "0001", tmp_path / "0002")
+    (tmp_path / "0002" / name).write_bytes(b"{")
+    actor = TrialActor(config=make_config(checkpoint=tmp_path / "0003", reported=40))
+    assert actor._training.samples_seen == 40
+    assert results(actor) == whole
+
+
+@pytest.mark.parametrize("changes", [{"seed": 2}, {"folds": [("A01",)]}])
+def test_a_checkpoint_of_another_trial_is_passed_over(make_config, tmp_path, changes):
+    TrialActor(config=make_config(checkpoint=tmp_path / "0001", **changes)).step()
+    assert TrialActor(config=make_config(checkpoint=tmp_path / "0002"))._training.samples_seen == 0
+
+
+def test_a_trial_without_room_for_its_checkpoint_goes_on(make_config, tmp_path):
+    (tmp_path / "full").write_text("no folder can be made here")
+    actor = TrialActor(config=make_config(checkpoint=tmp_path / "full" / "0001"))
+    steps = [actor.step(), actor.step()]
+    assert steps[1]["done"]
+    assert all("no checkpoint at" in step["warning"] for step in steps)
+
+
+def test_a_trial_over_folds_leaves_a_model_a_fold(make_config, tmp_path):
+    whole = results(TrialActor(config=make_config(output=tmp_path / "00007", folds=[("A01",), ("A02",)])))
     assert {"dev_eer_fold0", "dev_eer_fold1"} <= whole[0].keys()
     assert [read_model(tmp_path / "00007" / fold)[0].held_out for fold in ("fold0", "fold1")] == [("A01",), ("A02",)]
-    first, second = TrialActor(config=config), TrialActor(config=config)
-    first.step()
-    first.save_checkpoint(str(tmp_path))
-    second.load_checkpoint(str(tmp_path))
-    assert results(second) == whole[1:]
-
-
-def test_a_checkpoint_of_another_hold_out_is_refused(make_config, tmp_path):
-    TrialActor(config=make_config(folds=[("A01",)])).save_checkpoint(str(tmp_path))
-    with pytest.raises(SpoofsweepError, match="its own checkpoint"):
-        TrialActor(config=make_config(folds=[("A02",)])).load_checkpoint(str(tmp_path))
-
-
-def test_a_checkpoint_of_another_trial_is_refused(make_config, tmp_path):
-    TrialActor(config=make_config(1)).save_checkpoint(str(tmp_path))
-    with pytest.raises(SpoofsweepError, match="its own checkpoint"):
-        TrialActor(config=make_config(2)).load_checkpoint(str(tmp_path))
 
 
 def test_a_finished_trial_leaves_its_model(make_config, tmp_path):
