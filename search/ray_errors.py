@@ -7,8 +7,8 @@ from ray.exceptions import RayActorError, RayTaskError
 from cluster.errors import MemoryShortageError
 from search.fault import Fault
 
-_LOST_NODE = re.compile(r"\bnode\b.*\b(died|dead|terminated|preempt\w*|drained)\b", re.IGNORECASE | re.DOTALL)
-"""In Ray's words about an actor whose whole node went away; only preemption has a flag of its own."""
+_LOST_NODE = re.compile(r"node has died|node was (terminated|preempted|drained)")
+"""In Ray's words about an actor whose whole machine went away; only preemption has a flag of its own."""
 
 
 def fault_of(error: BaseException) -> Fault:
