@@ -18,6 +18,8 @@ from search.trial_record import PRUNE_RUNG, TrialRecord, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
 
+PATIENCE_S = 600.0
+"""How long a sweep waits for its database to come back."""
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -60,7 +62,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._url = storage_url
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else Optuna prints a line for every trial
-        self.storage = open_storage(storage_url)
+        self.storage = open_storage(storage_url, PATIENCE_S)
         with self._access():
             self.study = optuna.create_study(
                 storage=self.storage, study_name=study_name, direction="minimize", load_if_exists=True

@@ -4,15 +4,18 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
 from deploy.tracking_store import sqlite_file
+from search.patient_storage import PatientStorage
 
 
-def open_storage(url: str) -> RDBStorage:
+def open_storage(url: str, patience_s: float = 0.0) -> PatientStorage:
     """Optuna's storage at ``url``; an SQLite file is opened for one writer and many readers.
+
+    Args:
+        patience_s: how long a call may wait while the database is away, once it was reached.
 
     Raises:
         SpoofsweepError: it cannot be reached.
@@ -23,7 +26,8 @@ def open_storage(url: str) -> RDBStorage:
         file = sqlite_file(url)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-        storage = RDBStorage(url, engine_kwargs={"connect_args": connect_args, "pool_pre_ping": not is_sqlite})
+        settings = {"connect_args": connect_args, "pool_pre_ping": not is_sqlite}
+        storage = PatientStorage(url, patience_s, settings)
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
         raise unreachable(url, error) from error
     if is_sqlite:

@@ -7,7 +7,9 @@ from search.ray_errors import fault_of, in_one_line
 
 # As Ray 2.60 words them, shortened.
 NODE = "The actor died because its node has died. the actor's node was terminated expectedly: received SIGTERM"
-PROCESS = "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: ..."
+PROCESS = (
+    "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: ..."
+)
 
 
 def raised(cause: Exception) -> RayTaskError:
