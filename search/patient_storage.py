@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,9 @@ from typing import Any, TypeVar
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.orm import Session
 
 T = TypeVar("T")
 _logger = logging.getLogger("spoofsweep.ledger")
@@ -32,19 +35,20 @@ class PatientStorage(RDBStorage):
 
     def __init__(self, url: str, patience_s: float, engine_kwargs: dict[str, Any]) -> None:
         self._patience_s = patience_s
+        self._template: FrozenTrial | None = None
+        """Of the trial that was made last, or was to be."""
         super().__init__(url, engine_kwargs=engine_kwargs)
 
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """Make a trial; one whose making was confirmed to nobody is found again, by its number and attributes."""
-
-        def create(is_repetition: bool) -> int:
-            if is_repetition and template_trial is not None:
-                for trial in self.get_all_trials(study_id, deepcopy=False)[template_trial.number :]:
-                    if trial.user_attrs == template_trial.user_attrs:
-                        return trial._trial_id
-            return RDBStorage.create_new_trial(self, study_id, template_trial)
-
-        return self._wait_out(create)
+    def _get_prepared_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None, session: Session
+    ) -> models.TrialModel:
+        # Optuna repeats the making of a trial by itself. One whose making was confirmed to nobody is found again.
+        is_repetition, self._template = template_trial is self._template, template_trial
+        if is_repetition and template_trial is not None:
+            known = session.query(models.TrialModel).filter_by(study_id=study_id, number=template_trial.number).first()
+            if known is not None and _user_attributes(known) == template_trial.user_attrs:
+                return known
+        return super()._get_prepared_new_trial(study_id, template_trial, session)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Set the state; to have ended is no error where the end was confirmed to nobody."""
@@ -84,9 +88,10 @@ def _patient(name: str) -> Callable[..., Any]:
     return method
 
 
-# Harmless to repeat, each of them.
+# Harmless to repeat, each of them, the making of a trial as it is above.
 for _name in (
     "_get_trials",
+    "create_new_trial",
     "get_study_user_attrs",
     "get_trial_number_from_id",
     "set_study_user_attr",
@@ -105,3 +110,7 @@ def _passes(error: BaseException | None) -> bool:
     if "sqlite3" in type(error.orig).__module__:
         return any(words in text for words in _SQLITE_PASSES)
     return error.connection_invalidated or "connect" in text or "shutting down" in text or "starting up" in text
+
+
+def _user_attributes(trial: models.TrialModel) -> dict[str, Any]:
+    return {attribute.key: json.loads(attribute.value_json) for attribute in trial.user_attributes}
