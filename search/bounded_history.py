@@ -47,7 +47,7 @@ class BoundedHistory:
         others = rng.choice(len(self._ranks) - _NUM_GOOD, MOST_FINISHED - _NUM_GOOD, replace=False) + _NUM_GOOD
         running = [i for i in self._open if trials[i].state == TrialState.RUNNING]
         share = len(others) / (len(self._ranks) - _NUM_GOOD)
-        drawn = rng.choice(len(running), round(share * len(running)), replace=False) if running else []
+        drawn = rng.permutation(len(running))[: round(share * len(running))]
         numbers = [rank[-1] for rank in self._ranks[:_NUM_GOOD]]
         numbers += [self._ranks[i][-1] for i in others] + [running[i] for i in drawn]
         return _Part(study, [trials[i] for i in sorted(numbers)])

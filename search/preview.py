@@ -48,20 +48,29 @@ class Preview:
     horizon: Horizon
     divisions: tuple[Division, ...]
     """One a model of a trial, where attacks are held out; else empty."""
+    num_dev: tuple[int, int]
+    """Bona fide and spoofed utterances that a model is validated on; of several models, those of the fewest."""
+    num_train: int
+    """Utterances that a finalist trains on."""
     notes: tuple[str, ...]
     tandem: Tandem
     """The speaker verification that comes with the corpus."""
 
 
-def preview(study: Study) -> Preview:
+def preview(study: Study, trains_here: bool = True) -> Preview:
     """Check space, corpus (with its ASV scores) and ledger of a study, and work out what would be done; makes nothing.
+
+    Args:
+        study: the study.
+        trains_here: whether this machine needs the device that trials ask for.
 
     Raises:
         SpoofsweepError: the space, the corpus or the device cannot carry the study, or its ledger began otherwise.
     """
     config = study.config
     notes = SearchSpace(config.space).check(config.trial)
-    _require_gpu(study)
+    if trains_here:
+        _require_gpu(study)
     corpus = read_corpus(config.corpus, study.base, study.prep.seed)
     report = validate(corpus, config.corpus)
     report.check()
@@ -72,6 +81,8 @@ def preview(study: Study) -> Preview:
     utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
     _require_same_study(study, identity, folds)
+    divisions = tuple(_divide(utterances, attacks) for attacks in folds)
+    models = divisions or (_divide(utterances, ()),)
     return Preview(
         study=study,
         corpus=corpus,
@@ -79,7 +90,9 @@ def preview(study: Study) -> Preview:
         shard_set_id=identity,
         has_shards=has_shards,
         horizon=horizon_of(config, samples_per_pass(utterances, folds)),
-        divisions=tuple(_divide(utterances, attacks) for attacks in folds),
+        divisions=divisions,
+        num_dev=min((division.num_dev[LABELS[0]], division.num_dev[LABELS[1]]) for division in models),
+        num_train=samples_per_pass(utterances, folds if len(folds) == 1 else ()),
         notes=(*notes, *_nameless(utterances, folds)),
         tandem=tandem,
     )
