@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from search.asha import Asha, Decision, compute_saved, geometric_rungs
+from search.asha import Asha, compute_saved, geometric_rungs
+from search.pruner import Decision
 
 CONTINUE, STOP = Decision.CONTINUE, Decision.STOP
 
