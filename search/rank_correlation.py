@@ -65,4 +65,4 @@ class RankCorrelation:
         most = 1.0 - 2.0 / (self._num * (self._num - 1))
         centre = math.atanh(min(max(tau, -most), most))
         reach = NormalDist().inv_cdf((1.0 + confidence) / 2.0) * math.sqrt(_FIELLER / (self._num - 4))
-        return Interval(math.tanh(centre - reach), math.tanh(centre + reach))
+        return Interval(min(tau, math.tanh(centre - reach)), max(tau, math.tanh(centre + reach)))
