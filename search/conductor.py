@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from cluster.errors import SpoofsweepError
-from search.asha import Asha, Decision
 from search.ledger import Ledger
+from search.pruner import Decision, Pruner
 from search.trial_record import INTERRUPTED, TrialRecord
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Conductor:
     def __init__(
         self,
         ledger: Ledger,
-        asha: Asha,
+        asha: Pruner,
         num_trials: int,
         max_failures: int = 0,
         max_concurrent: int | None = None,

@@ -17,7 +17,7 @@ from data_prep.plan import shard_set_id
 from data_prep.shards import ShardSet, is_complete
 from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
-from search.config import ParameterConfig
+from search.config import ParameterConfig, SearchConfig
 from search.horizon import Horizon, horizon_of
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
@@ -177,7 +177,7 @@ def _facts(found: Preview) -> Table:
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
-        "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on" if rungs else "none",
+        "pruning": f"{search.pruning} at {rungs} passes{_trust(search)}" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
         **({"t-DCF": f"ASV scores of {', '.join(found.tandem.rates)}"} if found.tandem.rates else {}),
         "each trial": f"{_gpus(cluster)}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
@@ -188,6 +188,10 @@ def _facts(found: Preview) -> Table:
     for name, value in facts.items():
         table.add_row(f"[bold]{name}", Text(value))
     return table
+
+
+def _trust(search: SearchConfig) -> str:
+    return f", once {search.trust_trials} full trainings show that they rank" if search.rung_trust else ""
 
 
 def _gpus(cluster: ClusterConfig) -> str:

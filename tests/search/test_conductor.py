@@ -4,9 +4,10 @@ import math
 from typing import Any
 
 from cluster.errors import SpoofsweepError
-from search.asha import Asha, Decision
+from search.asha import Asha
 from search.conductor import Conductor
 from search.ledger import Ledger
+from search.pruner import Decision
 from search.trial_record import TrialRecord
 
 
