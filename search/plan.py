@@ -137,9 +137,12 @@ def _budget_notes(plan: Plan) -> list[str]:
                 "hardly stop one; raise search.num_trials, or search.first_rung_passes"
             )
         elif rung.continuing.mean > 1.5 * meant:
+            why = (
+                "until it has earned trust it lets all through" if search.rung_trust else "young, it lets many through"
+            )
             found.append(
                 f"{rung.continuing.mean:.1f} trials go on from {where} where one in {eta}, {meant:.1f}, is meant: "
-                "while it is young it lets too many through; raise search.num_trials"
+                f"{why}; raise search.num_trials, or take fewer workers"
             )
     return found
 

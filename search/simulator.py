@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from search.asha import Decision
 from search.curves import Curve, Curves
+from search.pruner import Decision
 from search.trial_record import TrialRecord
 
 

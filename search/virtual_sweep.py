@@ -1,11 +1,11 @@
 """A study's sweep in virtual time: its own sampler, ledger, pruner and conductor over learning curves."""
 
-from search.asha import Asha
 from search.conductor import Conductor
 from search.config import StudyConfig
 from search.curves import Curves
 from search.horizon import Horizon
 from search.ledger import Ledger
+from search.pruners import make_pruner
 from search.sampler import make_sampler
 from search.simulator import SimulatedTrial, simulate
 from search.space import SearchSpace
@@ -36,7 +36,7 @@ def virtual_sweep(
     ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))
-    conductor = Conductor(ledger, Asha(horizon.rungs, search.reduction_factor), search.num_trials)
+    conductor = Conductor(ledger, make_pruner(search, horizon, seed), search.num_trials)
     trials = simulate(conductor, curves, num_workers, start_s)
     if conductor.failure is not None:
         raise conductor.failure

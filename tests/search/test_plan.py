@@ -50,7 +50,9 @@ def shown(plan: Plan) -> str:
 
 
 def test_rungs_hours_and_cost_fit_a_terminal(load, tmp_path: Path) -> None:
-    plan = planned(load("[search]\nsampler = 'random'\n[cluster]\ncpus_per_trial = 2\nprice_per_hour = 30.0\n"))
+    plan = planned(
+        load("[search]\nsampler = 'random'\nrung_trust = false\n[cluster]\ncpus_per_trial = 2\nprice_per_hour = 30.0\n")
+    )
     text = shown(plan)
     assert not (tmp_path / "out").exists()
     assert max(map(len, text.splitlines())) <= 80
@@ -62,11 +64,16 @@ def test_rungs_hours_and_cost_fit_a_terminal(load, tmp_path: Path) -> None:
 
 
 def test_a_small_validation_set_and_a_small_budget_are_named(load) -> None:
-    found = notes(planned(load("[search]\nnum_trials = 5\n"), workers=8))
+    found = notes(planned(load("[search]\nnum_trials = 5\nrung_trust = false\n"), workers=8))
     assert any("8 workers for 5 trials" in note for note in found)
     assert any("5 of 5 trials begin before the first has ended, so tpe cannot learn" in note for note in found)
     assert any("fewer than search.reduction_factor = 3" in note for note in found)
     assert any("dev is too small to rank by" in note and "16 bona fide and 48 spoofed" in note for note in found)
+
+
+def test_trust_that_comes_too_late_is_named(load) -> None:
+    found = notes(planned(load("[search]\nsampler = 'random'\nnum_trials = 12\n")))
+    assert any("until it has earned trust it lets all through" in note for note in found)
 
 
 def test_a_study_without_pruning_has_nothing_to_be_warned_of(load) -> None:

@@ -63,6 +63,13 @@ def test_the_ledger_holds_what_a_real_sweep_would(ledger: Ledger) -> None:
         assert trial.completed or record.attributes["prune_rung"] == trial.samples_seen
 
 
+def test_rungs_that_have_to_earn_trust_let_the_witnesses_through() -> None:
+    config, horizon = virtual_study(rung_trust=True, trust_trials=5, trust_share=0.0, first_rung_passes=1)
+    trials = virtual_sweep(config, horizon, DropoutCurves(), num_workers=1, seed=1)
+    assert all(trial.completed for trial in trials[:5])
+    assert 0 < sum(trial.completed for trial in trials[5:]) < len(trials[5:]) / 2
+
+
 def test_a_diverged_course_ends_early_and_is_no_result(ledger: Ledger) -> None:
     class Diverging:
         def curve(self, trial: TrialRecord) -> Curve:
