@@ -90,7 +90,7 @@ def forecast(
             cost_log_spread=0.0,  # nothing but the default trial was measured
             num_dev=num_dev,
         )
-        sweeps.append(virtual_sweep(config, horizon, curves, num_workers, seed))
+        sweeps.append(list(virtual_sweep(config, horizon, curves, num_workers, seed)))
         on_simulated()
     rungs = [_rung(sweeps, samples, horizon, config.search.reduction_factor) for samples in horizon.rungs]
     full_s = horizon.budget / horizon.samples_per_pass * seconds_per_pass

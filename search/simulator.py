@@ -36,8 +36,8 @@ class SimulatedTrial:
     """The same without the noise of the validation data."""
 
 
-def simulate(source: TrialSource, curves: Curves, num_workers: int, start_s: float = 0.0) -> list[SimulatedTrial]:
-    """Run trials until no worker gets another one.
+def simulate(source: TrialSource, curves: Curves, num_workers: int, start_s: float = 0.0) -> Iterator[SimulatedTrial]:
+    """Run trials until no worker gets another one, or the caller has seen enough of them.
 
     Events of one moment happen in the order of the workers' numbers, so that a simulation repeats itself.
 
@@ -47,16 +47,16 @@ def simulate(source: TrialSource, curves: Curves, num_workers: int, start_s: flo
         num_workers: trials at a time.
         start_s: seconds between a trial's being handed out and its first sample.
 
-    Returns:
-        The trials in the order in which they ended.
+    Yields:
+        The trials in the order in which they end.
     """
-    keys, ended = count(), []
+    keys = count()
     events = [(0.0, worker) for worker in range(num_workers)]  # equal times, rising numbers: a heap already
     running: dict[int, _Run] = {}
     while events:
         now_s, worker = heapq.heappop(events)
         if worker in running and not running[worker].report(source):
-            ended.append(running.pop(worker).result(now_s))
+            yield running.pop(worker).result(now_s)
         if worker not in running:
             key = f"worker-{worker}-{next(keys)}"
             trial = source.next_trial(key)
@@ -64,7 +64,6 @@ def simulate(source: TrialSource, curves: Curves, num_workers: int, start_s: flo
                 continue
             running[worker] = _Run(key, trial.number, now_s, now_s + start_s, curves.curve(trial))
         heapq.heappush(events, (running[worker].next_s, worker))
-    return ended
 
 
 class _Run:

@@ -1,5 +1,7 @@
 """A study's sweep in virtual time: its own sampler, ledger, pruner and conductor over learning curves."""
 
+from collections.abc import Iterator
+
 from search.conductor import Conductor
 from search.config import StudyConfig
 from search.curves import Curves
@@ -14,8 +16,8 @@ from search.storage import MEMORY
 
 def virtual_sweep(
     config: StudyConfig, horizon: Horizon, curves: Curves, num_workers: int, seed: int, start_s: float = 0.0
-) -> list[SimulatedTrial]:
-    """Run all trials of a study over ``curves``; nothing is written.
+) -> Iterator[SimulatedTrial]:
+    """Run the trials of a study over ``curves``, all or as many as are asked for; nothing is written.
 
     Args:
         config: the study; its seed, cluster and MLflow have no say.
@@ -25,8 +27,8 @@ def virtual_sweep(
         seed: in the place of the study's.
         start_s: seconds that a trial takes to begin.
 
-    Returns:
-        The trials in the order in which they ended.
+    Yields:
+        The trials in the order in which they end.
 
     Raises:
         SpoofsweepError: the study's space or ledger refuses it.
@@ -37,7 +39,6 @@ def virtual_sweep(
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))
     conductor = Conductor(ledger, make_pruner(search, horizon, seed), search.num_trials)
-    trials = simulate(conductor, curves, num_workers, start_s)
+    yield from simulate(conductor, curves, num_workers, start_s)
     if conductor.failure is not None:
         raise conductor.failure
-    return trials

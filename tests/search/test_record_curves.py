@@ -34,6 +34,6 @@ def test_a_recording_goes_on_where_it_stopped_and_is_replayed(
 
     horizon = horizon_of(tiny_study.config, recorded_passes(reports))
     curves = RecordedCurves(reports, SearchSpace(tiny_study.config.space))
-    trials = virtual_sweep(tiny_study.config, horizon, curves, num_workers=2, seed=1)
+    trials = list(virtual_sweep(tiny_study.config, horizon, curves, num_workers=2, seed=1))
     assert len(trials) == tiny_study.config.search.num_trials
     assert {trial.dev_eer for trial in trials} <= set(reports["dev_eer"])

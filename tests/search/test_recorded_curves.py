@@ -78,7 +78,7 @@ def test_recordings_of_several_seeds_take_turns_by_the_trial_s_seed(recording: P
 def test_a_sweep_over_recorded_curves_finds_the_best(recording: Path) -> None:
     reports = read_curves(recording)
     assert recorded_passes(reports) == 100
-    trials = virtual_sweep(CONFIG, HORIZON, RecordedCurves(reports, SPACE), num_workers=2, seed=1)
+    trials = list(virtual_sweep(CONFIG, HORIZON, RecordedCurves(reports, SPACE), num_workers=2, seed=1))
     assert min(t.dev_eer for t in trials if t.completed) == pytest.approx(0.001)
 
 
