@@ -143,7 +143,12 @@ def run_ours(num_trials: int, folder: Path) -> None:
             "corpus": {"layout": "manifest", "root": str(folder)},
             "trial": {"budget_passes": NUM_REPORTS},
             "space": SPACE,
-            "search": {"num_trials": num_trials, "first_rung_passes": 1.0, "reduction_factor": 3},
+            "search": {
+                "num_trials": num_trials,
+                "first_rung_passes": 1.0,
+                "rung_trust": False,  # stock ASHA prunes from the first trial on
+                "reduction_factor": 3,
+            },
         }
     )
     run_sweep(Study(folder / "toy.toml", config), Shards(), trainable=ToyTrial)  # type: ignore[arg-type]

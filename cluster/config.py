@@ -30,6 +30,8 @@ class ClusterConfig(Settings):
     """Instead of ``gpus_per_trial``: trials that share a GPU; ``auto`` measures what the largest trial takes."""
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     """Upper bound of trials at a time; none means as many as the resources hold."""
+    price_per_hour: float | None = Field(default=None, ge=0.0)
+    """Price of an hour of all machines together, in any currency, for `spoofsweep plan`; none leaves costs out."""
 
     @property
     def uses_gpu(self) -> bool:

@@ -60,6 +60,18 @@ def equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, floa
     return float((rates.frr[point] + rates.far[point]) / 2), float(rates.thresholds[point])
 
 
+def eer_standard_error(eer: ArrayLike, num_bonafide: int, num_spoof: int) -> FloatArray:
+    """How far an EER measured on so many utterances is off, one standard deviation, where the true one is ``eer``.
+
+    Source: Bengio and Mariethoz 2004, "A statistical significance test for person authentication" (Odyssey), the
+    variance of the half total error rate with both rates equal: ``e (1 - e) (1 / B + 1 / S) / 4``. Utterances count as
+    independent. The threshold moves with the data here; where both rates are equally steep at it, that cancels to
+    first order. It needs no scores; where there are some, `data_prep.eer_bootstrap` takes them as they are.
+    """
+    eers = np.asarray(eer, dtype=np.float64)
+    return np.sqrt(eers * (1.0 - eers) * (1.0 / num_bonafide + 1.0 / num_spoof)) / 2.0
+
+
 def checked_scores(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Both as flat float64.
 

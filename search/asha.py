@@ -9,62 +9,36 @@ Deviations and choices:
   a rung is young: of independent random values .58, .48, .42, .38, .36 survive the first rung for 4, 8, 16, 32, 64
   trials (eta 3); here it is .52, .39, .35, .34, .33.
 - Of equal values the one recorded first is the better one, so that a plateau (many trials at EER 0.5) is pruned too.
-- A report fills every rung that it passed since the trial's last report; the decision is taken at the highest of them.
-- NaN and infinity count as infinitely bad, and stop a trial anywhere.
 """
 
-import math
+from bisect import bisect_right, insort
 from collections.abc import Iterable
-from enum import Enum
-from itertools import pairwise
+
+from search.pruner import RungPruner
+from search.rung_trust import RungTrust
 
 
-class Decision(Enum):
-    """What becomes of a trial after a report."""
-
-    CONTINUE = "continue"
-    STOP = "stop"
-
-
-class Asha:
+class Asha(RungPruner):
     """Rungs with the values recorded at them; lower values are better.
 
     Args:
         rungs: samples seen at each rung, rising; empty for no pruning.
         reduction_factor: eta; one trial in so many goes on from each rung.
+        trust: which rungs stop trials; none trusts all.
     """
 
-    def __init__(self, rungs: Iterable[int], reduction_factor: int) -> None:
-        self.rungs = list(rungs)
-        if any(low >= high for low, high in pairwise([0, *self.rungs])):
-            raise ValueError(f"rungs must be positive and rising, got {self.rungs}")
+    def __init__(self, rungs: Iterable[int], reduction_factor: int, trust: RungTrust | None = None) -> None:
+        super().__init__(rungs, trust)
         self.reduction_factor = reduction_factor
-        self.recorded: dict[int, dict[int, float]] = {rung: {} for rung in self.rungs}
-        """Value of each trial at each rung."""
+        self._sorted: dict[int, list[float]] = {rung: [] for rung in self.rungs}
 
-    def report(self, trial: int, samples_seen: int, value: float) -> Decision:
-        """Record a report and decide; a rung that already has the trial's value keeps it, and is not judged again."""
-        value = value if math.isfinite(value) else math.inf
-        decision = Decision.CONTINUE
-        for rung, values in self.recorded.items():
-            if rung <= samples_seen and trial not in values:
-                decision = self._judge(values, value)
-                values[trial] = value
-        return Decision.STOP if value == math.inf else decision
-
-    def rung_reached(self, samples_seen: int) -> int | None:
-        """The highest rung at or below ``samples_seen``, in samples; none before the first."""
-        return max((rung for rung in self.rungs if rung <= samples_seen), default=None)
-
-    def replay(self, reports: Iterable[tuple[int, int, float]]) -> None:
-        """Rebuild the rungs from ``(trial, samples_seen, value)``, each trial's in the order of its samples."""
-        for trial, samples_seen, value in reports:
-            self.report(trial, samples_seen, value)
-
-    def _judge(self, values: dict[int, float], value: float) -> Decision:
-        num_better = sum(other <= value for other in values.values())
+    def _goes_on(self, rung: int, value: float) -> bool:
+        values = self._sorted[rung]
         num_continuing = max(1, (len(values) + 1) // self.reduction_factor)
-        return Decision.CONTINUE if num_better < num_continuing else Decision.STOP
+        return bisect_right(values, value) < num_continuing
+
+    def _add(self, rung: int, value: float) -> None:
+        insort(self._sorted[rung], value)
 
 
 def geometric_rungs(first: int, budget: int, reduction_factor: int) -> list[int]:

@@ -42,6 +42,25 @@ def check(study: StudyArgument) -> None:
 
 
 @app.command()
+def plan(
+    study: StudyArgument,
+    seconds_per_pass: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="What a pass takes, validation included; by default measured here for 20 seconds."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Trials at a time; by default what this machine has room for.")
+    ] = None,
+) -> None:
+    """Show what a sweep would take: trials by rung, hours, cost, and where the study is too small for its rungs."""
+    from search.plan import make_plan
+    from search.plan_tables import print_plan
+
+    console = Console()
+    print_plan(make_plan(_load(study), seconds_per_pass, workers, console), console)
+
+
+@app.command()
 def audit(
     study: StudyArgument,
     max_files: Annotated[

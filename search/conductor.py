@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from cluster.errors import SpoofsweepError
-from search.asha import Asha, Decision
 from search.fault import Fault
 from search.ledger import Ledger
+from search.pruner import Decision, Pruner
 from search.trial_record import PRUNE_RUNG, TrialRecord
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Conductor:
     def __init__(
         self,
         ledger: Ledger,
-        asha: Asha,
+        asha: Pruner,
         num_trials: int,
         max_failures: int = 0,
         max_retries: int = 0,

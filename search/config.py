@@ -42,7 +42,16 @@ class SearchConfig(Settings):
     reduction_factor: int = Field(default=3, ge=2)
     """One trial in this many goes on from each rung."""
     first_rung_passes: float | None = Field(default=None, gt=0.0)
-    """Passes before the first pruning decision; none means a ninth of the budget."""
+    """Passes before the first rung; none means a 27th of the budget, or a ninth without ``rung_trust``."""
+    rung_trust: bool = True
+    """A rung prunes once witnesses, trials that run to the end whatever it says, have shown that it ranks as their ends
+    do (`search.rung_trust`). On by default: a rung that misleads costs more than no pruning saves, nobody sees it, and
+    what the witnesses cost comes back, for the first rung may lie at a third of where it had to lie unproven. Off, all
+    rungs prune from the first trial on: for studies of which it is known, and for more workers than trials."""
+    trust_trials: int = Field(default=8, ge=5)
+    """Witnesses from the start: the first so many trials."""
+    trust_share: float = Field(default=0.05, ge=0.0, le=1.0)
+    """Share of all further trials that are witnesses, drawn by seed and number, so that trust is renewed."""
     max_retries: int = Field(default=1, ge=0)
     """Errors of a trial after which it is tried again from its last checkpoint; lost machines are not counted."""
     max_failures: int = Field(default=5, ge=0)

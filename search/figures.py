@@ -98,16 +98,15 @@ def history_figure(points: Sequence[HistoryPoint]) -> Figure:
 
 
 def survival_figure(rungs: Sequence[Rung]) -> Figure:
-    """Trials that reached each rung, those stopped there, and how well the rung ranked the finished ones."""
+    """Trials that reached each rung, those stopped there, and how well the rung ranks."""
     figure, (axes,) = _panels(1, width=6.4, height=3.8)
     places = list(range(len(rungs)))
     went_on = [rung.num_reached - rung.num_stopped for rung in rungs]
     axes.bar(places, went_on, 0.6, color=BLUE, label="went on")
     axes.bar(places, [rung.num_stopped for rung in rungs], 0.6, bottom=went_on, color="#D0D7DE", label="stopped")
     for place, rung in zip(places, rungs, strict=True):
-        text = (
-            "" if math.isnan(rung.rank_correlation) else f"rank correlation\nwith the end {rung.rank_correlation:.2f}"
-        )
+        correlation = rung.standing.correlation
+        text = "" if math.isnan(correlation) else f"rank correlation\nwith the end {correlation:.2f}"
         axes.text(place, rung.num_reached, text, ha="center", va="bottom", fontsize=8, color="#444444")
     axes.set_xticks(places, [f"{rung.passes:g}" for rung in rungs])
     axes.set(xlabel="passes over the training split", ylabel="trials", title="Survival at the rungs")

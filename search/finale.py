@@ -18,6 +18,7 @@ from search.finalist_training import run_finalists
 from search.finalists import Finalist, Standing, standings
 from search.horizon import horizon_of
 from search.leaderboard import summarise
+from search.pruners import learnt_trust
 from search.registry import Champion, register_champion
 from search.report import StudyOutcome, print_summary, write_report
 from search.study import Study
@@ -53,7 +54,8 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
         except (MlflowException, requests.RequestException) as error:
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
+    trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
+    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust)
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
     print_summary(outcome, console, write_report(outcome, study.folder / "report"))
     return outcome

@@ -8,6 +8,8 @@ from search.config import StudyConfig
 
 _FIRST_RUNG_SHARE = 1 / 9
 """A first rung that ranks badly makes TPE worse than random search, and worse than no pruning."""
+_FIRST_RUNG_SHARE_ON_TRUST = 1 / 27
+"""Where a rung that ranks badly is skipped, an early one can do no harm."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ def horizon_of(config: StudyConfig, samples_per_pass: int) -> Horizon:
     budget = math.ceil(budget_passes * samples_per_pass)
     if search.pruning == "none":
         return Horizon(samples_per_pass, budget, ())
-    first_passes = search.first_rung_passes or budget_passes * _FIRST_RUNG_SHARE
+    first_passes = search.first_rung_passes or _first_rung_passes(config)
     first = max(1, int(first_passes * samples_per_pass))
     return Horizon(samples_per_pass, budget, tuple(geometric_rungs(first, budget, search.reduction_factor)))
+
+
+def _first_rung_passes(config: StudyConfig) -> float:
+    if not config.search.rung_trust:
+        return config.trial.budget_passes * _FIRST_RUNG_SHARE
+    # Rungs before the first report would all hold the same.
+    return max(config.trial.budget_passes * _FIRST_RUNG_SHARE_ON_TRUST, config.trial.report_passes)

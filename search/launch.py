@@ -17,6 +17,7 @@ from search.gpu_sharing import print_sharing, require_room, settle
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
 from search.preview import preview
+from search.pruners import learnt_trust
 from search.report import StudyOutcome
 from search.storage import check_writable
 from search.study import Study
@@ -77,7 +78,8 @@ def read_progress(study: Study) -> Progress:
     shards = ShardSet.open(study.shards_folder / shard_set_id, shard_set_id)
     folds = study.folds(shards.index)
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
+    trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
+    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust)
     return Progress(trials, summary, horizon, _about(held_out), _contradictions(folds, held_out))
 
 

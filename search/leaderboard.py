@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.table import Table
 from rich.text import Text
-from scipy.stats import spearmanr
 
 from search.asha import compute_saved
+from search.rank_correlation import RankCorrelation
+from search.rung_trust import RungTrust, Standing
 from search.trial_record import TrialRecord
 from trainable.score_summary import span
 
@@ -26,10 +27,10 @@ class Rung:
     passes: float
     num_reached: int
     num_stopped: int
-    rank_correlation: float
-    """Spearman's rho of the EER here with the final one, over the trials that finished; NaN where undefined."""
-    num_finished: int
-    """Trials behind the correlation."""
+    standing: Standing
+    """How well the EER here foretells the final one: over witnesses, or without trust over all that finished."""
+    prunes: bool
+    """Whether it may stop trials by now."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,13 @@ class Summary:
     """Share of the training that was spared, against training every ended trial to the full budget."""
 
 
-def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, samples_per_pass: int) -> Summary:
+def summarise(
+    trials: Sequence[TrialRecord],
+    rungs: Sequence[int],
+    budget: int,
+    samples_per_pass: int,
+    trust: RungTrust | None = None,
+) -> Summary:
     """Figures of a study.
 
     Args:
@@ -52,9 +59,10 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
         rungs: samples seen at each rung.
         budget: samples of a full training.
         samples_per_pass: utterances of the training split.
+        trust: what the trials say about the rungs, see `search.pruners.learnt_trust`; none where all prune anyway.
     """
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
-    correlations = rank_correlations(trials, rungs)
+    standings = finished_standings(trials, rungs) if trust is None else {rung: trust.standing(rung) for rung in rungs}
     return Summary(
         num_by_state=dict(Counter(trial.state for trial in trials if trial.begun)),
         best=next((trial for trial in ranked(trials) if trial.converged), None),
@@ -64,8 +72,8 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
                 passes=rung / samples_per_pass,
                 num_reached=sum(trial.begun and trial.samples_seen >= rung for trial in trials),
                 num_stopped=sum(trial.attributes.get("prune_rung") == rung for trial in trials),
-                rank_correlation=correlations[rung][0],
-                num_finished=correlations[rung][1],
+                standing=standings[rung],
+                prunes=trust is None or standings[rung].prunes,
             )
             for rung in rungs
         ),
@@ -73,23 +81,18 @@ def summarise(trials: Sequence[TrialRecord], rungs: Sequence[int], budget: int, 
     )
 
 
-def rank_correlations(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> dict[int, tuple[float, int]]:
-    """How well each rung foretells the final score: Spearman's rho over COMPLETE trials, and their number.
+def finished_standings(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> dict[int, Standing]:
+    """How well each rung foretells the final score, over COMPLETE trials.
 
     Trials that were stopped have no final score, so only survivors are compared: read small numbers with care.
-    NaN where fewer than three trials, or constant values, leave it undefined.
     """
-    correlations = {}
-    for rung in rungs:
-        pairs = [
-            (min((step, value) for step, value in trial.reports.items() if step >= rung)[1], trial.value)
-            for trial in trials
-            if trial.value is not None and trial.samples_seen >= rung
-        ]
-        columns = list(zip(*pairs, strict=True))
-        defined = len(pairs) >= 3 and all(len(set(column)) > 1 for column in columns)
-        correlations[rung] = (float(spearmanr(*columns).statistic) if defined else float("nan"), len(pairs))
-    return correlations
+    correlations = {rung: RankCorrelation() for rung in rungs}
+    for rung, correlation in correlations.items():
+        for trial in trials:
+            if trial.value is not None and trial.samples_seen >= rung:
+                early = min((step, value) for step, value in trial.reports.items() if step >= rung)[1]
+                correlation.add(early, trial.value)
+    return {rung: Standing.of(correlation) for rung, correlation in correlations.items()}
 
 
 def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -144,14 +147,36 @@ def status_lines(summary: Summary) -> list[str]:
 
 
 def rung_table(summary: Summary) -> Table:
-    """Survival at each rung, and how well the rung ranked the trials that finished."""
+    """Survival at each rung, and how well the rung ranks."""
     table = Table(
-        "rung", "passes", "reached", "stopped", "rank correlation", box=None, header_style="bold", pad_edge=False
+        "rung",
+        "passes",
+        "reached",
+        "stopped",
+        "rank correlation",
+        "prunes",
+        box=None,
+        header_style="bold",
+        pad_edge=False,
     )
     for number, rung in enumerate(summary.rungs, 1):
-        rho = "-" if math.isnan(rung.rank_correlation) else f"{rung.rank_correlation:.2f} ({rung.num_finished} trials)"
-        table.add_row(str(number), f"{rung.passes:.3g}", str(rung.num_reached), str(rung.num_stopped), rho)
+        counts = f"{rung.passes:.3g}", str(rung.num_reached), str(rung.num_stopped)
+        table.add_row(str(number), *counts, correlation_of(rung), verdict_of(rung))
     return table
+
+
+def correlation_of(rung: Rung) -> str:
+    """Kendall's tau of a rung with its interval, and the number of trials behind it."""
+    standing = rung.standing
+    if math.isnan(standing.correlation):
+        return "-"
+    bounds = "" if standing.interval is None else "{:.2f} to {:.2f}, ".format(*standing.interval)
+    return f"{standing.correlation:.2f} ({bounds}{standing.num_trials} trials)"
+
+
+def verdict_of(rung: Rung) -> str:
+    """Whether a rung prunes, and if not, why."""
+    return "yes" if rung.prunes else f"no: {rung.standing.reason}"
 
 
 def varying(trials: Sequence[TrialRecord]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from cluster.errors import SpoofsweepError
 from search.seeds import trial_seed
 from search.space import SearchSpace
-from search.storage import open_storage, unreachable
+from search.storage import close_storage, open_ledger_storage, unreachable
 from search.study_claim import claim, fixed_defaults, require_compatible_space
 from search.trial_record import PRUNE_RUNG, TrialRecord, run_key
 from trainable.config import TrialConfig
@@ -30,7 +30,7 @@ class Ledger:
     storage with all its parameters and attributes in one transaction, where Optuna's own ``ask`` takes one for each.
 
     Args:
-        storage_url: SQLAlchemy URL of the storage.
+        storage_url: SQLAlchemy URL of the storage, or ``search.storage.MEMORY``.
         study_name: name of the Optuna study; made if missing.
         space: parameters to sample.
         defaults: trial configuration that the parameters vary.
@@ -62,7 +62,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._url = storage_url
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else Optuna prints a line for every trial
-        self.storage = open_storage(storage_url, PATIENCE_S)
+        self.storage = open_ledger_storage(storage_url, PATIENCE_S)
         with self._access():
             self.study = optuna.create_study(
                 storage=self.storage, study_name=study_name, direction="minimize", load_if_exists=True
@@ -181,8 +181,7 @@ class Ledger:
 
     def close(self) -> None:
         """Let go of the database."""
-        self.storage.remove_session()
-        self.storage.engine.dispose()
+        close_storage(self.storage)
 
     def _copied(self, number: int) -> FrozenTrial:
         return self._copy.get_trials(deepcopy=False)[number]

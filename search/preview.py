@@ -17,7 +17,7 @@ from data_prep.plan import shard_set_id
 from data_prep.shards import ShardSet, is_complete
 from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
-from search.config import ParameterConfig
+from search.config import ParameterConfig, SearchConfig
 from search.horizon import Horizon, horizon_of
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
@@ -48,20 +48,29 @@ class Preview:
     horizon: Horizon
     divisions: tuple[Division, ...]
     """One a model of a trial, where attacks are held out; else empty."""
+    num_dev: tuple[int, int]
+    """Bona fide and spoofed utterances that a model is validated on; of several models, those of the fewest."""
+    num_train: int
+    """Utterances that a finalist trains on."""
     notes: tuple[str, ...]
     tandem: Tandem
     """The speaker verification that comes with the corpus."""
 
 
-def preview(study: Study) -> Preview:
+def preview(study: Study, trains_here: bool = True) -> Preview:
     """Check space, corpus (with its ASV scores) and ledger of a study, and work out what would be done; makes nothing.
+
+    Args:
+        study: the study.
+        trains_here: whether this machine needs the device that trials ask for.
 
     Raises:
         SpoofsweepError: the space, the corpus or the device cannot carry the study, or its ledger began otherwise.
     """
     config = study.config
     notes = SearchSpace(config.space).check(config.trial)
-    _require_gpu(study)
+    if trains_here:
+        _require_gpu(study)
     corpus = read_corpus(config.corpus, study.base, study.prep.seed)
     report = validate(corpus, config.corpus)
     report.check()
@@ -72,6 +81,8 @@ def preview(study: Study) -> Preview:
     utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
     _require_same_study(study, identity, folds)
+    divisions = tuple(_divide(utterances, attacks) for attacks in folds)
+    models = divisions or (_divide(utterances, ()),)
     return Preview(
         study=study,
         corpus=corpus,
@@ -79,7 +90,9 @@ def preview(study: Study) -> Preview:
         shard_set_id=identity,
         has_shards=has_shards,
         horizon=horizon_of(config, samples_per_pass(utterances, folds)),
-        divisions=tuple(_divide(utterances, attacks) for attacks in folds),
+        divisions=divisions,
+        num_dev=min((division.num_dev[LABELS[0]], division.num_dev[LABELS[1]]) for division in models),
+        num_train=samples_per_pass(utterances, folds if len(folds) == 1 else ()),
         notes=(*notes, *_nameless(utterances, folds)),
         tandem=tandem,
     )
@@ -164,7 +177,7 @@ def _facts(found: Preview) -> Table:
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
-        "pruning": f"{search.pruning} at {rungs} passes, one in {search.reduction_factor} goes on" if rungs else "none",
+        "pruning": f"{search.pruning} at {rungs} passes{_trust(search)}" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
         **({"t-DCF": f"ASV scores of {', '.join(found.tandem.rates)}"} if found.tandem.rates else {}),
         "each trial": f"{_gpus(cluster)}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
@@ -175,6 +188,10 @@ def _facts(found: Preview) -> Table:
     for name, value in facts.items():
         table.add_row(f"[bold]{name}", Text(value))
     return table
+
+
+def _trust(search: SearchConfig) -> str:
+    return f", once {search.trust_trials} full trainings show that they rank" if search.rung_trust else ""
 
 
 def _gpus(cluster: ClusterConfig) -> str:

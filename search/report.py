@@ -1,6 +1,5 @@
 """What a finished study says: a report with figures in its folder, and the summary on the terminal."""
 
-import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,18 @@ from search import figures
 from search.commands import Commands
 from search.finalists import Finalist, Standing
 from search.horizon import Horizon
-from search.leaderboard import Summary, last_eer, leaderboard_table, percent, ranked, short, status_lines, varying
+from search.leaderboard import (
+    Summary,
+    correlation_of,
+    last_eer,
+    leaderboard_table,
+    percent,
+    ranked,
+    short,
+    status_lines,
+    varying,
+    verdict_of,
+)
 from search.model_card import seeds, validation_note
 from search.registry import Champion, score_figures
 from search.score_tables import (
@@ -199,17 +209,8 @@ def _criterion(ranking: Sequence[Standing]) -> str:
 
 
 def _rung_rows(summary: Summary) -> str:
-    names = ["passes", "reached", "stopped", "rank correlation with the final EER", "finished trials behind it"]
-    rows = [
-        [
-            f"{r.passes:.3g}",
-            r.num_reached,
-            r.num_stopped,
-            "-" if math.isnan(r.rank_correlation) else f"{r.rank_correlation:.2f}",
-            r.num_finished,
-        ]
-        for r in summary.rungs
-    ]
+    names = ["passes", "reached", "stopped", "rank correlation with the final EER (Kendall's tau)", "prunes"]
+    rows = [[f"{r.passes:.3g}", r.num_reached, r.num_stopped, correlation_of(r), verdict_of(r)] for r in summary.rungs]
     return markdown_table(names, rows)
 
 

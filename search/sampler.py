@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
+from search.bounded_history import BoundedHistory, BoundedTpe
 from search.config import SearchConfig
 
 Uniforms = Callable[[int], np.ndarray]
@@ -65,6 +66,7 @@ class MixedSampler(BaseSampler):
     def __init__(self, cube: CubeSampler, is_random: Callable[[int], bool], seed: int) -> None:
         self._cube, self._is_random, self._seed = cube, is_random, seed
         self._delegate: tuple[int, BaseSampler] = (-1, cube)
+        self._history = BoundedHistory(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._for(trial).before_trial(study, trial)
@@ -94,7 +96,8 @@ class MixedSampler(BaseSampler):
     def _tpe(self, number: int) -> BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
-            return TPESampler(
+            return BoundedTpe(
+                self._history,
                 multivariate=True,
                 group=True,
                 constant_liar=True,

@@ -12,9 +12,9 @@ from ray.tune.result import AUTO_RESULT_KEYS, DEBUG_METRICS
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.stopper import NoopStopper
 
-from search.asha import Decision
 from search.conductor import Conductor
 from search.fault import Fault
+from search.pruner import Decision
 from search.ray_errors import fault_of, in_one_line
 from search.trial_record import ARITHMETIC
 

@@ -4,11 +4,27 @@ from typing import Any
 
 import optuna
 import sqlalchemy
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
 from deploy.tracking_store import sqlite_file
 from search.patient_storage import PatientStorage
+
+MEMORY = "memory:"
+"""In the place of a storage's URL: none, for sweeps in virtual time."""
+
+
+def open_ledger_storage(url: str, patience_s: float) -> BaseStorage:
+    """As `open_storage`, or a storage that ends with the process where ``url`` is ``MEMORY``."""
+    return InMemoryStorage() if url == MEMORY else open_storage(url, patience_s)
+
+
+def close_storage(storage: BaseStorage) -> None:
+    """Let go of the database, if there is one."""
+    storage.remove_session()
+    if isinstance(storage, RDBStorage):
+        storage.engine.dispose()
 
 
 def open_storage(url: str, patience_s: float = 0.0) -> PatientStorage:

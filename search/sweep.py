@@ -14,7 +14,6 @@ from rich.console import Console
 
 from cluster.ray_session import ray_session
 from deploy.tracking_store import check_reachable, new_client, open_experiment
-from search.asha import Asha
 from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
 from search.driver_lock import driver_lock
@@ -24,6 +23,7 @@ from search.leaderboard import Summary, summarise
 from search.ledger import Ledger
 from search.model_keeper import ModelKeeper
 from search.progress import SweepProgress
+from search.pruners import make_pruner
 from search.sampler import make_sampler
 from search.space import SearchSpace
 from search.study import Study
@@ -125,7 +125,7 @@ class _Sweep:
         places = num_places(study.config.cluster)
         self._unfinished = _prepare_queue(study, ledger)
         trials = ledger.trials()
-        asha = Asha(self._horizon.rungs, search.reduction_factor)
+        asha = make_pruner(search, self._horizon, study.config.study.seed)
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)

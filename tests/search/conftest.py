@@ -46,6 +46,7 @@ validation = {{ num_resamples = 50 }}
 [search]
 num_trials = 4
 first_rung_passes = 1
+rung_trust = false
 reduction_factor = 2
 
 [finalists]

@@ -4,10 +4,24 @@ import math
 
 import numpy as np
 import pytest
+from pruner_contract import RUNGS, PrunerContract
 
-from search.asha import Asha, Decision, compute_saved, geometric_rungs
+from search.asha import Asha, compute_saved, geometric_rungs
+from search.pruner import Decision
 
 CONTINUE, STOP = Decision.CONTINUE, Decision.STOP
+
+
+class TestAsha(PrunerContract):
+    def pruner(self) -> Asha:
+        return Asha(RUNGS, 3)
+
+
+class TestNoPruning(PrunerContract):
+    STOPS = False
+
+    def pruner(self) -> Asha:
+        return Asha([], 3)
 
 
 def test_goes_on_among_the_best_of_a_rung() -> None:

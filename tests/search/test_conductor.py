@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from cluster.errors import SpoofsweepError
-from search.asha import Asha, Decision
+from search.asha import Asha
 from search.conductor import INTERRUPTED, Conductor
 from search.fault import Fault
 from search.ledger import Ledger
+from search.pruner import Decision
 from search.trial_record import TrialRecord
 
 

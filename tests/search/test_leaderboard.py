@@ -5,14 +5,15 @@ import pytest
 from rich.console import Console
 
 from search.leaderboard import (
+    finished_standings,
     leaderboard_table,
-    rank_correlations,
     ranked,
     rung_table,
     status_lines,
     summarise,
     varying,
 )
+from search.rung_trust import RungTrust
 from search.trial_record import TrialRecord
 
 
@@ -55,9 +56,10 @@ def test_summary_counts_rungs_and_compute():
     assert summary.num_by_state == {"COMPLETE": 3, "PRUNED": 2, "FAIL": 1, "RUNNING": 1, "WAITING": 1}
     assert summary.best is TRIALS[3]
     first, second = summary.rungs
-    assert (first.passes, first.num_reached, first.num_stopped, first.num_finished) == (1.0, 7, 1, 3)
+    assert (first.passes, first.num_reached, first.num_stopped, first.standing.num_trials) == (1.0, 7, 1, 3)
     assert (second.num_reached, second.num_stopped) == (4, 0)
-    assert first.rank_correlation == pytest.approx(0.5)
+    assert first.standing.correlation == pytest.approx(1 / 3)
+    assert first.prunes
     assert summary.compute_saved == pytest.approx(1 - (300 + 100 + 300 + 200 + 300) / 1500)
 
 
@@ -101,9 +103,9 @@ def test_table_ranks_finished_trials_only_and_shortens_runs():
 
 def test_rung_table_shows_correlation_where_it_is_defined():
     lines = printed(rung_table(summarise(TRIALS, [100, 250], 300, 100))).splitlines()
-    assert lines[1].split() == ["1", "1", "7", "1", "0.50", "(3", "trials)"]
+    assert lines[1].split() == ["1", "1", "7", "1", "0.33", "(3", "trials)", "yes"]
     only_one = summarise(TRIALS[:1], [100], 300, 100)
-    assert printed(rung_table(only_one)).splitlines()[1].split()[-1] == "-"
+    assert printed(rung_table(only_one)).splitlines()[1].split()[-2] == "-"
 
 
 def test_rank_correlation_of_rungs():
@@ -111,7 +113,19 @@ def test_rank_correlation_of_rungs():
         return TrialRecord(number, "COMPLETE" if final else "PRUNED", {}, {120: early, 900: final or 0.9}, final)
 
     trials = [course(0, 0.5, 0.1), course(1, 0.4, 0.2), course(2, 0.3, 0.3), course(3, 0.1, None)]
-    correlations = rank_correlations(trials, [100, 300, 1000])
-    assert correlations[100] == (pytest.approx(-1.0), 3)
-    assert correlations[300] == (pytest.approx(1.0), 3)
-    assert math.isnan(correlations[1000][0])
+    standings = finished_standings(trials, [100, 300, 1000])
+    assert [standings[rung].correlation for rung in (100, 300)] == [-1.0, 1.0]
+    assert [standings[rung].num_trials for rung in (100, 300, 1000)] == [3, 3, 0]
+    assert math.isnan(standings[1000].correlation)
+
+
+def test_a_rung_that_has_not_earned_trust_is_said_to_be_skipped_and_why():
+    trust = RungTrust([100, 200], 300, seed=1, num_first=8, share=0.0)
+    for number in range(8):
+        for samples_seen, value in ((100, 0.5 - number / 100), (200, number / 100), (300, number / 100)):
+            trust.observe(number, samples_seen, value)
+    lines = printed(rung_table(summarise(TRIALS, [100, 200], 300, 100, trust))).splitlines()
+    assert lines[1].endswith("-1.00 (-1.00 to -0.92, 8 trials)  no: it may rank no better than 0.25")
+    assert lines[2].split()[4:] == ["1.00", "(0.92", "to", "1.00,", "8", "trials)", "yes"]
+    new = RungTrust([100], 300, seed=1, num_first=8, share=0.0)
+    assert "no: 0 of 5 witnesses" in printed(rung_table(summarise(TRIALS, [100], 300, 100, new)))

@@ -32,9 +32,11 @@ def load(tmp_path: Path, sample_root: Path):
 
 
 def test_rungs_and_budget_are_counted_in_samples(load) -> None:
-    found = preview(load("[trial]\nbudget_passes = 27\n"))
+    study, unproven = "[trial]\nbudget_passes = 27\n", "[search]\nrung_trust = false\n"
+    found = preview(load(study))
     assert found.horizon.budget == 27 * 132
-    assert found.horizon.rungs == (3 * 132, 9 * 132)
+    assert found.horizon.rungs == (132, 3 * 132, 9 * 132)
+    assert preview(load(study + unproven)).horizon.rungs == (3 * 132, 9 * 132)
     assert not found.has_shards
 
 

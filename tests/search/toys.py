@@ -30,7 +30,7 @@ def toy_study(output: Path, name: str, num_trials: int, **sections: dict[str, An
             "model.dropout": {"low": 0.0, "high": 0.5},
             "model.channels": {"choices": [[16, 32], [16, 32, 48]]},
         },
-        "search": {"num_trials": num_trials, "startup_trials": 3},
+        "search": {"num_trials": num_trials, "startup_trials": 3, "rung_trust": False},
         "cluster": {"num_cpus": 2, "max_concurrent_trials": 1},
     }
     for section, changes in sections.items():

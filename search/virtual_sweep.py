@@ -1,0 +1,44 @@
+"""A study's sweep in virtual time: its own sampler, ledger, pruner and conductor over learning curves."""
+
+from collections.abc import Iterator
+
+from search.conductor import Conductor
+from search.config import StudyConfig
+from search.curves import Curves
+from search.horizon import Horizon
+from search.ledger import Ledger
+from search.pruners import make_pruner
+from search.sampler import make_sampler
+from search.simulator import SimulatedTrial, simulate
+from search.space import SearchSpace
+from search.storage import MEMORY
+
+
+def virtual_sweep(
+    config: StudyConfig, horizon: Horizon, curves: Curves, num_workers: int, seed: int, start_s: float = 0.0
+) -> Iterator[SimulatedTrial]:
+    """Run the trials of a study over ``curves``, all or as many as are asked for; nothing is written.
+
+    Args:
+        config: the study; its seed, cluster and MLflow have no say.
+        horizon: the study's rungs.
+        curves: what its trials report, and when.
+        num_workers: trials at a time.
+        seed: in the place of the study's.
+        start_s: seconds that a trial takes to begin.
+
+    Yields:
+        The trials in the order in which they end.
+
+    Raises:
+        SpoofsweepError: the study's space or ledger refuses it.
+    """
+    space, search = SearchSpace(config.space), config.search
+    sampler = make_sampler(search, seed, list(space.parameters))
+    ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
+    if search.start_from_defaults:
+        ledger.enqueue(space.defaults(config.trial))
+    conductor = Conductor(ledger, make_pruner(search, horizon, seed), search.num_trials)
+    yield from simulate(conductor, curves, num_workers, start_s)
+    if conductor.failure is not None:
+        raise conductor.failure

@@ -1,0 +1,39 @@
+"""The script that records learning curves, on the tiny study."""
+
+from pathlib import Path
+
+import pytest
+
+from data_prep.shards import ShardSet
+from search.horizon import horizon_of
+from search.recorded_curves import RecordedCurves, read_curves, recorded_passes
+from search.space import SearchSpace
+from search.study import Study
+from search.virtual_sweep import virtual_sweep
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.mark.slow
+def test_a_recording_goes_on_where_it_stopped_and_is_replayed(
+    tiny_study: Study, tiny_shards: ShardSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that import torch, twice."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import record_curves
+
+    first = read_curves(record_curves.record(tiny_study, tiny_shards, 1, 1, tmp_path))
+    part = tmp_path / "tiny.parts" / "00000.parquet"
+    written = part.stat().st_mtime_ns
+    reports = read_curves(record_curves.record(tiny_study, tiny_shards, 2, 1, tmp_path))
+    assert part.stat().st_mtime_ns == written
+    assert reports[reports["config"] == 0].equals(first)
+    assert reports["config"].tolist() == [0, 0, 1, 1]
+    assert (reports["seconds"].diff()[[1, 3]] > 0).all()
+    assert reports["params"].nunique() == reports["seed"].nunique() == 2
+
+    horizon = horizon_of(tiny_study.config, recorded_passes(reports))
+    curves = RecordedCurves(reports, SearchSpace(tiny_study.config.space))
+    trials = list(virtual_sweep(tiny_study.config, horizon, curves, num_workers=2, seed=1))
+    assert len(trials) == tiny_study.config.search.num_trials
+    assert {trial.dev_eer for trial in trials} <= set(reports["dev_eer"])
