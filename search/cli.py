@@ -118,6 +118,24 @@ def sweep(
 
 
 @app.command()
+def pause(study: StudyArgument) -> None:
+    """Let the trials of a running sweep leave at their next report, and begin none until `resume`."""
+    _request(study, "pause")
+
+
+@app.command()
+def resume(study: StudyArgument) -> None:
+    """Let a paused sweep go on."""
+    _request(study, "resume")
+
+
+@app.command()
+def stop(study: StudyArgument) -> None:
+    """End a running sweep as Ctrl-C does; `sweep` goes on with it later."""
+    _request(study, "stop")
+
+
+@app.command()
 def status(study: StudyArgument) -> None:
     """Show how far a study is: trials by state, the best so far, the rungs and the compute saved."""
     from data_prep.display import print_warnings
@@ -228,6 +246,14 @@ def main() -> None:
 
 def _load(reference: str) -> Study:
     return load_study(find_study(reference))
+
+
+def _request(reference: str, name: str) -> None:
+    from search.control import Request, send
+
+    study = _load(reference)
+    send(study, Request(name))
+    print(f"The sweep of {study.name} is told to {name}.")
 
 
 def _preview(study: Study) -> None:

@@ -85,6 +85,11 @@ class Conductor:
         self.failure: SpoofsweepError | None = None
         """An error of the ledger itself, to be raised once the executor has let go."""
 
+        self.end_reason: str | None = None
+        """Why the study has enough: as `leave_reason`, but there is nothing to come back for."""
+        self.paused = False
+        """Whether no trial begins for now, and those that run leave at their next report."""
+
     @property
     def finished(self) -> bool:
         """Whether no further trial will begin: one that still runs may have to be tried again."""
@@ -98,13 +103,17 @@ class Conductor:
     @property
     def reason_to_end(self) -> str | None:
         """Why the executor let go before the trials were used up; none if they are."""
-        if self.stop_reason is None and self._remaining <= 0:
+        if self.stop_reason is None and (self._remaining <= 0 or self.end_reason is not None):
             return None
         return self.stop_reason or self.leave_reason or INTERRUPTED
 
     @property
     def _is_used_up(self) -> bool:
-        return self._remaining <= 0 or self.leave_reason is not None
+        return self._remaining <= 0 or self._reason_to_leave is not None
+
+    @property
+    def _reason_to_leave(self) -> str | None:
+        return self.leave_reason or self.end_reason
 
     @property
     def is_full(self) -> bool:
@@ -113,7 +122,7 @@ class Conductor:
 
     def next_trial(self, key: str) -> TrialRecord | None:
         """Begin a trial, or go on with one; none when none is left, when full, or when the ledger failed."""
-        if self.stopping or self._is_used_up or self.is_full:
+        if self.stopping or self._is_used_up or self.is_full or self.paused:
             return None
         record = self._guard(self._ledger.ask)
         if record is None:
@@ -164,8 +173,8 @@ class Conductor:
             self._end(key, "COMPLETE", value, **({"diverged": True} if metrics.get("diverged") else {}))
         elif decision is Decision.STOP:
             self._end(key, "PRUNED", None, **cause)
-        elif self.leave_reason is not None:
-            self._postpone(key, self.leave_reason)
+        elif self.paused or self._reason_to_leave is not None:
+            self._postpone(key, self._reason_to_leave or "the sweep is paused")
             return Decision.STOP
         return decision
 

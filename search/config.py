@@ -58,6 +58,19 @@ class SearchConfig(Settings):
     """The sweep stops when more trials than this have failed."""
 
 
+class BudgetConfig(Settings):
+    """What ends a study before its trials are used up; its finalists follow. Counted over all sweeps of the study."""
+
+    max_hours: float | None = Field(default=None, gt=0.0)
+    """Hours while a sweep runs."""
+    max_gpu_hours: float | None = Field(default=None, gt=0.0)
+    """Hours of GPUs; a trial that shares one counts for its share."""
+    max_cost: float | None = Field(default=None, gt=0.0)
+    """In the currency of ``cluster.price_per_hour``."""
+    target_eer: float | None = Field(default=None, ge=0.0, le=1.0)
+    """A finished trial at this validation EER, a fraction, is good enough."""
+
+
 class FinalistsConfig(Settings):
     """Retraining of the best configurations."""
 
@@ -115,6 +128,7 @@ class StudyConfig(Settings):
     trial: TrialConfig = TrialConfig()
     space: dict[str, ParameterConfig] = Field(default_factory=dict)
     search: SearchConfig = SearchConfig()
+    budget: BudgetConfig = BudgetConfig()
     finalists: FinalistsConfig = FinalistsConfig()
     cluster: ClusterConfig = ClusterConfig()
     mlflow: MlflowConfig = MlflowConfig()
@@ -124,6 +138,14 @@ class StudyConfig(Settings):
         first, budget = self.search.first_rung_passes, self.trial.budget_passes
         if first is not None and first >= budget:
             raise ValueError(f"search.first_rung_passes {first:g} is not below trial.budget_passes {budget:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _budget_has_its_measure(self) -> "StudyConfig":
+        if self.budget.max_cost is not None and not self.cluster.price_per_hour:
+            raise ValueError("budget.max_cost needs cluster.price_per_hour")
+        if self.budget.max_gpu_hours is not None and not self.cluster.uses_gpu:
+            raise ValueError("budget.max_gpu_hours needs trials on GPUs; bound max_hours instead")
         return self
 
     @model_validator(mode="after")

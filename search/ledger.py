@@ -20,6 +20,9 @@ from trainable.hold_out import Folds, named
 
 PATIENCE_S = 600.0
 """How long a sweep waits for its database to come back."""
+REQUEST = "request"
+"""Attribute of an Optuna study that holds what the user wants of a running sweep."""
+_SPENT = "spent"
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -136,6 +139,27 @@ class Ledger:
         """The MLflow run of a trial, or of the study (``None``); none if no run was made yet."""
         with self._access():
             return self.study.user_attrs.get(run_key(number))
+
+    def request(self) -> str | None:
+        """What the user wants of this sweep; see `search.control`."""
+        with self._access():
+            return self.study.user_attrs.get(REQUEST)
+
+    def clear_request(self) -> None:
+        """It was dealt with."""
+        if self.request() is not None:
+            with self._access():
+                self.study.set_user_attr(REQUEST, None)
+
+    def spent(self) -> dict[str, float]:
+        """What the study's sweeps have spent, as `set_spent` left it."""
+        with self._access():
+            return dict(self.study.user_attrs.get(_SPENT, {}))
+
+    def set_spent(self, spent: Mapping[str, float]) -> None:
+        """Keep what the study's sweeps have spent."""
+        with self._access():
+            self.study.set_user_attr(_SPENT, dict(spent))
 
     def requeue_unfinished(self) -> list[int]:
         """Let trials that a dead driver left RUNNING wait for their turn again; prune those whose pruning was decided.

@@ -1,6 +1,7 @@
 """Ray Tune's scheduler: passes reports to the conductor, and its decisions back."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +63,21 @@ class LedgerScheduler(FIFOScheduler):
 
 
 class SweepStopper(Stopper):
-    """Ends the run when the conductor says so."""
+    """Ends the run when the conductor says so; carries out what the user asks for meanwhile.
 
-    def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
+    Args:
+        conductor: knows whether to stop.
+        poll: called all the time.
+    """
+
+    def __init__(self, conductor: Conductor, poll: Callable[[], None]) -> None:
+        self._conductor, self._poll = conductor, poll
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
+        self._poll()
         return self._conductor.stopping
 
     def __reduce__(self) -> tuple[type[NoopStopper], tuple[()]]:

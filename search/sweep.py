@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +14,10 @@ from rich.console import Console
 
 from cluster.ray_session import ray_session
 from deploy.tracking_store import check_reachable, new_client, open_experiment
+from search.budget import Budget, Spent
 from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
+from search.control import Control
 from search.driver_lock import driver_lock
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
@@ -131,7 +133,15 @@ class _Sweep:
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
         self._tracker = _open_tracker(study, shards, folds, ledger, packing)
         self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
-        parts: list[Listener] = [self._keeper, self._checkpoints, self._tracker, self.progress, *listeners]
+        self._budget = _open_budget(study, ledger, self._end_study)
+        parts: list[Listener] = [
+            self._keeper,
+            self._checkpoints,
+            self._tracker,
+            self._budget,
+            self.progress,
+            *listeners,
+        ]
         shares_gpu = 0 < study.config.cluster.gpu_share < 1
         self.conductor = Conductor(
             ledger, asha, search.num_trials, search.max_failures, search.max_retries, shares_gpu, places, parts
@@ -141,15 +151,18 @@ class _Sweep:
         self._tracker.start()
         for trial in self._unfinished:
             self._tracker.trial_ended(trial)
+        self._budget.check()
         if self.conductor.finished:
             return
         make_config = _config_maker(self._study, self._shards, self._folds, self._keeper, self._checkpoints)
         folder = self._study.folder / "ray"
-        execute(self.conductor, trainable, make_config, self._study.config.cluster, folder, self.progress.say)
+        control, cluster = Control(self._ledger, self.conductor, self.progress.say), self._study.config.cluster
+        execute(self.conductor, trainable, make_config, cluster, folder, self.progress.say, control.poll)
 
     def end(self) -> SweepResult:
         """Leave ledger, models and MLflow in order, however the run ended."""
         self.conductor.release_all()
+        self._budget.close()
         horizon, reason = self._horizon, self.conductor.reason_to_end
         try:
             trials = self._ledger.trials()
@@ -161,6 +174,11 @@ class _Sweep:
             is_tracked = self._tracker.close()
             shutil.rmtree(self._study.folder / "ray", ignore_errors=True)
         return SweepResult(summary, reason, is_tracked)
+
+    def _end_study(self, reason: str) -> None:
+        if self.conductor.end_reason is None:
+            self.conductor.end_reason = reason
+            self.progress.say(f"The study has enough: {reason}.")
 
 
 def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
@@ -208,6 +226,19 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger,
     }
     dataset = dataset_of(shards.shard_set_id, shards.folder, rows_by_split)
     return Tracker(client, experiment_id, ledger, study.name, study.folder / "mlflow-journal.jsonl", tags, dataset)
+
+
+def _open_budget(study: Study, ledger: Ledger, end: Callable[[str], None]) -> Budget:
+    cluster = study.config.cluster
+    spent = Spent(**ledger.spent())
+    return Budget(
+        study.config.budget,
+        cluster.gpu_share,
+        cluster.price_per_hour,
+        spent,
+        end,
+        lambda spent: ledger.set_spent(asdict(spent)),
+    )
 
 
 def _config_maker(

@@ -37,6 +37,7 @@ def execute(
     cluster: ClusterConfig,
     folder: Path,
     say: Callable[[str], None],
+    poll: Callable[[], None],
 ) -> None:
     """Run trials until the conductor has no more, or stops, or the user presses Ctrl-C.
 
@@ -50,6 +51,7 @@ def execute(
         cluster: resources of a trial.
         folder: for Ray Tune's own files; may be deleted afterwards.
         say: shows the user a line.
+        poll: called all the time, to look for requests.
     """
     with _environment(), _signals(conductor, say):
         tune.run(
@@ -58,7 +60,7 @@ def execute(
             num_samples=-1,
             search_alg=LedgerSearcher(conductor, make_config),
             scheduler=LedgerScheduler(conductor),
-            stop=SweepStopper(conductor),
+            stop=SweepStopper(conductor, poll),
             reuse_actors=True,
             storage_path=str(folder.absolute()),
             trial_dirname_creator=lambda trial: trial.trial_id,
