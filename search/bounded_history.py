@@ -1,5 +1,7 @@
 """A study as its sampler sees it, bounded: TPE's cost a draw grows with every trial that it looks at."""
 
+import math
+import warnings
 from bisect import insort
 from collections.abc import Container, Sequence
 from typing import Any
@@ -10,9 +12,10 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-MOST_FINISHED = 250
-"""From 241 finished trials on, TPE takes the best 25 of them as good (``optuna.samplers.TPESampler``, ``gamma``)."""
-_NUM_GOOD = 25
+MOST_FINISHED = 128
+"""Trials that have ended, in a view."""
+_MOST_GOOD = 25
+"""TPE takes a tenth of all trials as good, but no more than these (``optuna.samplers.TPESampler``, ``gamma``)."""
 
 _Rank = tuple[int, float, float, int]
 """Orders finished trials from the best on, as TPE does."""
@@ -21,10 +24,10 @@ _Rank = tuple[int, float, float, int]
 class BoundedHistory:
     """What TPE may learn from when a study has many trials.
 
-    Up to `MOST_FINISHED` finished trials it is all of them. Beyond, it is the 25 best, which are all that TPE takes as
-    good, and a draw without replacement from the others: its density of the bad ones is an average over them, which a
-    sample estimates without bias. Of the running trials, which count as bad, the same share is drawn. A view is a
-    function of the trials, the seed and the number of the trial that is to be drawn.
+    Up to `MOST_FINISHED` finished trials it is all of them. Beyond, it is those that TPE takes as good among all, and a
+    draw without replacement from the others: TPE's density of the bad ones is an average over them, which a sample
+    estimates without bias. Of the running trials, which count as bad, the same share is drawn. A view is a function of
+    the trials, the seed and the number of the trial that is to be drawn.
 
     Args:
         seed: of the draws.
@@ -36,6 +39,15 @@ class BoundedHistory:
         self._open: list[int] = []
         """Trials that had not ended at the last look."""
         self._num_known = 0
+        self._points: dict[int, dict[str, float]] = {}
+        """Parameters of trials that have ended, as TPE reckons with them."""
+        self._kinds: dict[frozenset[str], FrozenTrial] = {}
+        """The first trial with each set of parameters."""
+
+    @property
+    def num_good(self) -> int:
+        """How many trials TPE takes as good, of all that the last view was drawn from."""
+        return min(math.ceil(0.1 * len(self._ranks)), _MOST_GOOD)
 
     def view(self, study: Study, number: int) -> Study:
         """``study`` as trial ``number`` is to see it."""
@@ -43,14 +55,22 @@ class BoundedHistory:
         self._look_at(trials)
         if len(self._ranks) <= MOST_FINISHED:
             return study
-        rng = np.random.default_rng([self._seed, number])
-        others = rng.choice(len(self._ranks) - _NUM_GOOD, MOST_FINISHED - _NUM_GOOD, replace=False) + _NUM_GOOD
+        rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
+        others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
         running = [i for i in self._open if trials[i].state == TrialState.RUNNING]
-        share = len(others) / (len(self._ranks) - _NUM_GOOD)
+        share = len(others) / (len(self._ranks) - num_good)
         drawn = rng.permutation(len(running))[: round(share * len(running))]
-        numbers = [rank[-1] for rank in self._ranks[:_NUM_GOOD]]
+        numbers = [rank[-1] for rank in self._ranks[:num_good]]
         numbers += [self._ranks[i][-1] for i in others] + [running[i] for i in drawn]
         return _Part(study, [trials[i] for i in sorted(numbers)])
+
+    def kinds(self, study: Study) -> Study:
+        """One trial for each set of parameters that the last view's study has; all that groups of them depend on."""
+        return _Part(study, sorted(self._kinds.values(), key=lambda trial: trial.number))
+
+    def point(self, trial: FrozenTrial) -> dict[str, float] | None:
+        """A trial's parameters as TPE reckons with them; none of one that has not ended."""
+        return self._points.get(trial.number)
 
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
         still_open = []
@@ -59,20 +79,31 @@ class BoundedHistory:
             if not trial.state.is_finished():
                 still_open.append(number)
             elif trial.state != TrialState.FAIL:
-                insort(self._ranks, _rank(trial))
+                self._take(trial)
         self._open, self._num_known = still_open, len(trials)
+
+    def _take(self, trial: FrozenTrial) -> None:
+        insort(self._ranks, _rank(trial))
+        distributions, params = trial.distributions, trial.params
+        self._points[trial.number] = {name: d.to_internal_repr(params[name]) for name, d in distributions.items()}
+        known = self._kinds.setdefault(frozenset(distributions), trial)
+        if trial.number < known.number:
+            self._kinds[frozenset(distributions)] = trial
 
 
 class BoundedTpe(TPESampler):
     """Optuna's TPE for a single trial, over a view of the study's history; other arguments are its own."""
 
     def __init__(self, history: BoundedHistory, **options: Any) -> None:
-        super().__init__(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # `gamma` is to go with Optuna 6
+            super().__init__(gamma=lambda _: history.num_good, **options)
         self._history = history
         self._seen: Study | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return super().infer_relative_search_space(self._view(study, trial), trial)
+        self._view(study, trial)
+        return super().infer_relative_search_space(self._history.kinds(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -83,6 +114,21 @@ class BoundedTpe(TPESampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         return super().sample_independent(self._view(study, trial), trial, param_name, param_distribution)
+
+    def _get_internal_repr(
+        self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: Study
+    ) -> dict[str, np.ndarray]:
+        # As Optuna's, which works every trial's parameters out anew for every draw.
+        names, rows = list(search_space), []
+        for trial in trials:
+            point = self._history.point(trial)
+            if point is None:
+                params = self._get_params(trial, study)
+                point = {name: d.to_internal_repr(params[name]) for name, d in search_space.items() if name in params}
+            if point.keys() >= search_space.keys():
+                rows.append([point[name] for name in names])
+        columns = np.array(rows).reshape(-1, len(names)).T
+        return dict(zip(names, columns, strict=True))
 
     def _view(self, study: Study, trial: FrozenTrial) -> Study:
         if self._seen is None:

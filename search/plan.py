@@ -128,22 +128,27 @@ def _budget_notes(plan: Plan) -> list[str]:
             f"{expected.drawn_blindly.mean:.0f} of {search.num_trials} trials begin before the first has ended, so "
             f"{search.sampler} cannot learn for them: raise search.num_trials, or take fewer workers"
         )
-    for rung in expected.rungs:
-        where, eta = f"the rung at {rung.passes:g} passes", search.reduction_factor
-        meant = rung.reached.mean / eta
-        if rung.reached.mean < eta:
-            found.append(
-                f"{where} sees {rung.reached.mean:.1f} trials, fewer than search.reduction_factor = {eta}: it can "
-                "hardly stop one; raise search.num_trials, or search.first_rung_passes"
-            )
-        elif rung.continuing.mean > 1.5 * meant:
-            why = (
-                "until it has earned trust it lets all through" if search.rung_trust else "young, it lets many through"
-            )
-            found.append(
-                f"{rung.continuing.mean:.1f} trials go on from {where} where one in {eta}, {meant:.1f}, is meant: "
-                f"{why}; raise search.num_trials, or take fewer workers"
-            )
+    return [*found, *_rung_notes(plan)]
+
+
+def _rung_notes(plan: Plan) -> list[str]:
+    """The first rung that sees too few trials, and the first that lets too many through."""
+    search, eta, found = plan.config.search, plan.config.search.reduction_factor, []
+    empty = [rung for rung in plan.forecast.rungs if rung.reached.mean < eta]
+    lenient = [r for r in plan.forecast.rungs if r not in empty and r.continuing.mean > 1.5 * r.reached.mean / eta]
+    for rung in lenient[:1]:
+        why = (
+            "until a rung has earned trust it lets all through" if search.rung_trust else "young, it lets many through"
+        )
+        found.append(
+            f"{rung.continuing.mean:.1f} trials go on from the rung at {rung.passes:g} passes where one in {eta}, "
+            f"{rung.reached.mean / eta:.1f}, is meant: {why}; raise search.num_trials, or take fewer workers"
+        )
+    for rung in empty[:1]:
+        found.append(
+            f"the rung at {rung.passes:g} passes sees {rung.reached.mean:.1f} trials, fewer than "
+            f"search.reduction_factor = {eta}: it can hardly stop one; raise search.num_trials"
+        )
     return found
 
 
@@ -154,7 +159,8 @@ def _validation_notes(plan: Plan) -> list[str]:
         return []
     worst = max(lucky, key=lambda rung: rung.by_luck)
     return [
-        f"dev is too small to rank by: of the trials that go on at {worst.passes:g} passes, {worst.by_luck:.0%} would "
-        f"not if the EER were exact ({num_bonafide:,} bona fide and {num_spoof:,} spoofed utterances; one bona fide is "
+        f"dev is too small to rank by: of the best one in {plan.config.search.reduction_factor} at {worst.passes:g} "
+        f"passes, {worst.by_luck:.0%} would not be among them if the EER were exact ({num_bonafide:,} bona fide and "
+        f"{num_spoof:,} spoofed utterances; one bona fide is "
         f"{100 / num_bonafide:.2g} points of false rejection); validate on more, or train more finalists"
     ]

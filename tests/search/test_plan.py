@@ -73,7 +73,7 @@ def test_a_small_validation_set_and_a_small_budget_are_named(load) -> None:
 
 def test_trust_that_comes_too_late_is_named(load) -> None:
     found = notes(planned(load("[search]\nsampler = 'random'\nnum_trials = 12\n")))
-    assert any("until it has earned trust it lets all through" in note for note in found)
+    assert any("until a rung has earned trust it lets all through" in note for note in found)
 
 
 def test_a_study_without_pruning_has_nothing_to_be_warned_of(load) -> None:
