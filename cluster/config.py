@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cluster.errors import SpoofsweepError
+from cluster.launch_config import LaunchConfig
 from cluster.settings import Settings
 
 MOST_TRIALS_PER_GPU = 48
@@ -30,6 +31,8 @@ class ClusterConfig(Settings):
     """Instead of ``gpus_per_trial``: trials that share a GPU; ``auto`` measures what the largest trial takes."""
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     """Upper bound of trials at a time; none means as many as the resources hold."""
+    launch: LaunchConfig = LaunchConfig()
+    """For `spoofsweep launch`."""
 
     @property
     def uses_gpu(self) -> bool:

@@ -34,6 +34,10 @@ StudyArgument = Annotated[
     ),
 ]
 
+AddressOption = Annotated[
+    str | None, typer.Option(help="Ray cluster to join (auto or host:port), whatever cluster.address says.")
+]
+
 
 @app.command()
 def check(study: StudyArgument) -> None:
@@ -82,13 +86,14 @@ def prep(study: StudyArgument) -> None:
 def sweep(
     study: StudyArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done, as `check` does.")] = False,
+    address: AddressOption = None,
 ) -> None:
     """Prepare the shards, search, retrain the finalists, register the champion.
 
     The same command goes on with an interrupted study, and extends a finished one after search.num_trials was raised.
     Exit status: 0 when the study has its champion, 1 when it stopped before (by Ctrl-C, or too many trials failed).
     """
-    loaded = _load(study)
+    loaded = _load(study).at(address)
     if dry_run:
         _preview(loaded)
         return
@@ -96,6 +101,25 @@ def sweep(
 
     if launch(loaded, Console()) is None:
         raise typer.Exit(1)
+
+
+@app.command()
+def launch(
+    study: StudyArgument,
+    on: Annotated[
+        str, typer.Option(metavar="TARGET", help="aws, gcp, onprem, kuberay, slurm, or a cluster: http://HEAD:8265.")
+    ],
+    render_only: Annotated[
+        bool, typer.Option("--render-only", help="Print files and commands, submit nothing.")
+    ] = False,
+) -> None:
+    """Run the sweep on a cluster, started or found there, and show its progress.
+
+    The same command goes on with an interrupted study. Exit status: that of the sweep, as far as the cluster tells it.
+    """
+    from search.cluster_launch import launch_on
+
+    raise typer.Exit(launch_on(_load(study), on, Console(), render_only))
 
 
 @app.command()
