@@ -1,5 +1,6 @@
 """Hands rendered files to the tool that a cluster has, and shows what comes of it."""
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -51,12 +52,9 @@ def require_tools(target: str) -> None:
     name = {"kuberay": "kubectl", "slurm": "sbatch"}.get(target, "ray")
     if shutil.which(_program(name)) is None:
         raise SpoofsweepError(f"a launch on {target} needs the program {name}", "it is not installed", _INSTALL[name])
-    if name == "ray":
-        try:
-            import colorful  # noqa: F401  # of those that Ray's launcher and jobs need, the first it misses
-        except ImportError as error:
-            rule = "`ray up` and `ray job` need the packages of ray[default]"
-            raise SpoofsweepError(rule, str(error), _INSTALL[name]) from error
+    # Of the packages that Ray's launcher and jobs need beyond Ray itself, the one that they import first.
+    if name == "ray" and importlib.util.find_spec("colorful") is None:
+        raise SpoofsweepError("`ray up` and `ray job` need the packages of ray[default]", "ray alone", _INSTALL[name])
 
 
 def run(steps: Sequence[Sequence[str]], console: Console) -> int:
@@ -89,9 +87,9 @@ def forwarded(names: Sequence[str], environment: Mapping[str, str]) -> dict[str,
 
 def _ray_up(target: str, plan: LaunchPlan, code: Path) -> list[list[str]]:
     ray, config = _program("ray"), str(plan.folder / CLUSTER_FILES[target])
-    remote = f"~/spoofsweep-{plan.name}"
+    remote = f"~/launch-{plan.name}"
     path = f"PATH={shlex.quote(plan.launch.venv)}/bin:$PATH " if plan.launch.venv and not plan.launch.image else ""
-    job = shlex.join(_job(".", f"../spoofsweep-{plan.name}.json"))
+    job = shlex.join(_job(".", f"../launch-{plan.name}.json"))
     submit = f"cd {remote} && {path}RAY_AUTH_MODE=token ray job submit --address {_JOB_SERVER} {job}"
     return [
         # Without a restart, since other sweeps may run there; a new head is started all the same.

@@ -104,6 +104,22 @@ def sweep(
 
 
 @app.command()
+def doctor(
+    study: StudyArgument,
+    address: AddressOption = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes that are waited for, the head included.")] = 1,
+) -> None:
+    """Look whether a study can run on its cluster: nodes, versions, GPUs, stores, shards, its largest trial.
+
+    Exit status: 0 unless something failed, 1 if it did.
+    """
+    from search.doctor import examine, print_findings
+
+    if not print_findings(examine(_load(study).at(address), nodes), Console()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def launch(
     study: StudyArgument,
     on: Annotated[
