@@ -1,10 +1,16 @@
 """Settings of the clusters that a study can be launched on."""
 
 from pathlib import PurePosixPath
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
 from cluster.settings import Settings
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.,:@%+=-]+$")]
+"""What may stand in a file without quotes."""
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""Name of an environment variable."""
 
 
 class AwsConfig(Settings):
@@ -98,8 +104,8 @@ class KubeRayConfig(Settings):
 class SlurmConfig(Settings):
     """SLURM, through `sbatch`; every node of the job trains, the first one drives, too."""
 
-    partition: str | None = None
-    account: str | None = None
+    partition: Word | None = None
+    account: Word | None = None
     time: str = Field(default="24:00:00", pattern=r"^(\d+-)?\d+(:\d+){0,2}$")
     """Limit as SLURM writes it; the job asks for itself again (requeue) five minutes before it is over."""
     cpus_per_node: int = Field(default=16, ge=1)
@@ -121,9 +127,9 @@ class LaunchConfig(Settings):
     """Container image with Python and all packages, built from `cluster/templates/Dockerfile`; not for SLURM."""
     venv: str | None = None
     """Virtual environment on every node, where there is no image; none means what is on the PATH."""
-    environment: dict[str, str] = Field(default_factory=dict)
+    environment: dict[Variable, str] = Field(default_factory=dict)
     """Environment variables of sweep and trials; written into files, so no passwords."""
-    forward: tuple[str, ...] = ()
+    forward: tuple[Variable, ...] = ()
     """Names of variables that are taken from the launching shell, such as ``PGPASSWORD``; shown nowhere."""
     num_workers: int = Field(default=2, ge=1)
     """Nodes that train; at most so many where the cluster scales by itself."""

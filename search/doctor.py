@@ -121,7 +121,7 @@ def _nodes(study: Study) -> list[Finding]:
 
 def _code() -> Finding:
     """Whether the nodes have the driver's code of trials, which a version number does not tell."""
-    answers = on_every_node(code_version, timeout_s=_ANSWER_S)
+    answers = on_every_node(own_code, timeout_s=_ANSWER_S)
     others = [name for name, answer in answers.items() if answer != code_version()]
     if others:
         found = f"not {code_version()}: {', '.join(str(answers[name])[:80] for name in others)}"
@@ -188,6 +188,11 @@ def _largest_trial(found: Preview) -> Finding:
         remedy = "bound batch.size, batch.crop_s or the model's sizes in [space], or give a trial more"
         return Finding("largest trial", "failed", "cluster", f"{what}: {in_one_line(error)}", remedy)
     return Finding("largest trial", "ok", "cluster", f"{what}: its largest batch passes")
+
+
+def own_code() -> str:
+    """What a node computes with; the body of a Ray task."""
+    return code_version()
 
 
 def open_shards(folder: str, shard_set_id: str) -> None:
