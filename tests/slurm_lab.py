@@ -35,6 +35,7 @@ MpiDefault=none
 SrunPortRange=60001-61000
 ReturnToService=2
 SlurmdTimeout=20
+KillWait=5
 SlurmdParameters=config_overrides
 {nodes}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
@@ -59,9 +60,10 @@ class SlurmLab:
 
     def start_daemon(self, name: str, command: Sequence[str]) -> None:
         """Run a daemon in the foreground, its output in a file of its name."""
-        log = (self.folder / f"{name}.log").open("ab")
         environment = {**os.environ, **self.environment}
-        self._daemons[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        with (self.folder / f"{name}.log").open("ab") as log:
+            daemon = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        self._daemons[name] = daemon
 
     def start_host(self, host: str) -> None:
         """Start the slurmd of a host inside its namespaces."""
