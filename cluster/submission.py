@@ -92,8 +92,7 @@ def _ray_up(target: str, plan: LaunchPlan, code: Path) -> list[list[str]]:
     job = shlex.join(_job(".", f"../launch-{plan.name}.json"))
     submit = f"cd {remote} && {path}RAY_AUTH_MODE=token ray job submit --address {_JOB_SERVER} {job}"
     return [
-        # Without a restart, since other sweeps may run there; a new head is started all the same.
-        [ray, "up", "--yes", "--no-restart", config],
+        [ray, "up", "--yes", config],
         [ray, "rsync-up", config, f"{code}/", f"{remote}/"],
         [ray, "rsync-up", config, str(plan.folder / RUNTIME_ENVIRONMENT), f"{remote}.json"],
         [ray, "exec", config, submit],

@@ -54,12 +54,12 @@ def examine(study: Study, num_nodes: int = 1, joining_s: float = JOINING_S) -> l
     """
     with ray_session(study.config.cluster):
         alive = wait_for_nodes(num_nodes, joining_s)
-        findings = [_joined(alive, num_nodes), *_stores(study), *_nodes(study), _code()]
+        findings = [_joined(alive, num_nodes, joining_s), *_stores(study), *_nodes(study), _code()]
         found = _guarded("study", "correct the study, or the corpus", lambda: preview(study))
         if isinstance(found, Finding):
             return [*findings, found]
         corpus = Finding("study", "ok", "driver", f"{len(found.report.usable):,} utterances, space and ledger in order")
-        return [*findings, corpus, *_shards(found), _room(study), _largest_trial(found)]
+        return [*findings, corpus, *_shards(found), *_trial(found)]
 
 
 def print_findings(findings: list[Finding], console: Console) -> bool:
@@ -76,12 +76,12 @@ def print_findings(findings: list[Finding], console: Console) -> bool:
     return all(one.verdict != "failed" for one in findings)
 
 
-def _joined(alive: int, expected: int) -> Finding:
+def _joined(alive: int, expected: int, joining_s: float) -> Finding:
     versions = f"Ray {ray.__version__}, torch {torch.__version__}"
     if alive >= expected:
         return Finding("nodes", "ok", "cluster", f"{alive} joined; {versions}")
     remedy = "the sweep begins without the others; see `ray status` for what they wait for"
-    return Finding("nodes", "warning", "cluster", f"{alive} of {expected} joined within {JOINING_S:g} s", remedy)
+    return Finding("nodes", "warning", "cluster", f"{alive} of {expected} joined within {joining_s:g} s", remedy)
 
 
 def _stores(study: Study) -> list[Finding]:
@@ -150,6 +150,12 @@ def _shards(found: Preview) -> list[Finding]:
         if isinstance(answer, Exception)
     ]
     return failed or [Finding("shards", "ok", ", ".join(answers), f"{found.shard_set_id}, whole")]
+
+
+def _trial(found: Preview) -> list[Finding]:
+    """Whether the cluster can place a trial, and run the largest."""
+    room = _room(found.study)
+    return [room] if room.verdict == "failed" else [room, _largest_trial(found)]
 
 
 def _room(study: Study) -> Finding:

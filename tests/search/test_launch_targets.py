@@ -67,9 +67,10 @@ def test_ray_accepts_its_files(target: str) -> None:
     ready = prepared_by_ray(parsed(target))
     assert ready["provider"]["type"] == {"onprem": "local"}.get(target, target)
     starts = [*ready["head_start_ray_commands"], *ready["worker_start_ray_commands"]]
-    assert len(starts) == 4
+    assert len(starts) == 3
     for command in starts:
-        assert command.startswith("export RAY_AUTH_MODE=token ASVSPOOF2019_ROOT=/mnt/spoofsweep/asvspoof2019;")
+        assert command.startswith("export RAY_AUTH_MODE=token ")
+        assert " ASVSPOOF2019_ROOT=/mnt/spoofsweep/asvspoof2019; " in command
         assert is_shell(command)
     assert all(is_shell(command) for command in ready["initialization_commands"])
 
