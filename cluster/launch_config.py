@@ -1,6 +1,6 @@
 """Settings of the clusters that a study can be launched on."""
 
-from pathlib import PurePosixPath
+import re
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -146,8 +146,8 @@ class LaunchConfig(Settings):
     @field_validator("shared_folder")
     @classmethod
     def _absolute(cls, folder: str | None) -> str | None:
-        if folder is not None and not PurePosixPath(folder).is_absolute():
-            raise ValueError("it must be absolute, as the nodes see it")
+        if folder is not None and not re.fullmatch(r"/[^\s:]*", folder):
+            raise ValueError("it must be an absolute path, as the nodes see it, without spaces and colons")
         return folder
 
     @model_validator(mode="after")

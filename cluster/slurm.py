@@ -43,7 +43,7 @@ def submit_and_follow(submit: Sequence[str], folder: Path, console: Console, pol
     try:
         while True:
             before, (state, reason) = state, _state(job)
-            if state == "PENDING" and before != state:
+            if state == "PENDING" and before != state and reason != "None":
                 console.print(f"Job {job} waits: {reason}", markup=False, highlight=False)
             shown = _show(log, shown, console)
             if state in _OVER:
@@ -56,17 +56,24 @@ def submit_and_follow(submit: Sequence[str], folder: Path, console: Console, pol
 
 def _state(job: str) -> tuple[str, str]:
     """State of a job, and why it waits if it does; SLURM remembers a job for minutes after its end (MinJobAge)."""
-    fields = dict(field.partition("=")[::2] for field in _output(["scontrol", "show", "job", job]).split())
-    return fields.get("JobState", ""), fields.get("Reason", "")
+    try:
+        said = _output(["scontrol", "show", "job", job])
+    except subprocess.CalledProcessError as error:
+        if "Invalid job id" in error.stderr:
+            raise SpoofsweepError("SLURM must know the job", job, f"see `sacct -j {job}`") from error
+        return "", ""  # SLURM's controller may be starting again
+    fields = dict(field.partition("=")[::2] for field in said.split())
+    return fields["JobState"], fields["Reason"]
 
 
 def _show(log: Path, shown: int, console: Console) -> int:
-    """Print what ``log`` has beyond ``shown`` bytes; returns the bytes printed in all."""
+    """Print the whole lines that ``log`` has beyond ``shown`` bytes; returns the bytes printed in all."""
     if not log.exists():
         return shown
     with log.open("rb") as file:
         file.seek(shown)
         new = file.read()
+    new = new[: new.rfind(b"\n") + 1]
     console.out(new.decode(errors="replace"), end="", highlight=False)
     return shown + len(new)
 

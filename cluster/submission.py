@@ -107,7 +107,10 @@ def _kubectl(plan: LaunchPlan) -> list[list[str]]:
     # The operator makes a Kubernetes job of the same name that submits the sweep and prints what it says.
     job = f"job/{plan.name}"
     waiting = [*kubectl, "wait", "--for=create", "--timeout=30m", job]
-    return [apply, waiting, [*kubectl, "logs", "--follow", "--pod-running-timeout=30m", job]]
+    logs = [*kubectl, "logs", "--follow", "--pod-running-timeout=30m", job]
+    # What the sweep's exit status was; the operator takes a moment to write it down.
+    success = "--for=jsonpath={.status.jobStatus}=SUCCEEDED"
+    return [apply, waiting, logs, [*kubectl, "wait", success, "--timeout=1m", f"rayjob/{plan.name}"]]
 
 
 def _job(code: str, environment: str) -> list[str]:

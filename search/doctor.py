@@ -35,7 +35,7 @@ from trainable.memory_estimate import MemoryEstimate
 from trainable.signature import code_version
 
 T = TypeVar("T")
-JOINING_S = 300.0
+JOINING_S = 900.0
 """How long nodes are waited for that are still on their way."""
 _ANSWER_S, _TRIAL_S = 120.0, 300.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "http": 80, "https": 443}

@@ -1,5 +1,6 @@
 """What of a study means nothing on other machines, found before it is submitted to them."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -31,7 +32,8 @@ def check_launchable(study: Study, target: str) -> list[str]:
         if is_relative and study.path.parent != SHIPPED:
             remedy = "write it as the nodes see it: absolute, or as a URI"
             raise SpoofsweepError(f"{name} of a launched study must not depend on this machine", path, remedy)
-    return [*_variable_notes(study, read), *_folder_notes(read, shared), *_ledger_notes(study)]
+    uri_notes = _tracking_notes(study) if target == "kuberay" else []
+    return [*uri_notes, *_variable_notes(study, read), *_folder_notes(read, shared), *_ledger_notes(study)]
 
 
 def _written(study: Study) -> dict[str, str]:
@@ -69,6 +71,12 @@ def _variable_notes(study: Study, read: Mapping[str, str]) -> list[str]:
     known = {*study.config.cluster.launch.environment, *study.config.cluster.launch.forward}
     used = {variable for path in (*read.values(), *_written(study).values()) for variable in _VARIABLE.findall(path)}
     return [f"{one} must be set on every node, or in cluster.launch.environment" for one in sorted(used - known)]
+
+
+def _tracking_notes(study: Study) -> list[str]:
+    if study.config.mlflow.tracking_uri is not None or "MLFLOW_TRACKING_URI" not in os.environ:
+        return []
+    return ["MLFLOW_TRACKING_URI of this shell does not reach Kubernetes: set mlflow.tracking_uri"]
 
 
 def _folder_notes(read: Mapping[str, str], shared: PurePosixPath) -> list[str]:

@@ -9,7 +9,7 @@ from cluster.settings import parse_settings
     ("launch", "complaint"),
     [
         ({"aws": {"regoin": "x"}}, "unknown key 'launch.aws.regoin' (did you mean 'region'?)"),
-        ({"shared_folder": "results"}, "'launch.shared_folder' = 'results': it must be absolute, as the nodes see it"),
+        ({"shared_folder": "results"}, "'launch.shared_folder' = 'results': it must be an absolute path, as the nodes"),
         ({"num_workers": 1, "min_workers": 3}, "launch: min_workers 3 is above num_workers 1"),
         ({"slurm": {"time": "soon"}}, "'launch.slurm.time' = 'soon'"),
         ({"slurm": {"partition": "a b"}}, "'launch.slurm.partition' = 'a b'"),

@@ -94,9 +94,10 @@ def test_ray_up_clusters_are_sent_the_code_and_run_it_as_a_job() -> None:
 
 def test_kubectl_applies_and_follows(study: Study) -> None:
     plan = make_plan(study, "kuberay")
-    apply, wait, logs = commands("kuberay", plan, Path("/code"))
+    apply, wait, logs, success = commands("kuberay", plan, Path("/code"))
     assert apply[3:] == ["apply", "--filename", str(plan.folder / "cluster.yaml")]
     assert wait[-1] == logs[-1] == f"job/{plan.name}"
+    assert success[-1] == f"rayjob/{plan.name}"
 
 
 def test_the_first_command_that_fails_ends_the_launch(capfd: pytest.CaptureFixture[str]) -> None:
