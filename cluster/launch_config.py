@@ -76,6 +76,11 @@ class OnPremConfig(Settings):
     ssh_key: str | None = None
     """Private key file on the machine that launches; none means ssh's own."""
 
+    @property
+    def head_address(self) -> str | None:
+        """The head's address where it is given as one: that of its network cards by which the others reach it."""
+        return self.head if self.head and re.fullmatch(r"\d+(\.\d+){3}", self.head) else None
+
 
 class KubeRayConfig(Settings):
     """Kubernetes with the KubeRay operator (1.7 or later, for its token authentication), through `kubectl`."""

@@ -96,6 +96,7 @@ class Hosts:
             _ip("-n", host, "link", "set", "lo", "up")
             _ip("-n", host, "addr", "add", f"{address}/24", "dev", "eth0")
             _ip("-n", host, "link", "set", "eth0", "up")
+            _ip("-n", host, "route", "add", "default", "via", self.own_address)  # by it Ray finds its own address
 
 
 @contextmanager

@@ -124,6 +124,8 @@ def test_on_prem_runs_without_an_image_in_an_environment() -> None:
     head = file["head_start_ray_commands"][-1]
     assert "PATH='/opt/my env'/bin:$PATH" in head
     assert "RAY_enable_autoscaler_v2=0 ray start --head" in head
+    assert head.endswith(" --node-ip-address=192.0.2.10)")
+    assert "--node-ip" not in rendered("onprem", onprem={"head": "node1.example.org"})
     assert prepared_by_ray(file)["max_workers"] == 2
 
 
