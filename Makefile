@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: setup demo test check bench bench-gpu clean
+.PHONY: setup demo test test-cluster check bench bench-gpu clean
 
 setup: .venv/.installed
 
@@ -29,6 +29,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# Real clusters on this machine, as root: needs apt-get install slurm-wlm munge iproute2. Some minutes on two cores.
+test-cluster: setup
+	$(BIN)/python -m pytest -m cluster
 
 # What needs no corpus but the sample, best on an otherwise idle machine: about three quarters of an hour on two cores.
 bench: setup

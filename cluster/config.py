@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from cluster.errors import SpoofsweepError
+from cluster.launch_config import LaunchConfig
 from cluster.settings import Settings
 
 MOST_TRIALS_PER_GPU = 48
@@ -32,6 +33,8 @@ class ClusterConfig(Settings):
     """Upper bound of trials at a time; none means as many as the resources hold."""
     price_per_hour: float | None = Field(default=None, ge=0.0)
     """Price of an hour of all machines together, in any currency, for `spoofsweep plan`; none leaves costs out."""
+    launch: LaunchConfig = LaunchConfig()
+    """For `spoofsweep launch`."""
 
     @property
     def uses_gpu(self) -> bool:

@@ -34,6 +34,10 @@ StudyArgument = Annotated[
     ),
 ]
 
+AddressOption = Annotated[
+    str | None, typer.Option(help="Ray cluster to join (auto or host:port), whatever cluster.address says.")
+]
+
 
 @app.command()
 def check(study: StudyArgument) -> None:
@@ -101,13 +105,14 @@ def prep(study: StudyArgument) -> None:
 def sweep(
     study: StudyArgument,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done, as `check` does.")] = False,
+    address: AddressOption = None,
 ) -> None:
     """Prepare the shards, search, retrain the finalists, register the champion.
 
     The same command goes on with an interrupted study, and extends a finished one after search.num_trials was raised.
     Exit status: 0 when the study has its champion, 1 when it stopped before (by Ctrl-C, or too many trials failed).
     """
-    loaded = _load(study)
+    loaded = _load(study).at(address)
     if dry_run:
         _preview(loaded)
         return
@@ -133,6 +138,41 @@ def resume(study: StudyArgument) -> None:
 def stop(study: StudyArgument) -> None:
     """End a running sweep as Ctrl-C does; `sweep` goes on with it later."""
     _request(study, "stop")
+
+
+@app.command()
+def doctor(
+    study: StudyArgument,
+    address: AddressOption = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes that are waited for, the head included.")] = 1,
+) -> None:
+    """Look whether a study can run on its cluster: nodes, versions, GPUs, stores, shards, its largest trial.
+
+    Exit status: 0 unless something failed, 1 if it did.
+    """
+    from search.doctor import examine, print_findings
+
+    if not print_findings(examine(_load(study).at(address), nodes), Console()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def launch(
+    study: StudyArgument,
+    on: Annotated[
+        str, typer.Option(metavar="TARGET", help="aws, gcp, onprem, kuberay, slurm, or a cluster: http://HEAD:8265.")
+    ],
+    render_only: Annotated[
+        bool, typer.Option("--render-only", help="Print files and commands, submit nothing.")
+    ] = False,
+) -> None:
+    """Run the sweep on a cluster, started or found there, and show its progress.
+
+    The same command goes on with an interrupted study. Exit status: that of the sweep, as far as the cluster tells it.
+    """
+    from search.cluster_launch import launch_on
+
+    raise typer.Exit(launch_on(_load(study), on, Console(), render_only))
 
 
 @app.command()

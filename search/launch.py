@@ -16,6 +16,7 @@ from search.finale import conclude
 from search.gpu_sharing import print_sharing, require_room, settle
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
+from search.pending_watch import PendingWatch
 from search.preview import preview
 from search.pruners import learnt_trust
 from search.report import StudyOutcome
@@ -45,7 +46,8 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
         shards = prepare(study.prep, study.base, study.output, console=console, page=True, examined=examined)
         study, packing = settle(study, shards, console)
         print_sharing(study.config.cluster, packing, console)
-        result = run_sweep(study, shards, console=console, packing=packing)
+        with PendingWatch(console) as watch:
+            result = run_sweep(study, shards, console=console, packing=packing, listeners=[watch])
         if result.stop_reason is not None:
             console.print(
                 f"Stopped: {escape(result.stop_reason)}. The same command goes on from here.", highlight=False

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,13 @@ class Study:
             seed=config.study.seed if config.augmentation.num_views or config.corpus.is_drawn else 0,
             **config.shards.model_dump(),
         )
+
+    def at(self, address: str | None) -> "Study":
+        """The same study on the Ray cluster at ``address``; none leaves it where it is."""
+        if address is None:
+            return self
+        cluster = self.config.cluster.model_copy(update={"address": address})
+        return replace(self, config=self.config.model_copy(update={"cluster": cluster}))
 
     def folds(self, utterances: pd.DataFrame) -> Folds:
         """The attacks that each model of a trial does without; see `trainable.hold_out.resolve_folds`.

@@ -1,0 +1,166 @@
+"""Sweeps launched for real on clusters of several hosts on this machine, from the command to the champion."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import network_hosts
+import pytest
+import slurm_lab
+from mlflow import MlflowClient
+
+from cluster.errors import SpoofsweepError
+from search.study import Study, load_study
+from search.study_reader import read_trials
+from search.trial_record import TrialRecord
+
+pytestmark = pytest.mark.cluster
+REPOSITORY = Path(__file__).resolve().parents[2]
+STUDY = """
+[study]
+name = "lab"
+seed = 3
+[corpus]
+layout = "asvspoof2019-la"
+root = "{root}"
+[features]
+kind = "logmel"
+num_filters = 20
+[trial]
+budget_passes = 4
+report_passes = 1
+model = {{ channels = [4, 6], gru_size = 8 }}
+batch = {{ size = 16, crop_s = 1.0 }}
+[space]
+"optimizer.learning_rate" = {{ low = 1e-3, high = 1e-2, log = true }}
+[search]
+num_trials = {num_trials}
+pruning = "none"
+[finalists]
+num_configs = 1
+num_seeds = 1
+[cluster.launch]
+shared_folder = "{shared}"
+venv = "{venv}"
+num_workers = 2
+"""
+
+StudyMaker = Callable[..., Study]
+
+
+@pytest.fixture
+def make_study(tmp_path: Path, sample_root: Path, monkeypatch: pytest.MonkeyPatch) -> StudyMaker:
+    """Makes a study of so many trials, with the settings of its target."""
+
+    def make(num_trials: int, target: str) -> Study:
+        shared = tmp_path / "shared"
+        shared.mkdir()
+        monkeypatch.chdir(shared)  # relative output paths start there on the cluster, too
+        values = {"root": sample_root, "shared": shared, "venv": Path(sys.executable).parents[1]}
+        (tmp_path / "lab.toml").write_text(STUDY.format(num_trials=num_trials, **values) + target)
+        return load_study(tmp_path / "lab.toml")
+
+    return make
+
+
+@contextmanager
+def launched(study: Study, target: str, output: Path, **environment: str) -> Iterator[subprocess.Popen]:
+    """The command at work, what it says in ``output``."""
+    command = [sys.executable, "-m", "search", "launch", str(study.path), "--on", target]
+    variables = {**os.environ, **environment, "PYTHONPATH": str(REPOSITORY)}
+    with output.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file, env=variables) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def finished(study: Study) -> list[TrialRecord]:
+    try:
+        trials, _, _ = read_trials(study.storage_url, study.name)
+    except SpoofsweepError:  # not started yet
+        return []
+    return [trial for trial in trials if trial.state == "COMPLETE"]
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen, timeout_s: float = 300.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert process.poll() is None, "the launch is over"
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def check_outcome(study: Study, num_trials: int, said: str) -> None:
+    trials, _, _ = read_trials(study.storage_url, study.name)
+    assert {trial.state for trial in trials} <= {"COMPLETE", "FAIL"}
+    assert sum(trial.counts for trial in trials) == num_trials
+    assert int(MlflowClient(study.tracking_uri).get_model_version_by_alias("lab", "champion").version) == 1
+    assert "lab, version 1: trial " in said
+
+
+def test_slurm_sweep_outlives_its_time_limit_and_a_host(make_study: StudyMaker, tmp_path: Path) -> None:
+    """What SLURM sends five minutes before the end stops the sweep in order; the job comes back, two minutes later, and
+    goes on; then one of its two hosts dies, and the sweep ends with its champion.
+    """
+    if reason := network_hosts.missing(*slurm_lab.PROGRAMS):
+        pytest.skip(reason)
+    study = make_study(12, '[cluster.launch.slurm]\ncpus_per_node = 1\ntime = "01:00:00"\n')
+    (tmp_path / "slurm").mkdir()
+    output = tmp_path / "output.txt"
+    with (
+        slurm_lab.slurm_lab(tmp_path / "slurm", num_hosts=2, cpus=1) as lab,
+        launched(study, "slurm", output, **lab.environment) as process,
+    ):
+        wait_for(lambda: len(finished(study)) >= 2, process)
+        job = lab.command("squeue", "--noheader", "--format=%i").strip()
+        lab.command("scancel", "--signal=USR1", "--batch", job)
+        wait_for(lambda: "Restarts=1" in lab.command("scontrol", "show", "job", job), process)
+        done = len(finished(study))
+        wait_for(lambda: len(finished(study)) > done + 1, process)
+        lab.hosts.crash("slurm2")
+        assert process.wait(400) == 0, output.read_text()
+    check_outcome(study, 12, output.read_text())
+    assert len(finished(study)) >= 10
+    assert not list(study.folder.glob("launch/slurm/token-*"))
+
+
+def test_on_prem_sweep_over_ssh(make_study: StudyMaker, tmp_path: Path) -> None:
+    """`ray up` starts a head and a worker over ssh, and the sweep runs there as a job of Ray's."""
+    if reason := network_hosts.missing("sshd", "ssh-keygen", "rsync"):
+        pytest.skip(reason)
+    if importlib.util.find_spec("colorful") is None:
+        pytest.skip("needs ray[default]: spoofsweep[cluster]")
+    key, home = tmp_path / "key", tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    Path("/run/sshd").mkdir(exist_ok=True)
+    with network_hosts.network_hosts("prem", "10.68.0", 2, tmp_path) as hosts:
+        for host in hosts.addresses:
+            (tmp_path / host).mkdir()
+            options = {
+                "HostKey": key,
+                "AuthorizedKeysFile": f"{key}.pub",
+                "StrictModes": "no",
+                "UsePAM": "no",
+                "PidFile": "none",
+            }
+            settings = " ".join(f"-o '{name} {value}'" for name, value in options.items())
+            hosts.start_on(host, f"{network_hosts.SSHD} -D -e {settings}", home=tmp_path / host)
+        head, worker = hosts.addresses.values()
+        addresses = f'head = "{head}"\nworkers = ["{worker}"]\n'
+        study = make_study(4, f'[cluster.launch.onprem]\n{addresses}ssh_user = "root"\nssh_key = "{key}"\n')
+        output = tmp_path / "output.txt"
+        with launched(study, "onprem", output, HOME=str(home)) as process:
+            assert process.wait(500) == 0, output.read_text()
+        tokens = [folder / ".ray" / "auth_token" for folder in (home, *(tmp_path / host for host in hosts.addresses))]
+    check_outcome(study, 4, output.read_text())
+    assert len({token.read_text() for token in tokens}) == 1
+    assert {token.stat().st_mode & 0o777 for token in tokens} == {0o600}
+    assert tokens[0].read_text() not in output.read_text()
+    assert "2 joined" in output.read_text()
