@@ -79,3 +79,24 @@ def test_tpe_draws_as_ever_from_a_small_study_and_well_from_a_large_one() -> Non
     history = BoundedHistory(1)
     points = [drawn(large, BoundedTpe(history, seed=seed)) for seed in range(10)]
     assert max(points) < 0.1  # the best 25 of 1,000 lie below 0.025
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_conditional_parameters_and_running_trials_are_drawn_as_by_optuna() -> None:
+    """One by one, to the bit, with trials that run on."""
+
+    def points(make: type[optuna.samplers.TPESampler], *history: BoundedHistory) -> list[dict[str, object]]:
+        study = optuna.create_study()
+        for number in range(30):
+            study.sampler = make(
+                *history, multivariate=True, group=True, constant_liar=True, n_startup_trials=1, seed=number
+            )
+            trial = study.ask()
+            x = trial.suggest_float("x", 0.0, 1.0)
+            if trial.suggest_categorical("kind", ["plain", "deep"]) == "deep":
+                x += trial.suggest_int("depth", 1, 8) / 8
+            if number % 5:
+                study.tell(trial, x)
+        return [trial.params for trial in study.get_trials(deepcopy=False)]
+
+    assert points(BoundedTpe, BoundedHistory(1)) == points(optuna.samplers.TPESampler)
