@@ -30,8 +30,10 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-# Real clusters on this machine, as root: needs apt-get install slurm-wlm munge iproute2. Some minutes on two cores.
+# Real clusters on this machine, as root: apt-get install slurm-wlm munge openssh-server rsync iproute2. What is not there is
+# skipped with its reason. About twelve minutes on two cores.
 test-cluster: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,cluster]'
 	$(BIN)/python -m pytest -m cluster
 
 # What needs no corpus but the sample, best on an otherwise idle machine: about three quarters of an hour on two cores.
