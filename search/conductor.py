@@ -14,6 +14,7 @@ from search.trial_record import PRUNE_RUNG, TrialRecord
 T = TypeVar("T")
 OBJECTIVE = "dev_eer"
 """The reported metric that is minimised."""
+_MOST_LOSSES = 20
 INTERRUPTED = "the sweep was interrupted"
 """By the user, or by whatever ended its driver."""
 
@@ -92,8 +93,13 @@ class Conductor:
 
     @property
     def finished(self) -> bool:
-        """Whether no further trial will begin: one that still runs may have to be tried again."""
-        return self.stopping or (self._is_used_up and not self._live)
+        """Whether no further trial will begin, for now at least: one that still runs may have to be tried again."""
+        return self.stopping or ((self.is_leaving or self._remaining <= 0) and not self._live)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether no trial begins, and those that run leave at their next report."""
+        return self.paused or self._reason_to_leave is not None
 
     @property
     def stopping(self) -> bool:
@@ -108,8 +114,9 @@ class Conductor:
         return self.stop_reason or self.leave_reason or INTERRUPTED
 
     @property
-    def _is_used_up(self) -> bool:
-        return self._remaining <= 0 or self._reason_to_leave is not None
+    def _reason_to_wait(self) -> str:
+        paused = "the sweep is paused" if self.paused else None
+        return self.stop_reason or self._reason_to_leave or paused or INTERRUPTED
 
     @property
     def _reason_to_leave(self) -> str | None:
@@ -122,7 +129,7 @@ class Conductor:
 
     def next_trial(self, key: str) -> TrialRecord | None:
         """Begin a trial, or go on with one; none when none is left, when full, or when the ledger failed."""
-        if self.stopping or self._is_used_up or self.is_full or self.paused:
+        if self.stopping or self.is_leaving or self._remaining <= 0 or self.is_full:
             return None
         record = self._guard(self._ledger.ask)
         if record is None:
@@ -162,6 +169,8 @@ class Conductor:
         if not live.is_known(samples_seen):
             number, before = live.record.number, cause if decision is Decision.STOP and not is_complete else {}
             self._guard(lambda: self._ledger.report(number, samples_seen, value, **before))
+            if self.failure is not None:
+                return Decision.STOP
         live.record = replace(
             live.record,
             reports={**live.record.reports, samples_seen: value},
@@ -173,8 +182,8 @@ class Conductor:
             self._end(key, "COMPLETE", value, **({"diverged": True} if metrics.get("diverged") else {}))
         elif decision is Decision.STOP:
             self._end(key, "PRUNED", None, **cause)
-        elif self.paused or self._reason_to_leave is not None:
-            self._postpone(key, self._reason_to_leave or "the sweep is paused")
+        elif self.is_leaving:
+            self._postpone(key, self._reason_to_wait)
             return Decision.STOP
         return decision
 
@@ -186,12 +195,18 @@ class Conductor:
         if key not in self._live:
             return
         attributes = self._live[key].record.attributes
-        num_failures = attributes.get("failures", 0) + (fault is not Fault.LOST)
+        num_losses = attributes.get("losses", 0) + (fault is Fault.LOST)
+        # A trial that takes one machine after another down with it is at fault after all.
+        num_failures = attributes.get("failures", 0) + (fault is not Fault.LOST or num_losses > _MOST_LOSSES)
         if fault is Fault.MEMORY:
             may_retry = self._shares_gpu and not attributes.get("alone", False)
         else:
             may_retry = num_failures <= self._max_retries
-        facts = {"failures": num_failures, **({"alone": True} if fault is Fault.MEMORY and may_retry else {})}
+        facts = {
+            "failures": num_failures,
+            "losses": num_losses,
+            **({"alone": True} if fault is Fault.MEMORY and may_retry else {}),
+        }
         if may_retry:
             self._postpone(key, reason, **facts)
             return
@@ -205,7 +220,7 @@ class Conductor:
     def release(self, key: str) -> None:
         """The executor has let go of a trial; one that had not come to its end waits for its turn again."""
         if key in self._live:
-            self._postpone(key, self.stop_reason or INTERRUPTED)
+            self._postpone(key, self._reason_to_wait)
 
     def release_all(self) -> None:
         """The executor is gone: whatever still ran waits."""
@@ -227,6 +242,8 @@ class Conductor:
         self._remaining += 1
         attributes |= live.attributes
         self._guard(lambda: self._ledger.postpone(live.record.number, reason, **attributes))
+        if self.failure is not None:
+            return
         attributes = {**live.record.attributes, **attributes, "postponed": reason}
         self._announce(replace(live.record, state="WAITING", attributes=attributes))
 
@@ -234,6 +251,8 @@ class Conductor:
         live = self._live.pop(key)
         attributes |= live.attributes
         self._guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))
+        if self.failure is not None:
+            return  # nobody is told of an end that is not recorded: the trial comes again
         self._announce(
             replace(live.record, state=state, value=value, attributes={**live.record.attributes, **attributes})
         )
@@ -243,6 +262,8 @@ class Conductor:
             listener.trial_ended(record)
 
     def _guard(self, act: Callable[[], T]) -> T | None:
+        if self.failure is not None:
+            return None
         try:
             return act()
         except SpoofsweepError as error:

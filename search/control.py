@@ -7,7 +7,7 @@ from enum import Enum
 import optuna
 
 from cluster.errors import SpoofsweepError
-from search.conductor import Conductor
+from search.conductor import INTERRUPTED, Conductor
 from search.driver_lock import driver_lock
 from search.ledger import REQUEST, Ledger
 from search.storage import close_storage, holds_study, open_storage, unreachable
@@ -38,7 +38,7 @@ def send(study: Study, request: Request) -> None:
         raise SpoofsweepError("a sweep of the study must be running", study.name, "run `spoofsweep sweep STUDY`")
     storage = open_storage(study.storage_url)
     try:
-        optuna.load_study(storage=storage, study_name=study.name).set_user_attr(REQUEST, request.value)
+        storage.set_study_system_attr(storage.get_study_id_from_name(study.name), REQUEST, request.value)
     except optuna.exceptions.StorageInternalError as error:
         raise unreachable(study.storage_url, error) from error
     finally:
@@ -64,10 +64,13 @@ class Control:
     ) -> None:
         self._ledger, self._conductor, self._say, self._clock = ledger, conductor, say, clock
         self._asked_s = clock()
-        ledger.clear_request()  # of a sweep that is over
+        self._told_to_leave = False
 
     def poll(self) -> None:
-        """Look for a request, if the last look was a while ago."""
+        """Look for a request, if the last look was a while ago; tell what Ctrl-C did."""
+        if self._conductor.leave_reason == INTERRUPTED and not self._told_to_leave:
+            self._told_to_leave = True
+            self._say("Trials leave at their next report, to go on from there. Ctrl-C again stops them now.")
         if self._clock() - self._asked_s < _INTERVAL_S:
             return
         self._asked_s = self._clock()

@@ -71,7 +71,9 @@ def summarise(
                 samples=rung,
                 passes=rung / samples_per_pass,
                 num_reached=sum(trial.begun and trial.samples_seen >= rung for trial in trials),
-                num_stopped=sum(trial.attributes.get("prune_rung") == rung for trial in trials),
+                num_stopped=sum(
+                    trial.state == "PRUNED" and trial.attributes.get("prune_rung") == rung for trial in trials
+                ),
                 standing=standings[rung],
                 prunes=trust is None or standings[rung].prunes,
             )

@@ -1,12 +1,13 @@
 """The ledger of a study: Optuna's storage, with every trial, every intermediate value, and true states."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cluster.errors import SpoofsweepError
@@ -14,15 +15,16 @@ from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
 from search.study_claim import claim, fixed_defaults, require_compatible_space
-from search.trial_record import PRUNE_RUNG, TrialRecord, run_key
+from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
 
 PATIENCE_S = 600.0
 """How long a sweep waits for its database to come back."""
-REQUEST = "request"
-"""Attribute of an Optuna study that holds what the user wants of a running sweep."""
-_SPENT = "spent"
+REQUEST = "spoofsweep:request"
+"""System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
+that they can be read all the time."""
+_SPENT = "spoofsweep:spent"
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -79,7 +81,8 @@ class Ledger:
             claim(self.study, facts)
             require_compatible_space(self.study, space)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
-            self._copy = optuna.create_study(sampler=sampler, direction="minimize")
+            self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
+            self._copy = optuna.create_study(storage=_Queue(), sampler=sampler, direction="minimize")
             self._copy.add_trials(self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
@@ -90,7 +93,12 @@ class Ledger:
         """
         with self._access():
             trial = self._copy.ask()
-            config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
+            # Of a trial that goes on it stays as it was, whatever has become of the space since.
+            known = trial.user_attrs.get("config")
+            if known is None:
+                config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
+            else:
+                config = TrialConfig.model_validate(known)
             seed = trial.user_attrs.get("seed", trial_seed(self._seed, trial.number))
             attempt = trial.user_attrs.get("attempt", 0) + 1
             facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
@@ -101,7 +109,7 @@ class Ledger:
             self._running[trial.number] = trial
             begun = self._copied(trial.number)
             self._store(begun)
-        return TrialRecord.of(begun, self.study.user_attrs.get(run_key(trial.number)))
+        return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
         """Put a configuration first in line; parameters left out are drawn by the sampler."""
@@ -134,35 +142,35 @@ class Ledger:
         """
         with self._access():
             self.study.set_user_attr(run_key(number), run_id)
+            self._run_ids[run_key(number)] = run_id
 
     def run_id(self, number: int | None) -> str | None:
         """The MLflow run of a trial, or of the study (``None``); none if no run was made yet."""
-        with self._access():
-            return self.study.user_attrs.get(run_key(number))
+        return self._run_ids.get(run_key(number))
 
     def request(self) -> str | None:
         """What the user wants of this sweep; see `search.control`."""
         with self._access():
-            return self.study.user_attrs.get(REQUEST)
+            return self.storage.get_study_system_attrs(self._study_id).get(REQUEST)
 
     def clear_request(self) -> None:
         """It was dealt with."""
         if self.request() is not None:
             with self._access():
-                self.study.set_user_attr(REQUEST, None)
+                self.storage.set_study_system_attr(self._study_id, REQUEST, None)
 
     def spent(self) -> dict[str, float]:
         """What the study's sweeps have spent, as `set_spent` left it."""
         with self._access():
-            return dict(self.study.user_attrs.get(_SPENT, {}))
+            return dict(self.storage.get_study_system_attrs(self._study_id).get(_SPENT, {}))
 
     def set_spent(self, spent: Mapping[str, float]) -> None:
         """Keep what the study's sweeps have spent."""
         with self._access():
-            self.study.set_user_attr(_SPENT, dict(spent))
+            self.storage.set_study_system_attr(self._study_id, _SPENT, dict(spent))
 
     def requeue_unfinished(self) -> list[int]:
-        """Let trials that a dead driver left RUNNING wait for their turn again; prune those whose pruning was decided.
+        """Let trials that a dead driver left RUNNING wait for their turn again.
 
         Returns:
             Numbers of those trials.
@@ -171,11 +179,7 @@ class Ledger:
             trial for trial in self.trials() if trial.state == "RUNNING" and trial.number not in self._running
         ]
         for trial in unfinished:
-            rung = trial.attributes.get(PRUNE_RUNG)
-            if rung is not None and trial.samples_seen >= rung:
-                self.finish(trial.number, "PRUNED")
-            else:
-                self.postpone(trial.number, "its driver ended before it did")
+            self.postpone(trial.number, "its driver ended before it did")
         return [trial.number for trial in unfinished]
 
     def postpone(self, number: int, reason: str, **attributes: Any) -> None:
@@ -189,9 +193,8 @@ class Ledger:
     def trials(self) -> list[TrialRecord]:
         """Every trial, by number."""
         with self._access():
-            runs = self.study.user_attrs
             trials = self.study.get_trials(deepcopy=False)
-        return [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in trials]
+        return [TrialRecord.of(trial, self.run_id(trial.number)) for trial in trials]
 
     def num_counted(self) -> int:
         """Trials that use up the study's ``num_trials``."""
@@ -247,3 +250,14 @@ class Ledger:
             raise SpoofsweepError(
                 "a study must be run by one driver at a time", str(error), "stop the other sweep of this study"
             ) from error
+
+
+class _Queue(InMemoryStorage):
+    """A storage in memory whose trials may wait again: Optuna's own looks for those that wait from the last one on."""
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        done = super().set_trial_state_values(trial_id, state, values)
+        if state == TrialState.WAITING:
+            for study_id in self._prev_waiting_trial_number:
+                self._prev_waiting_trial_number[study_id] = 0
+        return done

@@ -92,8 +92,10 @@ def _patient(name: str) -> Callable[..., Any]:
 for _name in (
     "_get_trials",
     "create_new_trial",
+    "get_study_system_attrs",
     "get_study_user_attrs",
     "get_trial_number_from_id",
+    "set_study_system_attr",
     "set_study_user_attr",
     "set_trial_intermediate_value",
     "set_trial_param",

@@ -2,7 +2,7 @@
 
 import re
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
 from cluster.errors import MemoryShortageError
 from search.fault import Fault
@@ -16,6 +16,8 @@ def fault_of(error: BaseException) -> Fault:
     cause = _cause(error)
     if isinstance(cause, MemoryShortageError):
         return Fault.MEMORY
+    if isinstance(cause, ActorUnavailableError):
+        return Fault.LOST
     if isinstance(cause, RayActorError) and not cause.actor_init_failed:
         return Fault.LOST if cause.preempted or _LOST_NODE.search(str(cause)) else Fault.ERROR
     return Fault.ERROR

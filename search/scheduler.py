@@ -46,6 +46,11 @@ class LedgerScheduler(FIFOScheduler):
         self._conductor.fail(trial.trial_id, reason, fault)
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        if self._conductor.is_leaving:
+            # Those that wait for room would begin in the places of those that leave.
+            for trial in [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]:
+                tune_controller.stop_trial(trial)
+            return None
         # Only live trials: the inherited search through all of them slows down as a study grows.
         return next((trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING), None)
 

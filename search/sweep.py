@@ -1,7 +1,9 @@
 """Runs a study's trials: sampler, pruning, ledger, executor, MLflow and progress put together."""
 
 import json
+import logging
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -12,6 +14,7 @@ import pandas
 from ray.tune import Trainable
 from rich.console import Console
 
+from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.budget import Budget, Spent
@@ -35,6 +38,9 @@ from search.trial_record import TrialRecord
 from search.tune_run import execute, num_places
 from trainable.hold_out import Folds, samples_per_pass
 from trainable.signature import code_version, trial_signature
+
+_PAUSE_S = 0.5
+_logger = logging.getLogger("spoofsweep.trials")
 
 
 class TrialData(Protocol):
@@ -96,6 +102,7 @@ def run_sweep(
         folds = study.folds(shards.index)
         ledger = open_ledger(study, shards.shard_set_id, folds)
         stack.callback(ledger.close)
+        ledger.clear_request()  # to a sweep that is over
         stack.enter_context(ray_session(study.config.cluster))
         sweep = _Sweep(study, shards, folds, ledger, console, listeners, packing)
         stack.enter_context(sweep.progress)
@@ -135,9 +142,9 @@ class _Sweep:
         self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
         self._budget = _open_budget(study, ledger, self._end_study)
         parts: list[Listener] = [
+            self._tracker,  # first: what is deleted afterwards takes its time, and the driver may be killed
             self._keeper,
             self._checkpoints,
-            self._tracker,
             self._budget,
             self.progress,
             *listeners,
@@ -157,14 +164,25 @@ class _Sweep:
         make_config = _config_maker(self._study, self._shards, self._folds, self._keeper, self._checkpoints)
         folder = self._study.folder / "ray"
         control, cluster = Control(self._ledger, self.conductor, self.progress.say), self._study.config.cluster
-        execute(self.conductor, trainable, make_config, cluster, folder, self.progress.say, control.poll)
+
+        def poll() -> None:
+            control.poll()
+            self._budget.tick()
+
+        while not self.conductor.finished:
+            execute(self.conductor, trainable, make_config, cluster, folder, poll)
+            while self.conductor.paused and not self.conductor.stopping:  # nothing is held meanwhile
+                poll()
+                if self.conductor.leave_reason or self.conductor.end_reason:
+                    return
+                time.sleep(_PAUSE_S)
 
     def end(self) -> SweepResult:
         """Leave ledger, models and MLflow in order, however the run ended."""
         self.conductor.release_all()
-        self._budget.close()
         horizon, reason = self._horizon, self.conductor.reason_to_end
         try:
+            self._budget.close()
             trials = self._ledger.trials()
             summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
             for number in self._keeper.kept():
@@ -231,13 +249,21 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger,
 def _open_budget(study: Study, ledger: Ledger, end: Callable[[str], None]) -> Budget:
     cluster = study.config.cluster
     spent = Spent(**ledger.spent())
+
+    def save(spent: Spent) -> None:
+        try:
+            ledger.set_spent(asdict(spent))
+        except SpoofsweepError as error:  # of the ledger: the sweep's next word to it says so
+            _logger.warning("what the study has spent was not recorded: %s", error)
+
     return Budget(
         study.config.budget,
         cluster.gpu_share,
         cluster.price_per_hour,
         spent,
+        ledger.trials(),
         end,
-        lambda spent: ledger.set_spent(asdict(spent)),
+        save,
     )
 
 

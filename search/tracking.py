@@ -68,6 +68,7 @@ class Tracker:
         self._tags, self._dataset, self._clock = dict(tags), dataset, clock
         self._journal = Journal(journal_path)
         self._may_have_runs = not self._journal.is_empty
+        self._is_settled = not ledger.trials()
         self._parent_id: str | None = None
         self._run_ids: dict[int, str] = {}
         self._resumed_at: dict[int, int] = {}
@@ -162,6 +163,20 @@ class Tracker:
         if events:
             self._journal.acknowledge(offset)
             self._may_have_runs = False
+        if not self._is_settled:
+            self._settle()
+            self._is_settled = True
+
+    def _settle(self) -> None:
+        """End the runs of trials whose end an earlier driver wrote into the ledger, and was killed."""
+        states = {str(trial.number): trial.state for trial in self._ledger.trials()}
+        query = f"attributes.status = 'RUNNING' and tags.`spoofsweep.study` = '{self._study}'"
+        for run in self._client.search_runs([self._experiment_id], query, max_results=1000):
+            state = states.get(run.data.tags.get("spoofsweep.trial_number", ""))
+            if state in _STATUS:
+                self._client.set_tag(run.info.run_id, "spoofsweep.state", state)
+                turn = {"status": _STATUS[state], "time_ms": int(self._clock() * 1000)}
+                self._set_status(run.info.run_id, turn)
 
     def _send(self, trial: int | None, events: list[Event]) -> None:
         run_id = self._parent() if trial is None else self._run(trial, events)
@@ -171,7 +186,8 @@ class Tracker:
             for name, value in event["metrics"].items()
             if not math.isinf(value)  # of infinity MLflow makes 1.8e308, which flattens its charts
         ]
-        params = [Param(name, value) for event in events for name, value in event.get("params", {}).items()]
+        drawn = {name: value for event in events for name, value in event.get("params", {}).items()}
+        params = [Param(name, value) for name, value in drawn.items()]
         turns = [event for event in events if event["kind"] == "end" or event.get("resumed")]
         told = {name: value for event in turns for name, value in event["tags"].items()}
         tags = [RunTag(name, value) for name, value in told.items()]
@@ -192,7 +208,12 @@ class Tracker:
         if not any(event.get("again") for event in reports):
             return reports
         there = {metric.step for metric in self._client.get_metric_history(run_id, OBJECTIVE)}
-        return [event for event in reports if not event["again"] or event["step"] not in there]
+        missing = []
+        for event in reports:
+            if not (event["again"] and event["step"] in there):
+                missing.append(event)
+            there.add(event["step"])
+        return missing
 
     def _set_status(self, run_id: str, turn: Event) -> None:
         """As the last start or end of a trial says."""
@@ -219,7 +240,8 @@ class Tracker:
         start = next(
             (event for event in events if event["kind"] == "start"), {"time_ms": events[0]["time_ms"], "tags": {}}
         )
-        tags = {**self._tags, **start["tags"], "spoofsweep.study": self._study, MLFLOW_PARENT_RUN_ID: self._parent()}
+        known = {"spoofsweep.kind": "trial", "spoofsweep.trial_number": str(trial), "spoofsweep.study": self._study}
+        tags = {**self._tags, **start["tags"], **known, MLFLOW_PARENT_RUN_ID: self._parent()}
         run_id = self._find(f"tags.`spoofsweep.kind` = 'trial' and tags.`spoofsweep.trial_number` = '{trial}'")
         return self._adopt(trial, run_id or self._create(f"trial-{trial:05d}", start["time_ms"], tags))
 

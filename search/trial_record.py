@@ -71,3 +71,8 @@ class TrialRecord:
 def run_key(number: int | None) -> str:
     """Attribute of an Optuna study that holds the MLflow run of a trial, or of the study itself (``None``)."""
     return "mlflow_run_id" if number is None else f"mlflow_run_id:{number}"
+
+
+def is_run_key(key: str) -> bool:
+    """Whether an attribute of an Optuna study is one of `run_key`'s."""
+    return key.partition(":")[0] == "mlflow_run_id"

@@ -36,7 +36,6 @@ def execute(
     make_config: Callable[[TrialRecord], dict[str, Any]],
     cluster: ClusterConfig,
     folder: Path,
-    say: Callable[[str], None],
     poll: Callable[[], None],
 ) -> None:
     """Run trials until the conductor has no more, or stops, or the user presses Ctrl-C.
@@ -50,10 +49,9 @@ def execute(
         make_config: the trainable's configuration of a trial.
         cluster: resources of a trial.
         folder: for Ray Tune's own files; may be deleted afterwards.
-        say: shows the user a line.
         poll: called all the time, to look for requests.
     """
-    with _environment(), _signals(conductor, say):
+    with _environment(), _signals(conductor):
         tune.run(
             tune.with_resources(trainable, _resources(cluster)),
             name="tune",
@@ -118,7 +116,7 @@ def _resources(cluster: ClusterConfig) -> Callable[[dict[str, Any]], PlacementGr
 
 
 @contextmanager
-def _signals(conductor: Conductor, say: Callable[[str], None]) -> Iterator[None]:
+def _signals(conductor: Conductor) -> Iterator[None]:
     """What Ctrl-C and SIGTERM mean to a sweep; Python hears them in its main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -128,7 +126,6 @@ def _signals(conductor: Conductor, say: Callable[[str], None]) -> Iterator[None]
     def leave(*_: object) -> None:
         if conductor.leave_reason is None:
             conductor.leave_reason = INTERRUPTED
-            say("Trials leave at their next report, to go on from there. Ctrl-C again stops them now.")
         elif conductor.stop_reason is None:
             conductor.stop_reason = INTERRUPTED
         else:

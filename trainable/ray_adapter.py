@@ -42,7 +42,16 @@ class TrialActor(tune.Trainable):
     """Features of train and dev, which stay where they are for the next trial of this process."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin the trial that ``config`` describes."""
+        """Note the trial that ``config`` describes; it begins with the first step.
+
+        An error of a step reaches the driver as it is. One of an actor's beginning comes as text, and Ray Tune loses
+        its count of actors over one of a reset.
+        """
+        self._config: dict[str, Any] | None = config
+
+    def begin(self, config: dict[str, Any]) -> None:
+        """Begin a trial, with nothing left of the one before."""
+        self.cleanup()
         torch.set_num_threads(config["num_threads"])
         self._output = Path(config["output"]) if config["output"] else None
         self._checkpoint = Path(config["checkpoint"]) if config["checkpoint"] else None
@@ -65,6 +74,9 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; a finished trial leaves its model, unless it diverged."""
+        if self._config is not None:
+            config, self._config = self._config, None
+            self.begin(config)
         warning = ""
         if self._unreported:
             report = self._unreported.pop(0)
@@ -80,8 +92,7 @@ class TrialActor(tune.Trainable):
         return {**report.metrics, **course, **arithmetic, "plan": self._training.plan, "warning": warning}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in this process, with nothing left of the one before."""
-        self.cleanup()
+        """Note another trial for this process."""
         self.setup(new_config)
         return True
 

@@ -22,7 +22,7 @@ def record(number: int, state: str = "RUNNING", value: float | None = None) -> T
 
 def budget_of(clock: Clock, ends: list[str], saved: list[Spent], spent: Spent | None = None, **limits: float) -> Budget:
     config = BudgetConfig.model_validate(limits)
-    return Budget(config, 0.5, 20.0, spent or Spent(), ends.append, saved.append, clock)
+    return Budget(config, 0.5, 20.0, spent or Spent(), (), ends.append, saved.append, clock)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,20 @@ def test_what_earlier_sweeps_spent_counts() -> None:
     assert ends
 
 
+def test_what_earlier_sweeps_found_counts() -> None:
+    ends: list[str] = []
+    config = BudgetConfig(target_eer=0.05)
+    found = [record(0, "COMPLETE", 0.2), record(1, "COMPLETE", 0.04)]
+    Budget(config, 0.0, None, Spent(), found, ends.append, lambda _: None, Clock()).check()
+    assert ends == ["trial 1 reached 0.0400, budget.target_eer is 0.05"]
+
+
 def test_spendings_are_kept() -> None:
     clock, saved = Clock(), list[Spent]()
     budget = budget_of(clock, [], saved, Spent(10.0, 1.0))
     budget.trial_started(record(0))
     clock.now += 40
-    budget.trial_reported(record(0))
+    budget.tick()
     clock.now += 20
     budget.trial_ended(record(0, "COMPLETE", 0.1))
     clock.now += 10

@@ -170,6 +170,24 @@ def test_lost_machines_are_not_counted(ledger: Ledger) -> None:
     assert (trial.state, trial.attributes["failures"], trial.attributes["attempt"]) == ("WAITING", 0, 3)
 
 
+def test_a_trial_that_takes_many_machines_down_is_at_fault(ledger: Ledger) -> None:
+    conductor = conduct(ledger, 1)
+    for number in range(21):
+        assert conductor.next_trial(str(number)) is not None
+        conductor.fail(str(number), "its node has died", Fault.LOST)
+    assert [trial.state for trial in ledger.trials()] == ["FAIL"]
+
+
+def test_a_pruning_whose_record_was_cut_off_is_repeated(ledger: Ledger) -> None:
+    conductor = conduct(ledger, 2)
+    conductor.next_trial("a")
+    ledger.report(0, 100, 0.4, prune_rung=100)  # and its driver was killed
+    conductor.release("a")
+    conductor.next_trial("b")
+    assert conductor.report("b", 100, {"dev_eer": 0.4}, final=False) is Decision.STOP
+    assert [trial.state for trial in ledger.trials()] == ["PRUNED"]
+
+
 @pytest.mark.parametrize(("shares_gpu", "states"), [(True, ["WAITING", "FAIL"]), (False, ["FAIL"])])
 def test_short_of_memory_it_comes_once_more_alone(ledger: Ledger, shares_gpu: bool, states: list[str]) -> None:
     recorder = Recorder()

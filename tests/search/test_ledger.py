@@ -113,6 +113,26 @@ def test_trials_of_a_dead_driver_wait_for_their_turn(url: str) -> None:
     assert reopened.ask().number == 2
 
 
+def test_trials_that_wait_come_before_new_ones_the_lowest_number_first(url: str) -> None:
+    ledger = open_ledger(url)
+    for _ in range(4):
+        ledger.ask()
+    for number in (2, 0):
+        ledger.postpone(number, "lost")
+    assert [ledger.ask().number for _ in range(3)] == [0, 2, 4]
+    ledger.close()
+
+
+def test_a_trial_that_waits_stays_as_it_was_whatever_becomes_of_the_space(url: str) -> None:
+    ledger = open_ledger(url)
+    left = ledger.ask()
+    ledger.postpone(left.number, "lost")
+    ledger.close()
+    larger = SearchSpace({**SPACE.parameters, "model.gru_size": ParameterConfig(choices=(32, 48))})
+    again = open_ledger(url, space=larger).ask()
+    assert (again.number, again.config) == (left.number, left.config)
+
+
 def test_a_trial_left_before_its_parameters_were_drawn_is_no_obstacle(url: str) -> None:
     ledger = open_ledger(url)
     ledger.study.ask()
@@ -148,9 +168,9 @@ def kill_after(ledger: Ledger, num_writes: int, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(ledger.storage, name, dying(getattr(ledger.storage, name)))
 
 
-@pytest.mark.parametrize(("num_writes", "state"), [(0, "WAITING"), (1, "WAITING"), (2, "PRUNED"), (3, "PRUNED")])
-def test_a_pruning_that_is_cut_off_is_finished_or_comes_again(
-    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int, state: str
+@pytest.mark.parametrize(("num_writes", "reports"), [(0, {}), (1, {}), (2, {100: 0.3}), (3, {100: 0.3})])
+def test_a_pruning_that_is_cut_off_comes_again(
+    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int, reports: dict[int, float]
 ) -> None:
     """The writes are the rung, the report, the metrics and the state."""
     ledger = open_ledger(url)
@@ -164,7 +184,7 @@ def test_a_pruning_that_is_cut_off_is_finished_or_comes_again(
     reopened = open_ledger(url)
     reopened.requeue_unfinished()
     (trial,) = reopened.trials()
-    assert (trial.state, trial.reports) == (state, {100: 0.3} if state == "PRUNED" else {})
+    assert (trial.state, trial.reports) == ("WAITING", reports)
 
 
 @pytest.mark.parametrize("num_writes", [1, 3, 6])

@@ -1,5 +1,6 @@
 """Toy studies: closed-form learning curves, so that a whole sweep takes seconds."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def toy_trial(
     nan: tuple[int, ...] = (),
     diverging: tuple[int, ...] = (),
     crashing_once: tuple[int, ...] = (),
+    step_s: float = 0.0,
 ) -> Any:
     """A trainable class; local, so that it reaches Ray's workers by value. Trials named by number misbehave.
 
@@ -64,6 +66,7 @@ def toy_trial(
 
         def step(self) -> dict[str, Any]:
             self._num_reports += 1
+            time.sleep(step_s)
             number, trial = self._config["trial_number"], self._config["trial"]
             eer = trial["model"]["dropout"] + 0.4 / self._num_reports
             final, diverged = self._num_reports == 9, False

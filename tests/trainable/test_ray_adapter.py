@@ -35,6 +35,13 @@ def make_config(toy_shards, toy_trial):
     return make
 
 
+def begun(config):
+    actor = TrialActor(config=config)
+    actor.begin(config)
+    actor._config = None
+    return actor
+
+
 def results(actor):
     """Steps to the end; timings left out."""
     steps = [actor.step()]
@@ -61,9 +68,9 @@ def test_a_reused_actor_gives_the_numbers_of_fresh_ones(make_config):
 
 
 def test_features_stay_in_the_process_from_trial_to_trial(make_config):
-    actor = TrialActor(config=make_config(1))
+    actor = begun(make_config(1))
     frames = actor._training.frames
-    actor.reset_config(make_config(2, folds=[("A01",), ("A02",)]))
+    actor.begin(make_config(2, folds=[("A01",), ("A02",)]))
     assert all(training.frames is frames for training in actor._training.trainings)
 
 
@@ -76,10 +83,10 @@ def test_a_stopped_trial_leaves_nothing_to_the_next(make_config):
 
 @pytest.mark.parametrize("folds", [(), [("A01",), ("A02",)]], ids=["plain", "folds"])
 def test_a_trial_goes_on_where_its_last_attempt_was(make_config, tmp_path, folds):
-    whole = results(TrialActor(config=make_config(folds=folds)))
-    TrialActor(config=make_config(folds=folds, checkpoint=tmp_path / "0001")).step()
+    whole = results(begun(make_config(folds=folds)))
+    begun(make_config(folds=folds, checkpoint=tmp_path / "0001")).step()
     again = make_config(folds=folds, checkpoint=tmp_path / "0002", reported=whole[0]["samples_seen"])
-    actor = TrialActor(config=again)
+    actor = begun(again)
     assert actor._training.history  # not from the beginning
     assert results(actor) == whole  # the last known report comes again
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0001", "0002"]
@@ -97,26 +104,26 @@ def test_without_a_checkpoint_it_begins_anew(make_config, tmp_path):
 
 
 def test_a_checkpoint_whose_replacement_was_cut_off_serves(make_config, tmp_path):
-    TrialActor(config=make_config(checkpoint=tmp_path / "0001")).step()
+    begun(make_config(checkpoint=tmp_path / "0001")).step()
     (tmp_path / "0001").rename(tmp_path / ".0001.previous")
-    assert TrialActor(config=make_config(checkpoint=tmp_path / "0002", reported=40))._training.samples_seen == 40
+    assert begun(make_config(checkpoint=tmp_path / "0002", reported=40))._training.samples_seen == 40
 
 
 @pytest.mark.parametrize("name", ["model.json", "training.safetensors"])
 def test_a_damaged_checkpoint_is_passed_over(make_config, tmp_path, name):
-    whole = results(TrialActor(config=make_config()))
-    TrialActor(config=make_config(checkpoint=tmp_path / "0001")).step()
+    whole = results(begun(make_config()))
+    begun(make_config(checkpoint=tmp_path / "0001")).step()
     shutil.copytree(tmp_path / "0001", tmp_path / "0002")
     (tmp_path / "0002" / name).write_bytes(b"{")
-    actor = TrialActor(config=make_config(checkpoint=tmp_path / "0003", reported=40))
+    actor = begun(make_config(checkpoint=tmp_path / "0003", reported=40))
     assert actor._training.samples_seen == 40
     assert results(actor) == whole
 
 
 @pytest.mark.parametrize("changes", [{"seed": 2}, {"folds": [("A01",)]}])
 def test_a_checkpoint_of_another_trial_is_passed_over(make_config, tmp_path, changes):
-    TrialActor(config=make_config(checkpoint=tmp_path / "0001", **changes)).step()
-    assert TrialActor(config=make_config(checkpoint=tmp_path / "0002"))._training.samples_seen == 0
+    begun(make_config(checkpoint=tmp_path / "0001", **changes)).step()
+    assert begun(make_config(checkpoint=tmp_path / "0002"))._training.samples_seen == 0
 
 
 def test_a_trial_without_room_for_its_checkpoint_goes_on(make_config, tmp_path):
@@ -143,10 +150,10 @@ def test_a_finished_trial_leaves_its_model(make_config, tmp_path):
 
 
 def test_a_trial_is_gone_before_the_next_begins(make_config):
-    actor = TrialActor(config=make_config(1))
+    actor = begun(make_config(1))
     actor.step()
     ended = weakref.ref(actor._training), weakref.ref(actor._training.model)
-    actor.reset_config(make_config(2))
+    actor.begin(make_config(2))
     assert [ref() for ref in ended] == [None, None]
 
 
@@ -164,15 +171,15 @@ def test_gpu_memory_is_given_back(make_config):
 
 
 def test_memory_that_the_trial_before_still_holds_stops_the_next(make_config):
-    actor = TrialActor(config=make_config(1))
+    actor = begun(make_config(1))
     held = [actor._training.model]
     with pytest.raises(SpoofsweepError, match=r"must leave no memory held .* held by list"):
-        actor.reset_config(make_config(2))
+        actor.begin(make_config(2))
     held.clear()
 
 
 def test_running_out_of_memory_names_the_remedy(make_config):
-    actor = TrialActor(config=make_config())
+    actor = begun(make_config())
 
     def run_out(module, args):
         raise torch.OutOfMemoryError("Tried to allocate 9 GiB")
@@ -186,24 +193,24 @@ def test_running_out_of_memory_names_the_remedy(make_config):
 
 def test_threads_follow_the_configuration(make_config):
     torch.set_num_threads(2)
-    TrialActor(config=make_config())
+    begun(make_config())
     assert torch.get_num_threads() == 1
 
 
 def test_shards_of_another_study_are_refused(make_config):
     with pytest.raises(SpoofsweepError, match="toy"):
-        TrialActor(config=make_config(shard_set_id="another"))
+        begun(make_config(shard_set_id="another"))
 
 
 def test_a_bad_trial_is_named(make_config):
     config = make_config()
     config["trial"]["loss"]["bonafide_weight"] = 0.0
     with pytest.raises(SpoofsweepError, match=r"trial 7: 'loss\.bonafide_weight'"):
-        TrialActor(config=config)
+        begun(config)
 
 
 def test_a_diverged_trial_leaves_no_model(make_config, tmp_path):
-    actor = TrialActor(config=make_config(output=tmp_path / "00007"))
+    actor = begun(make_config(output=tmp_path / "00007"))
     with torch.no_grad():
         actor._training.model.classifier.head.bias.fill_(float("nan"))
     assert (actor.step()["done"], (tmp_path / "00007").exists()) == (True, False)
