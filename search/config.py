@@ -52,6 +52,9 @@ class SearchConfig(Settings):
     """Witnesses from the start: the first so many trials."""
     trust_share: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of all further trials that are witnesses, drawn by seed and number, so that trust is renewed."""
+    noise_budget: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Most that the trials may train longer, as a share, because ASHA stops none that is worse than a
+    rung's cut by less than the standard error of its EER; 0 stops them."""
     max_failures: int = Field(default=5, ge=0)
     """The sweep stops when more trials than this have failed."""
 
