@@ -8,6 +8,8 @@ import pandas as pd
 from search.asha import Asha, Leeway
 from search.config import SearchConfig, StudyConfig
 from search.horizon import Horizon
+from search.hyperband import Hyperband
+from search.median_rule import MedianRule
 from search.noise import Noise, dev_trials, eer_standard_error
 from search.pruner import Pruner
 from search.rung_trust import RungTrust
@@ -39,7 +41,11 @@ def make_pruner(config: SearchConfig, horizon: Horizon, seed: int, noise: Noise 
     """
     trust = _make_trust(config, horizon, seed)
     leeway = None if noise is None else Leeway(noise, config.noise_budget)
-    return Asha(horizon.rungs, config.reduction_factor, trust, leeway)
+    if config.pruning == "hyperband":
+        return Hyperband(horizon.rungs, horizon.budget, config.reduction_factor, seed, trust, leeway)
+    if config.pruning == "median":
+        return MedianRule(horizon.rungs, trust)
+    return Asha(horizon.rungs, config.reduction_factor, trust, leeway)  # without rungs it prunes nothing
 
 
 def learnt_trust(config: SearchConfig, horizon: Horizon, seed: int, trials: Iterable[TrialRecord]) -> RungTrust | None:
