@@ -11,11 +11,33 @@ Deviations and choices:
 - Of equal values the one recorded first is the better one, so that a plateau (many trials at EER 0.5) is pruned too.
 """
 
+import math
 from bisect import bisect_right, insort
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from search.noise import Noise
 from search.pruner import RungPruner
 from search.rung_trust import RungTrust
+
+
+@dataclass(frozen=True)
+class Leeway:
+    """Lets trials go on that are worse than a rung's cut by no more than the noise, as long as the budget bears it.
+
+    The budget holds by construction, and needs no account of what was spent, which a crash could falsify: where one
+    trial in eta goes on from each of r rungs, at most ``(1 + budget_share) ** (1 / r)`` as many do with leeway. However
+    large the noise, and whichever rungs prune, the trials together train at most ``1 + budget_share`` times as long.
+    That holds as asynchronous halving itself holds: in the long run, with a few more while a rung is young.
+    """
+
+    noise: Noise
+    budget_share: float
+    """Of the training that the trials would take without leeway."""
+
+    def share_going_on(self, num_rungs: int, reduction_factor: int) -> float:
+        """The most that go on from a rung, of those that reach it."""
+        return (1.0 + self.budget_share) ** (1.0 / num_rungs) / reduction_factor
 
 
 class Asha(RungPruner):
@@ -25,17 +47,32 @@ class Asha(RungPruner):
         rungs: samples seen at each rung, rising; empty for no pruning.
         reduction_factor: eta; one trial in so many goes on from each rung.
         trust: which rungs stop trials; none trusts all.
+        leeway: for trials that are worse by no more than the noise; none gives none.
     """
 
-    def __init__(self, rungs: Iterable[int], reduction_factor: int, trust: RungTrust | None = None) -> None:
+    def __init__(
+        self,
+        rungs: Iterable[int],
+        reduction_factor: int,
+        trust: RungTrust | None = None,
+        leeway: Leeway | None = None,
+    ) -> None:
         super().__init__(rungs, trust)
-        self.reduction_factor = reduction_factor
+        self.reduction_factor, self._leeway = reduction_factor, leeway
         self._sorted: dict[int, list[float]] = {rung: [] for rung in self.rungs}
 
     def _goes_on(self, rung: int, value: float) -> bool:
         values = self._sorted[rung]
+        num_as_good = bisect_right(values, value)
         num_continuing = max(1, (len(values) + 1) // self.reduction_factor)
-        return bisect_right(values, value) < num_continuing
+        if num_as_good < num_continuing:
+            return True
+        if self._leeway is None:
+            return False
+        share = self._leeway.share_going_on(len(self.rungs), self.reduction_factor)
+        if num_as_good >= math.floor((len(values) + 1) * share):
+            return False
+        return value - values[num_continuing - 1] <= self._leeway.noise(value)
 
     def _add(self, rung: int, value: float) -> None:
         insort(self._sorted[rung], value)

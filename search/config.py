@@ -37,8 +37,9 @@ class SearchConfig(Settings):
     """Share of trials that stay quasi-random throughout, so that a misleading rung cannot capture the sampler."""
     start_from_defaults: bool = True
     """The first trial is the study's own ``[trial]``."""
-    pruning: Literal["asha", "none"] = "asha"
-    """``asha``: asynchronous successive halving (Li et al. 2020, algorithm 2, stopping variant)."""
+    pruning: Literal["asha", "hyperband", "median", "none"] = "asha"
+    """``asha``: asynchronous successive halving (Li et al. 2020, algorithm 2, stopping variant); ``hyperband``: several
+    of them that begin at different rungs; ``median``: worse than the median of the others."""
     reduction_factor: int = Field(default=3, ge=2)
     """One trial in this many goes on from each rung."""
     first_rung_passes: float | None = Field(default=None, gt=0.0)
@@ -52,10 +53,19 @@ class SearchConfig(Settings):
     """Witnesses from the start: the first so many trials."""
     trust_share: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of all further trials that are witnesses, drawn by seed and number, so that trust is renewed."""
+    noise_budget: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Most that the trials may train longer, as a share, because `asha` or `hyperband` stops none that is worse than a
+    rung's cut by less than the standard error of its EER; 0 stops them."""
     max_retries: int = Field(default=1, ge=0)
     """Errors of a trial after which it is tried again from its last checkpoint; lost machines are not counted."""
     max_failures: int = Field(default=5, ge=0)
     """The sweep stops when more trials than this have failed."""
+
+    @model_validator(mode="after")
+    def _noise_is_for_halving(self) -> "SearchConfig":
+        if self.noise_budget and self.pruning not in ("asha", "hyperband"):
+            raise ValueError(f"search.noise_budget needs pruning by asha or hyperband, not '{self.pruning}'")
+        return self
 
 
 class BudgetConfig(Settings):

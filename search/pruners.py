@@ -1,24 +1,51 @@
 """The pruner that a study asks for, and what its trials have taught about its rungs."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from search.asha import Asha
-from search.config import SearchConfig
+import pandas as pd
+
+from search.asha import Asha, Leeway
+from search.config import SearchConfig, StudyConfig
 from search.horizon import Horizon
+from search.hyperband import Hyperband
+from search.median_rule import MedianRule
+from search.noise import Noise, dev_trials, eer_standard_error
 from search.pruner import Pruner
 from search.rung_trust import RungTrust
 from search.trial_record import TrialRecord
+from trainable.hold_out import Folds
 
 
-def make_pruner(config: SearchConfig, horizon: Horizon, seed: int) -> Pruner:
-    """The pruner of a study, without reports.
+def study_pruner(config: StudyConfig, horizon: Horizon, index: pd.DataFrame, folds: Folds) -> Pruner:
+    """The pruner of a study on these shards, without reports.
+
+    Args:
+        config: of the whole study.
+        horizon: rungs and budget.
+        index: the shards' index.
+        folds: attacks held out, a group a model.
+    """
+    noise = partial(eer_standard_error, trials=dev_trials(index, folds)) if config.search.noise_budget else None
+    return make_pruner(config.search, horizon, config.study.seed, noise)
+
+
+def make_pruner(config: SearchConfig, horizon: Horizon, seed: int, noise: Noise | None = None) -> Pruner:
+    """The pruner of a search, without reports.
 
     Args:
         config: which one, and its settings.
         horizon: rungs and budget.
         seed: of the study; what a pruner draws follows from it and the trial's number alone.
+        noise: standard error of a trial's value; for ``search.noise_budget`` alone.
     """
-    return Asha(horizon.rungs, config.reduction_factor, _make_trust(config, horizon, seed))
+    trust = _make_trust(config, horizon, seed)
+    leeway = None if noise is None else Leeway(noise, config.noise_budget)
+    if config.pruning == "hyperband":
+        return Hyperband(horizon.rungs, horizon.budget, config.reduction_factor, seed, trust, leeway)
+    if config.pruning == "median":
+        return MedianRule(horizon.rungs, trust)
+    return Asha(horizon.rungs, config.reduction_factor, trust, leeway)  # without rungs it prunes nothing
 
 
 def learnt_trust(config: SearchConfig, horizon: Horizon, seed: int, trials: Iterable[TrialRecord]) -> RungTrust | None:

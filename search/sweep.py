@@ -28,7 +28,7 @@ from search.leaderboard import Summary, summarise
 from search.ledger import Ledger
 from search.model_keeper import ModelKeeper
 from search.progress import SweepProgress
-from search.pruners import make_pruner
+from search.pruners import study_pruner
 from search.sampler import make_sampler
 from search.space import SearchSpace
 from search.study import Study
@@ -134,7 +134,7 @@ class _Sweep:
         places = num_places(study.config.cluster)
         self._unfinished = _prepare_queue(study, ledger)
         trials = ledger.trials()
-        asha = make_pruner(search, self._horizon, study.config.study.seed)
+        asha = study_pruner(study.config, self._horizon, shards.index, folds)
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
