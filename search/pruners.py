@@ -54,7 +54,7 @@ def learnt_trust(config: SearchConfig, horizon: Horizon, seed: int, trials: Iter
     if trust is None:
         return None
     for trial in trials:
-        for samples_seen, value in sorted(trial.reports.items() if trial.counts else ()):
+        for samples_seen, value in sorted(trial.reports.items()):
             trust.observe(trial.number, samples_seen, value)
     return trust
 
