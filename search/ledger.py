@@ -211,7 +211,8 @@ class Ledger:
         close_storage(self.storage)
 
     def _copied(self, number: int) -> FrozenTrial:
-        return self._copy.get_trials(deepcopy=False)[number]
+        storage = self._copy._storage
+        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self._copy._study_id, number))
 
     def _set(self, number: int, attributes: Mapping[str, Any]) -> None:
         for name, attribute in attributes.items():

@@ -100,7 +100,7 @@ def test_a_waiting_trial_is_run_before_later_ones(ledger: Ledger) -> None:
 
 def test_the_stopper_follows_the_conductor_and_leaves_no_state_behind(ledger: Ledger) -> None:
     conductor, _ = begun(ledger, "a")
-    stopper = SweepStopper(conductor)
+    stopper = SweepStopper(conductor, lambda: None)
     assert not stopper.stop_all()
     conductor.fail("a", "boom")
     assert stopper.stop_all()

@@ -31,7 +31,7 @@ class TestMfcc(FeatureContract):
 
 
 class TestLfb(FeatureContract):
-    CONFIGS: ClassVar = {"default": {"kind": "lfb"}, "fine": {"kind": "lfb", "num_filters": 70, "cmvn": "utterance"}}
+    CONFIGS: ClassVar = {"default": {"kind": "lfb"}, "fine": {"kind": "lfb", "num_filters": 70, "deltas": 2}}
 
 
 class TestLogmel(FeatureContract):
