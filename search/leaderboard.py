@@ -115,10 +115,11 @@ def last_eer(trial: TrialRecord) -> float | None:
 
 def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limit: int = 15) -> Table:
     """The first ``limit`` trials of `ranked`, with the parameters in which the trials differ."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     for name in ("rank", "trial", "state", "dev EER", "interval", "passes"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
-    table.add_column("parameters", no_wrap=True, overflow="ellipsis")  # a line a trial, however narrow the terminal
+    # A line a trial, however narrow the terminal: only this column gives way.
+    table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
     table.add_column("run", no_wrap=True, style="dim")
     paths = varying(trials)
     for rank, trial in enumerate(ranked(trials)[:limit], 1):

@@ -129,3 +129,9 @@ def test_a_rung_that_has_not_earned_trust_is_said_to_be_skipped_and_why():
     assert lines[2].split()[4:] == ["1.00", "(0.92", "to", "1.00,", "8", "trials)", "yes"]
     new = RungTrust([100], 300, seed=1, num_first=8, share=0.0)
     assert "no: 0 of 5 witnesses" in printed(rung_table(summarise(TRIALS, [100], 300, 100, new)))
+
+
+def test_only_the_parameters_give_way_on_a_narrow_terminal():
+    first = printed(leaderboard_table(TRIALS, 100), width=80).splitlines()[1].split()
+    assert first[:6] == ["1", "3", "complete", "20.00%", "15.00", "to"]
+    assert "0123456" in printed(leaderboard_table(TRIALS, 100), width=80)
