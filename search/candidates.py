@@ -6,6 +6,8 @@ from typing import Any
 
 from cluster.errors import SpoofsweepError
 from search.config import FinalistsConfig
+from search.leaderboard import eer_of
+from search.objective import EER, Objective
 from search.seeds import finalist_seed
 from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
@@ -29,6 +31,10 @@ class Candidate:
     """The attacks that the sweep's models did without."""
     fold_eer: float | None = None
     """Validation EER in the sweep, the mean over the folds; none without folds."""
+    fold_value: float | None = None
+    """What the study minimises, in the sweep; none without folds."""
+    objective: Objective = EER
+    """What the study minimises."""
 
     @property
     def held_out(self) -> tuple[str, ...]:
@@ -42,12 +48,17 @@ class Candidate:
 
 
 def select(
-    trials: Sequence[TrialRecord], config: FinalistsConfig, study_seed: int, folds: Folds = ()
+    trials: Sequence[TrialRecord],
+    config: FinalistsConfig,
+    study_seed: int,
+    folds: Folds = (),
+    objective: Objective = EER,
 ) -> list[Candidate]:
     """The best distinct configurations that were trained to the end, each with its seeds.
 
     Args:
         folds: the attacks that the trials' models did without.
+        objective: what the trials' values are.
 
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
@@ -74,7 +85,9 @@ def select(
             config=trial.config,
             params=trial.params,
             folds=folds,
-            fold_eer=trial.value if len(folds) > 1 else None,
+            fold_eer=eer_of(trial, objective) if len(folds) > 1 else None,
+            fold_value=trial.value if len(folds) > 1 else None,
+            objective=objective,
         )
         for rank, trial in enumerate(distinct[: config.num_configs], 1)
         for index in range(1, config.num_seeds + 1)

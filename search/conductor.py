@@ -8,12 +8,11 @@ from typing import Any, Protocol, TypeVar
 from cluster.errors import SpoofsweepError
 from search.fault import Fault
 from search.ledger import Ledger
+from search.objective import EER
 from search.pruner import Decision, Pruner
 from search.trial_record import PRUNE_RUNG, TrialRecord
 
 T = TypeVar("T")
-OBJECTIVE = "dev_eer"
-"""The reported metric that is minimised."""
 _MOST_LOSSES = 20
 INTERRUPTED = "the sweep was interrupted"
 """By the user, or by whatever ended its driver."""
@@ -60,6 +59,7 @@ class Conductor:
         shares_gpu: whether a trial that is short of memory may be given a GPU for itself.
         max_concurrent: trials at a time; none for no bound.
         listeners: told of every event.
+        metric: the reported one that is minimised.
     """
 
     def __init__(
@@ -72,8 +72,9 @@ class Conductor:
         shares_gpu: bool = False,
         max_concurrent: int | None = None,
         listeners: Sequence[Listener] = (),
+        metric: str = EER.metric,
     ) -> None:
-        self._ledger, self._asha, self._listeners = ledger, asha, listeners
+        self._ledger, self._asha, self._listeners, self._metric = ledger, asha, listeners, metric
         self._remaining = num_trials - ledger.num_counted()
         self._max_failures, self._max_retries, self._shares_gpu = max_failures, max_retries, shares_gpu
         self._max_concurrent = max_concurrent
@@ -156,13 +157,13 @@ class Conductor:
         Args:
             key: the executor's name of the trial.
             samples_seen: training samples so far.
-            metrics: validation EER and whatever else is measured.
+            metrics: what is minimised and whatever else is measured.
             final: no report follows.
             arithmetic: what the trial computes with, see `search.trial_record.ARITHMETIC`.
         """
         if key not in self._live:
             return Decision.STOP
-        live, value = self._live[key], float(metrics[OBJECTIVE])
+        live, value = self._live[key], float(metrics[self._metric])
         live.attributes = {"metrics": dict(metrics), **(arithmetic or {})}
         decision, cause = self._decide(live, samples_seen, value)
         is_complete = final and math.isfinite(value)
@@ -232,7 +233,7 @@ class Conductor:
         decided = live.record.attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
         decision = self._asha.report(live.record.number, samples_seen, value)
         if not math.isfinite(value):
-            return Decision.STOP, {"reason": f"{OBJECTIVE} is {value}"}
+            return Decision.STOP, {"reason": f"{self._metric} is {value}"}
         if decided is not None and samples_seen >= decided:
             return Decision.STOP, {PRUNE_RUNG: decided}
         return decision, {PRUNE_RUNG: self._asha.rung_reached(samples_seen)}

@@ -29,6 +29,9 @@ class SearchConfig(Settings):
 
     num_trials: int = Field(default=40, ge=1)
     """Trials of the study; raise it to extend a finished study."""
+    objective: Literal["eer", "mean_attack_eer", "worst_attack_eer", "min_dcf"] = "eer"
+    """What is minimised on validation data: the EER of all spoofs together, the mean or the worst of the attacks' EERs,
+    or the minDCF of ASVspoof 5 (`search.objective`). A study keeps the one it began with."""
     sampler: Literal["tpe", "random", "qmc"] = "tpe"
     """``tpe``: multivariate, with constant liar (Optuna); ``qmc``: scrambled Sobol points."""
     startup_trials: int = Field(default=10, ge=0)
@@ -65,6 +68,8 @@ class SearchConfig(Settings):
     def _noise_is_for_halving(self) -> "SearchConfig":
         if self.noise_budget and self.pruning not in ("asha", "hyperband"):
             raise ValueError(f"search.noise_budget needs pruning by asha or hyperband, not '{self.pruning}'")
+        if self.noise_budget and self.objective != "eer":
+            raise ValueError(f"search.noise_budget knows the noise of objective 'eer' alone, not '{self.objective}'")
         return self
 
 
@@ -78,7 +83,7 @@ class BudgetConfig(Settings):
     max_cost: float | None = Field(default=None, gt=0.0)
     """In the currency of ``cluster.price_per_hour``."""
     target_eer: float | None = Field(default=None, ge=0.0, le=1.0)
-    """A finished trial at this validation EER, a fraction, is good enough."""
+    """A finished trial at this validation EER, a fraction, is good enough; by attacks if ``search.objective`` is."""
 
 
 class FinalistsConfig(Settings):
@@ -156,6 +161,12 @@ class StudyConfig(Settings):
             raise ValueError("budget.max_cost needs cluster.price_per_hour")
         if self.budget.max_gpu_hours is not None and not self.cluster.uses_gpu:
             raise ValueError("budget.max_gpu_hours needs trials on GPUs; bound max_hours instead")
+        return self
+
+    @model_validator(mode="after")
+    def _target_is_of_the_objective(self) -> "StudyConfig":
+        if self.budget.target_eer is not None and self.search.objective == "min_dcf":
+            raise ValueError("budget.target_eer needs a search.objective that is an EER, not 'min_dcf'")
         return self
 
     @model_validator(mode="after")

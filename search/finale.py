@@ -55,7 +55,7 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust)
+    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, study.objective)
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
     print_summary(outcome, console, write_report(outcome, study.folder / "report"))
     return outcome
@@ -79,7 +79,7 @@ def _crown(
     def record(finalist: Finalist) -> None:
         run_ids[finalist.candidate.name] = runs.record(finalist)
 
-    candidates = select(trials, config.finalists, config.study.seed, folds)
+    candidates = select(trials, config.finalists, config.study.seed, folds, study.objective)
     with ray_session(config.cluster):
         place = study.folder / "finalists"
         finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)
@@ -101,10 +101,14 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
         name = f"finalist_{standing.trial_number:05d}"
         figures |= {f"{name}_best_dev_eer": standing.best.dev_eer, f"{name}_sd_dev_eer": standing.spread}
         figures[f"{name}_num_diverged"] = standing.num_diverged
-        if standing.mean is not None:
-            figures[f"{name}_mean_dev_eer"] = standing.mean
-        if standing.fold_eer is not None:
-            figures[f"{name}_fold_dev_eer"] = standing.fold_eer
+        metric = standing.objective.metric
+        told = {
+            "mean_dev_eer": standing.mean,
+            f"mean_{metric}": standing.mean_value,
+            "fold_dev_eer": standing.fold_eer,
+            f"fold_{metric}": standing.fold_value,
+        }
+        figures |= {f"{name}_{kind}": value for kind, value in told.items() if value is not None}
     return figures
 
 

@@ -11,6 +11,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cluster.errors import SpoofsweepError
+from search.objective import EER
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
@@ -29,7 +30,7 @@ Signature = Callable[[TrialConfig, int], str]
 
 
 class Ledger:
-    """An Optuna study that is asked for trials and told their reports and ends; minimises the validation EER.
+    """An Optuna study that is asked for trials and told their reports and ends; minimises a validation metric.
 
     One driver writes at a time. The sampler works on a copy of the study in memory, so that a new trial reaches the
     storage with all its parameters and attributes in one transaction, where Optuna's own ``ask`` takes one for each.
@@ -44,10 +45,11 @@ class Ledger:
         shard_set_id: identity of the data; a study never mixes two.
         folds: attacks held out of training, a group a model; part of the data in the same sense.
         signature: signature of a trial, from its configuration and seed.
+        objective: name of what is minimised, see `search.objective`.
 
     Raises:
-        SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
-            settings, or of a space that contradicts this one.
+        SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks, fixed trial
+            settings or another objective, or of a space that contradicts this one.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Ledger:
         shard_set_id: str = "",
         folds: Folds = (),
         signature: Signature | None = None,
+        objective: str = EER.name,
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
         self._running: dict[int, Trial] = {}
@@ -74,6 +77,7 @@ class Ledger:
             )
             self._study_id = self.storage.get_study_id_from_name(study_name)
             facts = {
+                "objective": objective,  # first: a study that lacks it is of before there was a choice
                 "shard_set_id": shard_set_id,
                 "held_out": named(folds),
                 "defaults": fixed_defaults(space, defaults),

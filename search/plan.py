@@ -11,6 +11,7 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.config import StudyConfig
 from search.forecast import Forecast, forecast, num_simulations
+from search.objective import EER
 from search.preview import Preview, preview
 from search.study import Study
 
@@ -94,7 +95,7 @@ def count_places(cluster: ClusterConfig) -> int:
 
 def notes(plan: Plan) -> list[str]:
     """What is to be said of a study that is too small for what it asks."""
-    return [*_budget_notes(plan), *_validation_notes(plan)]
+    return [*_budget_notes(plan), *_validation_notes(plan), *_objective_notes(plan)]
 
 
 def _measure(found: Preview, console: Console) -> tuple[float, float]:
@@ -150,6 +151,13 @@ def _rung_notes(plan: Plan) -> list[str]:
             f"search.reduction_factor = {eta}: it can hardly stop one; raise search.num_trials"
         )
     return found
+
+
+def _objective_notes(plan: Plan) -> list[str]:
+    objective = plan.found.study.objective
+    if objective == EER:
+        return []
+    return [f"trials are simulated by their pooled EER; the {objective.label}, which is minimised, may rank otherwise"]
 
 
 def _validation_notes(plan: Plan) -> list[str]:

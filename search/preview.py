@@ -25,6 +25,9 @@ from search.study import Study
 from search.tandem import Tandem, read_tandem
 from trainable.hold_out import Folds, hold_out, samples_per_pass
 
+_FEW_SPOOFS = 30
+"""One of fewer moves its attack's false acceptance by more than three points."""
+
 
 @dataclass(frozen=True)
 class Division:
@@ -81,6 +84,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
     _require_same_study(study, identity, folds)
+    unevenly = _attack_notes(utterances, folds) if study.objective.is_by_attack else []
     divisions = tuple(_divide(utterances, attacks) for attacks in folds)
     models = divisions or (_divide(utterances, ()),)
     return Preview(
@@ -93,7 +97,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
         divisions=divisions,
         num_dev=min((division.num_dev[LABELS[0]], division.num_dev[LABELS[1]]) for division in models),
         num_train=samples_per_pass(utterances, folds if len(folds) == 1 else ()),
-        notes=(*notes, *_nameless(utterances, folds)),
+        notes=(*notes, *_nameless(utterances, folds), *unevenly),
         tandem=tandem,
     )
 
@@ -141,6 +145,27 @@ def _nameless(utterances: pd.DataFrame, folds: Folds) -> list[str]:
     return [f"{number:,} spoofs of train have no attack's name: they stay in training, whatever attack is held out"]
 
 
+def _attack_notes(utterances: pd.DataFrame, folds: Folds) -> list[str]:
+    """What is to be said of the validation attacks where each counts by itself.
+
+    Raises:
+        SpoofsweepError: none of them has a name.
+    """
+    parts = [hold_out(utterances, attacks) for attacks in folds or ((),)]
+    spoofs = [part[(part["split"] == "dev") & (part["label"] == "spoof")] for part in parts]
+    counts = Counter(str(name) for part in spoofs for name in part["attack"])
+    if all(name.split("/")[-1] == UNKNOWN_ATTACK for name in counts):
+        raise SpoofsweepError(
+            "a search.objective over attacks needs dev spoofs whose attack has a name",
+            f"{counts.total():,} without one",
+            "minimise 'eer' or 'min_dcf'",
+        )
+    few = [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW_SPOOFS]
+    if not few:
+        return []
+    return [f"search.objective looks at each attack of dev by itself, and some have few spoofs: {', '.join(few)}"]
+
+
 def _require_same_study(study: Study, identity: str, folds: Folds) -> None:
     if holds_study(study.storage_url, study.name):
         from search.sweep import open_ledger  # Ray comes with it
@@ -176,6 +201,7 @@ def _facts(found: Preview) -> Table:
         "study": f"{study.name} ({study.path})",
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
+        "minimised": f"{study.objective.label}: {study.objective.meaning}",
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
         "pruning": f"{search.pruning} at {rungs} passes{_trust(search)}" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",

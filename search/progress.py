@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.table import Table
 
 from search.asha import compute_saved
-from search.leaderboard import interval, percent
+from search.leaderboard import interval, values_of
+from search.objective import EER, Objective
 from search.trial_record import TrialRecord
 
 _LINE_INTERVAL_S = 30.0
@@ -23,6 +24,7 @@ class SweepProgress:
         num_trials: trials of the study, those of earlier sweeps included.
         budget: samples of a full training.
         trials: of earlier sweeps.
+        objective: what the study minimises.
         clock: seconds that only rise.
     """
 
@@ -32,9 +34,11 @@ class SweepProgress:
         num_trials: int,
         budget: int,
         trials: Sequence[TrialRecord] = (),
+        objective: Objective = EER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._num_trials, self._budget, self._clock = console, num_trials, budget, clock
+        self._objective = objective
         self._ended = {trial.number: trial for trial in trials if trial.counts and trial.state != "RUNNING"}
         self._num_before = len(self._ended)
         self._running: dict[int, TrialRecord] = {}
@@ -100,11 +104,18 @@ class SweepProgress:
             "complete": str(states.count("COMPLETE")),
             "pruned": str(states.count("PRUNED")),
             "failed": str(states.count("FAIL")),
-            "best dev EER": _eer(self._best),
+            f"best {self._objective.label}": self._best_value(),
             "compute saved": f"{compute_saved(trained, self._budget):.0%}",
             "elapsed": _duration(self._clock() - self._start_s),
             "left": self._time_left(),
         }
+
+    def _best_value(self) -> str:
+        if self._best is None:
+            return "-"
+        *value, eer = values_of(self._best, self._objective)
+        told = [*value, f"{EER.label} {eer}" if value else eer]
+        return f"{', '.join(told)} ({interval(self._best.attributes)}), trial {self._best.number}"
 
     def _time_left(self) -> str:
         num_new = len(self._ended) - self._num_before
@@ -134,12 +145,6 @@ class SweepProgress:
 
 def _value(trial: TrialRecord) -> float:
     return float("inf") if trial.value is None else trial.value
-
-
-def _eer(trial: TrialRecord | None) -> str:
-    if trial is None:
-        return "-"
-    return f"{percent(trial.value)} ({interval(trial.attributes.get('metrics', {}))}), trial {trial.number}"
 
 
 def _duration(duration_s: float) -> str:

@@ -7,10 +7,16 @@ from optuna.distributions import check_distribution_compatibility
 from optuna.study import Study
 
 from cluster.errors import SpoofsweepError
+from search.objective import EER
 from search.space import SearchSpace, leaves
 from trainable.config import TrialConfig
 
-_FACTS = {"shard_set_id": "shards", "held_out": "held-out attacks", "defaults": "trial settings"}
+_FACTS = {
+    "shard_set_id": "shards",
+    "held_out": "held-out attacks",
+    "objective": "search.objective",
+    "defaults": "trial settings",
+}
 
 
 def claim(study: Study, facts: Mapping[str, Any]) -> None:
@@ -18,12 +24,15 @@ def claim(study: Study, facts: Mapping[str, Any]) -> None:
 
     Args:
         study: the Optuna study.
-        facts: ``shard_set_id``, ``held_out`` and ``defaults`` (settings of a trial that are not searched).
+        facts: ``shard_set_id``, ``held_out``, ``objective`` and ``defaults`` (settings of a trial that are not
+            searched).
 
     Raises:
         SpoofsweepError: the study began with other facts.
     """
     known = study.user_attrs
+    if known:
+        known.setdefault("objective", EER.name)
     for name, value in facts.items():
         if name not in known:
             study.set_user_attr(name, value)

@@ -24,9 +24,10 @@ from search.control import Control
 from search.driver_lock import driver_lock
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
-from search.leaderboard import Summary, summarise
+from search.leaderboard import Summary, eer_of, summarise
 from search.ledger import Ledger
 from search.model_keeper import ModelKeeper
+from search.objective import EER
 from search.progress import SweepProgress
 from search.pruners import study_pruner
 from search.sampler import make_sampler
@@ -139,7 +140,9 @@ class _Sweep:
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
         self._tracker = _open_tracker(study, shards, folds, ledger, packing)
-        self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
+        self.progress = SweepProgress(
+            console or Console(quiet=True), search.num_trials, self._horizon.budget, trials, study.objective
+        )
         self._budget = _open_budget(study, ledger, self._end_study)
         parts: list[Listener] = [
             self._tracker,  # first: what is deleted afterwards takes its time, and the driver may be killed
@@ -151,7 +154,15 @@ class _Sweep:
         ]
         shares_gpu = 0 < study.config.cluster.gpu_share < 1
         self.conductor = Conductor(
-            ledger, asha, search.num_trials, search.max_failures, search.max_retries, shares_gpu, places, parts
+            ledger,
+            asha,
+            search.num_trials,
+            search.max_failures,
+            search.max_retries,
+            shares_gpu,
+            places,
+            parts,
+            study.objective.metric,
         )
 
     def run(self, trainable: type[Trainable]) -> None:
@@ -184,7 +195,9 @@ class _Sweep:
         try:
             self._budget.close()
             trials = self._ledger.trials()
-            summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
+            summary = summarise(
+                trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, objective=self._study.objective
+            )
             for number in self._keeper.kept():
                 self._tracker.model_kept(number, self._keeper.folder_of(number))
             self._tracker.study_ended(_figures(summary), "FINISHED" if reason is None else "KILLED")
@@ -217,6 +230,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         shard_set_id,
         folds,
         lambda trial, seed: trial_signature(trial, seed, shard_set_id, folds),
+        study.objective.name,
     )
 
 
@@ -236,6 +250,7 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger,
     tags = {
         "spoofsweep.shard_set_id": shards.shard_set_id,
         "spoofsweep.held_out": json.dumps(folds),
+        "spoofsweep.objective": study.objective.name,
         "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
         "spoofsweep.device": study.config.cluster.device,
         "spoofsweep.gpu_share": f"{study.config.cluster.gpu_share:.4g}",
@@ -294,7 +309,10 @@ def _config_maker(
 def _figures(summary: Summary) -> dict[str, float]:
     """The sweep in numbers, for the parent run."""
     counts = {f"num_{state.lower()}": float(count) for state, count in summary.num_by_state.items()}
-    best = {} if summary.best is None or summary.best.value is None else {"best_dev_eer": summary.best.value}
+    best, objective = {}, summary.objective
+    if summary.best is not None:
+        told = {EER.metric: eer_of(summary.best, objective), objective.metric: summary.best.value}
+        best = {f"best_{metric}": value for metric, value in told.items() if value is not None}
     return {**counts, **best, "compute_saved": summary.compute_saved}
 
 

@@ -22,9 +22,9 @@ class TrialRecord:
     params: dict[str, Any]
     """Sampled values by dotted path, lists as JSON text."""
     reports: dict[int, float]
-    """Validation EER by samples seen."""
+    """What the study minimises, by samples seen."""
     value: float | None
-    """Final validation EER of a COMPLETE trial."""
+    """The same at the end of a COMPLETE trial."""
     attributes: dict[str, Any] = field(default_factory=dict)
     """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision``,
     ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
@@ -44,6 +44,11 @@ class TrialRecord:
     def samples_seen(self) -> int:
         """Training samples at the last report."""
         return max(self.reports, default=0)
+
+    @property
+    def last_value(self) -> float | None:
+        """What the study minimises at the last report; None before the first."""
+        return self.value if self.value is not None else self.reports.get(self.samples_seen)
 
     @property
     def converged(self) -> bool:

@@ -76,7 +76,7 @@ def test_the_card_follows_what_became_of_the_other_seeds(client, tiny_shards, ti
 def test_the_card_tells_the_champions_own_attacks_from_the_folds_of_the_sweep(tiny_outcome):
     """The champion of a study over folds trains on all attacks."""
     finalist = tiny_outcome.champion.finalist
-    candidate = dataclasses.replace(finalist.candidate, folds=(("A01",), ("A02", "A04")), fold_eer=0.1)
+    candidate = dataclasses.replace(finalist.candidate, folds=(("A01",), ("A02", "A04")), fold_eer=0.1, fold_value=0.1)
     commands = Commands("tiny", "sqlite:///mlflow.db", Path("shards"))
     provenance = Provenance("layout", "corpus", "tiny", "run", "1", commands)
     table = chain_table(dataclasses.replace(finalist, candidate=candidate), provenance)
