@@ -1,5 +1,6 @@
 """A study as its sampler sees it, bounded: TPE's cost a draw grows with every trial that it looks at."""
 
+import copy
 import math
 import warnings
 from bisect import insort
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from search.pareto import layers
 
 MOST_FINISHED = 128
 """Trials that have ended, in a view."""
@@ -29,12 +32,18 @@ class BoundedHistory:
     estimates without bias. Of the running trials, which count as bad, the same share is drawn. A view is a function of
     the trials, the seed and the number of the trial that is to be drawn.
 
+    With a second objective, which Optuna's study does not know of, a view is that of a study with two: TPE then takes
+    those as good that none dominates, then those that none of the others dominates, and so on (Ozaki et al. 2022,
+    "Multiobjective tree-structured Parzen estimator"). A trial that diverged counts as one that was pruned there, or
+    the smallest would be on the front.
+
     Args:
         seed: of the draws.
+        second: attribute of trials that is minimised besides their values.
     """
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, second: str | None = None) -> None:
+        self._seed, self._second = seed, second
         self._ranks: list[_Rank] = []
         self._open: list[int] = []
         """Trials that had not ended at the last look."""
@@ -54,15 +63,17 @@ class BoundedHistory:
         trials = study.get_trials(deepcopy=False)
         self._look_at(trials)
         if len(self._ranks) <= MOST_FINISHED:
-            return study
+            return study if self._second is None else _PairPart(study, trials, self._second)
+        ranks = self._ranks if self._second is None else self._by_layers(trials, self._second)
         rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
         others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
         running = [i for i in self._open if trials[i].state == TrialState.RUNNING]
         share = len(others) / (len(self._ranks) - num_good)
         drawn = rng.permutation(len(running))[: round(share * len(running))]
-        numbers = [rank[-1] for rank in self._ranks[:num_good]]
-        numbers += [self._ranks[i][-1] for i in others] + [running[i] for i in drawn]
-        return _Part(study, [trials[i] for i in sorted(numbers)])
+        numbers = [rank[-1] for rank in ranks[:num_good]]
+        numbers += [ranks[i][-1] for i in others] + [running[i] for i in drawn]
+        chosen = [trials[i] for i in sorted(numbers)]
+        return _Part(study, chosen) if self._second is None else _PairPart(study, chosen, self._second)
 
     def kinds(self, study: Study) -> Study:
         """One trial for each set of parameters that the last view's study has; all that groups of them depend on."""
@@ -71,6 +82,14 @@ class BoundedHistory:
     def point(self, trial: FrozenTrial) -> dict[str, float] | None:
         """A trial's parameters as TPE reckons with them; none of one that has not ended."""
         return self._points.get(trial.number)
+
+    def _by_layers(self, trials: Sequence[FrozenTrial], second: str) -> list[_Rank]:
+        """The finished trials as `_ranks`, but those that are good by both objectives first."""
+        places = [place for place, rank in enumerate(self._ranks) if _has_both(trials[rank[-1]], second)]
+        points_ND = np.array([_pair(trials[self._ranks[place][-1]], second) for place in places]).reshape(-1, 2)
+        good = [places[i] for i in layers(points_ND, self.num_good)]
+        is_good = set(good)
+        return [self._ranks[i] for i in good] + [r for i, r in enumerate(self._ranks) if i not in is_good]
 
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
         still_open = []
@@ -147,6 +166,42 @@ class _Part(Study):
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         return [trial for trial in self._part if states is None or trial.state in states]
+
+
+class _PairPart(_Part):
+    """The same as a study with two objectives."""
+
+    def __init__(self, study: Study, trials: Sequence[FrozenTrial], second: str) -> None:
+        super().__init__(study, [_with_both(trial, second) for trial in trials])
+        self._directions = [StudyDirection.MINIMIZE] * 2
+
+    @property
+    def direction(self) -> StudyDirection:
+        """Of the reports, by which TPE orders those that were pruned."""
+        return StudyDirection.MINIMIZE
+
+
+def _has_both(trial: FrozenTrial, second: str) -> bool:
+    return (
+        trial.state == TrialState.COMPLETE
+        and second in trial.user_attrs
+        and not trial.user_attrs.get("diverged", False)
+    )
+
+
+def _pair(trial: FrozenTrial, second: str) -> list[float]:
+    return [float(trial.values[0]), float(trial.user_attrs[second])]
+
+
+def _with_both(trial: FrozenTrial, second: str) -> FrozenTrial:
+    if trial.state != TrialState.COMPLETE:
+        return trial
+    changed = copy.copy(trial)
+    if _has_both(trial, second):
+        changed.values = _pair(trial, second)
+    else:
+        changed.state = TrialState.PRUNED
+    return changed
 
 
 def _rank(trial: FrozenTrial) -> _Rank:

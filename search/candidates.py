@@ -7,7 +7,8 @@ from typing import Any
 from cluster.errors import SpoofsweepError
 from search.config import FinalistsConfig
 from search.leaderboard import eer_of
-from search.objective import EER, Objective
+from search.objective import EER, Objective, Second
+from search.pareto import pareto_front, spread
 from search.seeds import finalist_seed
 from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
@@ -53,12 +54,15 @@ def select(
     study_seed: int,
     folds: Folds = (),
     objective: Objective = EER,
+    second: Second | None = None,
 ) -> list[Candidate]:
     """The best distinct configurations that were trained to the end, each with its seeds.
 
     Args:
         folds: the attacks that the trials' models did without.
         objective: what the trials' values are.
+        second: what is minimised besides: configurations are then spread over the Pareto front, and where it has fewer
+            than are wanted, the best others follow.
 
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
@@ -89,6 +93,15 @@ def select(
             fold_value=trial.value if len(folds) > 1 else None,
             objective=objective,
         )
-        for rank, trial in enumerate(distinct[: config.num_configs], 1)
+        for rank, trial in enumerate(_chosen(distinct, config.num_configs, second), 1)
         for index in range(1, config.num_seeds + 1)
     ]
+
+
+def _chosen(distinct: Sequence[TrialRecord], count: int, second: Second | None) -> list[TrialRecord]:
+    """Of trials in their order, the ones whose configurations are trained again, in that order."""
+    if second is None:
+        return list(distinct[:count])
+    front = {trial.number for trial in spread(pareto_front(distinct, second), second, count)}
+    others = [trial.number for trial in distinct if trial.number not in front][: count - len(front)]
+    return [trial for trial in distinct if trial.number in front or trial.number in others]

@@ -204,8 +204,8 @@ def leaderboard(
     progress = read_progress(_load(study))
     print_warnings(console, progress.warnings)
     console.print(escape(progress.about), highlight=False)
-    per_pass, objective = progress.horizon.samples_per_pass, progress.summary.objective
-    console.print(leaderboard_table(progress.trials, per_pass, limit, objective))
+    per_pass, summary = progress.horizon.samples_per_pass, progress.summary
+    console.print(leaderboard_table(progress.trials, per_pass, limit, summary.objective, summary.second))
 
 
 @app.command()

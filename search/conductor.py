@@ -60,6 +60,7 @@ class Conductor:
         max_concurrent: trials at a time; none for no bound.
         listeners: told of every event.
         metric: the reported one that is minimised.
+        second: the reported one that is minimised besides; the first report decides it.
     """
 
     def __init__(
@@ -73,8 +74,10 @@ class Conductor:
         max_concurrent: int | None = None,
         listeners: Sequence[Listener] = (),
         metric: str = EER.metric,
+        second: str | None = None,
     ) -> None:
-        self._ledger, self._asha, self._listeners, self._metric = ledger, asha, listeners, metric
+        self._ledger, self._asha, self._listeners = ledger, asha, listeners
+        self._metric, self._second = metric, second
         self._remaining = num_trials - ledger.num_counted()
         self._max_failures, self._max_retries, self._shares_gpu = max_failures, max_retries, shares_gpu
         self._max_concurrent = max_concurrent
@@ -164,7 +167,8 @@ class Conductor:
         if key not in self._live:
             return Decision.STOP
         live, value = self._live[key], float(metrics[self._metric])
-        live.attributes = {"metrics": dict(metrics), **(arithmetic or {})}
+        metrics = {**metrics, **self._second_of(live, metrics)}
+        live.attributes = {"metrics": metrics, **(arithmetic or {})}
         decision, cause = self._decide(live, samples_seen, value)
         is_complete = final and math.isfinite(value)
         if not live.is_known(samples_seen):
@@ -227,6 +231,17 @@ class Conductor:
         """The executor is gone: whatever still ran waits."""
         for key in list(self._live):
             self.release(key)
+
+    def _second_of(self, live: _Live, metrics: Mapping[str, float]) -> dict[str, float]:
+        """The second objective of a trial, by its name: as the ledger has it, where it is put before any decision."""
+        name, known = self._second, live.record.attributes
+        if name is None:
+            return {}
+        if name not in known:
+            fact = {name: metrics[name]}
+            self._guard(lambda: self._ledger.note(live.record.number, **fact))
+            live.record = replace(live.record, attributes={**known, **fact})
+        return {name: live.record.attributes[name]}
 
     def _decide(self, live: _Live, samples_seen: int, value: float) -> tuple[Decision, dict[str, Any]]:
         """The decision about a report and, of a stop, what is to be recorded about its cause."""

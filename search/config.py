@@ -32,6 +32,10 @@ class SearchConfig(Settings):
     objective: Literal["eer", "mean_attack_eer", "worst_attack_eer", "min_dcf"] = "eer"
     """What is minimised on validation data: the EER of all spoofs together, the mean or the worst of the attacks' EERs,
     or the minDCF of ASVspoof 5 (`search.objective`). A study keeps the one it began with."""
+    second_objective: Literal["num_parameters", "latency_ms"] | None = None
+    """What is minimised besides: the model's parameters, or the milliseconds that a scoring window takes it on one CPU
+    thread (`trainable.latency`; noisy). TPE and the finalists seek the Pareto front of both; rungs prune by
+    ``objective``, but stop no trial that none dominates there; the champion is the best by ``objective``."""
     sampler: Literal["tpe", "random", "qmc"] = "tpe"
     """``tpe``: multivariate, with constant liar (Optuna); ``qmc``: scrambled Sobol points."""
     startup_trials: int = Field(default=10, ge=0)

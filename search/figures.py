@@ -25,6 +25,9 @@ DET_TICKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 _MOST_ATTACKS = 20
 """Named in a figure: the eval sets of ASVspoof 2019 and 5 have 13 and 16 attacks, that of 2021 DF a hundred."""
 
+_MOST_NAMED = 30
+"""Trials of a front that are named in a figure."""
+
 
 @dataclass(frozen=True)
 class ScoredSplit:
@@ -57,6 +60,17 @@ class HistoryPoint:
     """What the study minimises."""
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """One finished trial by both objectives."""
+
+    number: int
+    value: float
+    second: float
+    is_on_front: bool
+    is_finalist: bool
 
 
 def det_figure(splits: Sequence[ScoredSplit]) -> Figure:
@@ -97,6 +111,33 @@ def history_figure(points: Sequence[HistoryPoint], objective: Objective = EER) -
     axes.set(xlabel="trial", ylabel=f"{objective.label}{unit}", title="Optimisation history")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    return figure
+
+
+def pareto_figure(points: Sequence[TradeOff], objective: Objective, second_label: str) -> Figure:
+    """What a study minimises against its second objective, on a logarithmic axis; the front as the step that it is."""
+    scale, unit = (100, " (%)") if objective.is_rate else (1, "")
+    figure, (axes,) = _panels(1, width=8.0, height=4.6)
+    front = sorted((point for point in points if point.is_on_front), key=lambda point: point.second)
+    groups = (
+        ("other finished trials", [p for p in points if not (p.is_on_front or p.is_finalist)], "none", GREY),
+        ("Pareto front", [p for p in front if not p.is_finalist], ORANGE, ORANGE),
+        ("trained again", [p for p in points if p.is_finalist], BLUE, BLUE),
+    )
+    for label, chosen, fill, edge in groups:
+        places = [p.second for p in chosen], [scale * p.value for p in chosen]
+        axes.scatter(*places, s=32, label=label, facecolors=fill, edgecolors=edge, zorder=3)
+    steps = [(p.second, scale * p.value) for p in front]
+    axes.step(*zip(*steps, strict=True), where="post", color=ORANGE, linewidth=1.6, zorder=2)
+    for point in front[:_MOST_NAMED]:
+        place = point.second, scale * point.value
+        # Below the step, where no trial can be.
+        offset = {"xytext": (-4, -4), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axes.annotate(str(point.number), place, fontsize=8, **offset)
+    axes.set_xscale("log")
+    axes.set(xlabel=second_label, ylabel=f"{objective.label}{unit}", title="Pareto front, trials by number")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     return figure
 
 

@@ -16,6 +16,7 @@ from search.driver_lock import driver_lock
 from search.finalist_runs import FinalistRuns, log_metrics
 from search.finalist_training import run_finalists
 from search.finalists import Finalist, Standing, standings
+from search.front_runs import record_front
 from search.horizon import horizon_of
 from search.leaderboard import summarise
 from search.pruners import learnt_trust
@@ -55,9 +56,17 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, study.objective)
+    summary = summarise(
+        trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, study.objective, study.second
+    )
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
-    print_summary(outcome, console, write_report(outcome, study.folder / "report"))
+    report = write_report(outcome, study.folder / "report")
+    if summary.second is not None:
+        try:
+            record_front(new_client(study.tracking_uri), parent_run_id, trials, summary.front, report.parent)
+        except (MlflowException, requests.RequestException) as error:
+            raise unreachable(study.tracking_uri, error) from error
+    print_summary(outcome, console, report)
     return outcome
 
 
@@ -79,7 +88,7 @@ def _crown(
     def record(finalist: Finalist) -> None:
         run_ids[finalist.candidate.name] = runs.record(finalist)
 
-    candidates = select(trials, config.finalists, config.study.seed, folds, study.objective)
+    candidates = select(trials, config.finalists, config.study.seed, folds, study.objective, study.second)
     with ray_session(config.cluster):
         place = study.folder / "finalists"
         finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)

@@ -16,7 +16,7 @@ from search.finale import conclude
 from search.gpu_sharing import print_sharing, require_room, settle
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
-from search.objective import EER, OBJECTIVES, Objective
+from search.objective import EER, OBJECTIVES, SECONDS, Objective
 from search.pending_watch import PendingWatch
 from search.preview import preview
 from search.pruners import learnt_trust
@@ -78,12 +78,12 @@ def read_progress(study: Study) -> Progress:
         SpoofsweepError: the study was never started, or its shards are gone.
     """
     begun = read_trials(study.storage_url, study.name)
-    trials, objective = begun.trials, OBJECTIVES[begun.objective]
+    trials, objective, second = begun.trials, OBJECTIVES[begun.objective], SECONDS.get(begun.second_objective)
     shards = ShardSet.open(study.shards_folder / begun.shard_set_id, begun.shard_set_id)
     folds = study.folds(shards.index)
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, objective)
+    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, objective, second)
     about = f"{_about(begun.held_out)}. {_minimised(objective)}" if objective != EER else _about(begun.held_out)
     return Progress(trials, summary, horizon, about, _contradictions(study, folds, begun))
 
@@ -109,8 +109,11 @@ def _contradictions(study: Study, folds: Folds, begun: BegunStudy) -> tuple[str,
             f"[validation] of the study file holds out {named(folds) or 'no attack'}, the study began with "
             f"{begun.held_out or 'none'}: passes and rungs are counted by the file, and are wrong until it is restored"
         )
-    if study.objective.name != begun.objective:
-        found.append(
-            f"search.objective of the study file is {study.objective.name}, the study began with {begun.objective}"
-        )
+    search = study.config.search
+    for name, now, before in (
+        ("objective", search.objective, begun.objective),
+        ("second_objective", search.second_objective, begun.second_objective),
+    ):
+        if (now or "") != before:
+            found.append(f"search.{name} of the study file is {now or 'none'}, the study began with {before or 'none'}")
     return tuple(found)

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search.asha import compute_saved
-from search.objective import EER, Objective
+from search.objective import EER, Objective, Second
+from search.pareto import pareto_front, second_of
 from search.rank_correlation import RankCorrelation
 from search.rung_trust import RungTrust, Standing
 from search.trial_record import TrialRecord
@@ -45,6 +46,10 @@ class Summary:
     compute_saved: float
     """Share of the training that was spared, against training every ended trial to the full budget."""
     objective: Objective = EER
+    second: Second | None = None
+    """What the study minimises besides."""
+    front: tuple[TrialRecord, ...] = ()
+    """The trials that none dominates in both, from the best value on; empty without a second objective."""
 
 
 def summarise(
@@ -54,6 +59,7 @@ def summarise(
     samples_per_pass: int,
     trust: RungTrust | None = None,
     objective: Objective = EER,
+    second: Second | None = None,
 ) -> Summary:
     """Figures of a study.
 
@@ -64,6 +70,7 @@ def summarise(
         samples_per_pass: utterances of the training split.
         trust: what the trials say about the rungs, see `search.pruners.learnt_trust`; none where all prune anyway.
         objective: what the study minimises.
+        second: what it minimises besides.
     """
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
     standings = finished_standings(trials, rungs) if trust is None else {rung: trust.standing(rung) for rung in rungs}
@@ -85,6 +92,8 @@ def summarise(
         ),
         compute_saved=compute_saved([trial.samples_seen for trial in ended], budget),
         objective=objective,
+        second=second,
+        front=() if second is None else tuple(pareto_front(trials, second)),
     )
 
 
@@ -114,11 +123,23 @@ def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
 
 
 def leaderboard_table(
-    trials: Sequence[TrialRecord], samples_per_pass: int, limit: int = 15, objective: Objective = EER
+    trials: Sequence[TrialRecord],
+    samples_per_pass: int,
+    limit: int = 15,
+    objective: Objective = EER,
+    second: Second | None = None,
 ) -> Table:
     """The first ``limit`` trials of `ranked`, with the parameters in which the trials differ."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
-    for name in ("rank", "trial", "state", *value_names(objective), "interval", "passes"):
+    for name in (
+        "rank",
+        "trial",
+        "state",
+        *value_names(objective),
+        "interval",
+        *([second.label] if second else []),
+        "passes",
+    ):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     # A line a trial, however narrow the terminal: only this column gives way.
     table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -131,6 +152,7 @@ def leaderboard_table(
             Text(trial.state.lower(), _STATE_STYLES[trial.state]),
             *values_of(trial, objective),
             interval(trial.attributes),
+            *([second.show(second_of(trial, second))] if second else []),
             f"{trial.samples_seen / samples_per_pass:.3g}",
             ", ".join(f"{paths[path]} {short(value)}" for path, value in trial.params.items() if path in paths),
             trial.attributes.get("mlflow_run_id", "")[:8],
@@ -147,6 +169,9 @@ def status_lines(summary: Summary) -> list[str]:
         values = zip(value_names(summary.objective), values_of(summary.best, summary.objective), strict=True)
         told = ", ".join(f"{name} {value}" for name, value in values)
         lines.append(f"Best: trial {summary.best.number}, {told} ({interval(summary.best.attributes)})")
+    if summary.second is not None:
+        numbers = ", ".join(str(trial.number) for trial in summary.front) or "none yet"
+        lines.append(f"Pareto front of {summary.objective.label} and {summary.second.label}: trials {numbers}")
     pruned = f"{found.get('PRUNED', 0)} of {sum(found.values())} trials"
     lines.append(f"Pruned: {pruned}, which saved {summary.compute_saved:.0%} of the training compute")
     return lines

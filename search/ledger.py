@@ -46,6 +46,8 @@ class Ledger:
         folds: attacks held out of training, a group a model; part of the data in the same sense.
         signature: signature of a trial, from its configuration and seed.
         objective: name of what is minimised, see `search.objective`.
+        second_objective: name of what is minimised besides; empty for nothing. Optuna knows of the first alone, which
+            its reports are about; the second is an attribute of the trials.
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks, fixed trial
@@ -64,6 +66,7 @@ class Ledger:
         folds: Folds = (),
         signature: Signature | None = None,
         objective: str = EER.name,
+        second_objective: str = "",
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
         self._running: dict[int, Trial] = {}
@@ -78,6 +81,7 @@ class Ledger:
             self._study_id = self.storage.get_study_id_from_name(study_name)
             facts = {
                 "objective": objective,  # first: a study that lacks it is of before there was a choice
+                "second_objective": second_objective,
                 "shard_set_id": shard_set_id,
                 "held_out": named(folds),
                 "defaults": fixed_defaults(space, defaults),
@@ -127,6 +131,16 @@ class Ledger:
             self._set(number, attributes)
             self.storage.set_trial_intermediate_value(self._ids[number], samples_seen, value)
             self._running[number].report(value, samples_seen)
+
+    def note(self, number: int, **attributes: Any) -> None:
+        """Record facts about a running trial."""
+        with self._access():
+            self._set(number, attributes)
+
+    def fact(self, number: int, name: str) -> Any | None:
+        """What was recorded of a trial under this name; none if nothing was."""
+        with self._access():
+            return self._copied(number).user_attrs.get(name)
 
     def finish(self, number: int, state: str, value: float | None = None, **attributes: Any) -> None:
         """End a running trial as COMPLETE (with its final value), PRUNED, or FAIL (give ``reason``)."""

@@ -1,4 +1,4 @@
-"""What a study minimises, by the names of ``search.objective``."""
+"""What a study minimises, by the names of ``search.objective`` and ``search.second_objective``."""
 
 from dataclasses import dataclass
 
@@ -45,4 +45,26 @@ OBJECTIVES = {
         ),
         Objective("min_dcf", "dev minDCF", "minDCF of ASVspoof 5, over folds the mean of the models' costs", False),
     )
+}
+
+
+@dataclass(frozen=True)
+class Second:
+    """A figure of a trial that is known from its first report on; lower is better."""
+
+    name: str
+    """As the study file, a trial's reports, its attributes in the ledger and MLflow have it."""
+    label: str
+    """What tables call it."""
+    digits: str
+    """Format of a value."""
+
+    def show(self, value: float | None) -> str:
+        """A value in a table."""
+        return "-" if value is None else format(value, self.digits)
+
+
+SECONDS = {
+    second.name: second
+    for second in (Second("num_parameters", "parameters", ",.0f"), Second("latency_ms", "latency (ms)", ".2f"))
 }

@@ -154,10 +154,16 @@ def _rung_notes(plan: Plan) -> list[str]:
 
 
 def _objective_notes(plan: Plan) -> list[str]:
-    objective = plan.found.study.objective
-    if objective == EER:
-        return []
-    return [f"trials are simulated by their pooled EER; the {objective.label}, which is minimised, may rank otherwise"]
+    objective, second, found = plan.found.study.objective, plan.found.study.second, []
+    if objective != EER:
+        found.append(
+            f"trials are simulated by their pooled EER; the {objective.label}, which is minimised, may rank otherwise"
+        )
+    if second is not None:
+        found.append(
+            f"trials are simulated without {second.label}: those that go on because none dominates them come on top"
+        )
+    return found
 
 
 def _validation_notes(plan: Plan) -> list[str]:

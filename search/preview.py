@@ -202,6 +202,7 @@ def _facts(found: Preview) -> Table:
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
         "minimised": f"{study.objective.label}: {study.objective.meaning}",
+        **({"minimised besides": study.second.label} if study.second else {}),
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
         "pruning": f"{search.pruning} at {rungs} passes{_trust(search)}" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",

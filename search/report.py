@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +14,7 @@ from data_prep.atomic import atomic_write_text
 from search import figures
 from search.commands import Commands
 from search.finalists import Finalist, Standing
+from search.front_runs import FRONT_FIGURE, FRONT_TABLE
 from search.horizon import Horizon
 from search.leaderboard import (
     Summary,
@@ -30,7 +32,8 @@ from search.leaderboard import (
     verdict_of,
 )
 from search.model_card import seeds, validation_note
-from search.objective import EER, Objective
+from search.objective import EER, Objective, Second
+from search.pareto import second_of
 from search.registry import Champion, score_figures
 from search.score_tables import (
     attack_section,
@@ -72,6 +75,9 @@ def write_report(outcome: StudyOutcome, folder: Path) -> Path:
     """Write ``report.md`` and its figures into ``folder``; returns the report's path."""
     points = [_history_point(trial, outcome.objective) for trial in outcome.trials if trial.counts]
     figures.save(figures.history_figure(points, outcome.objective), folder / "history.png")
+    if outcome.summary.second is not None:
+        figures.save(_pareto_figure(outcome, outcome.summary.second), folder / FRONT_FIGURE)
+        atomic_write_text(folder / FRONT_TABLE, _front_rows(outcome, outcome.summary.second))
     if outcome.summary.rungs:
         figures.save(figures.survival_figure(outcome.summary.rungs), folder / "rungs.png")
     score_figures(outcome.champion.finalist, folder)
@@ -83,7 +89,10 @@ def write_report(outcome: StudyOutcome, folder: Path) -> Path:
 def print_summary(outcome: StudyOutcome, console: Console, report: Path, limit: int = 10) -> None:
     """The leaderboard, the finalists, the champion's error rates, what pruning saved, and how to go on."""
     console.rule("[bold]Leaderboard")
-    console.print(leaderboard_table(outcome.trials, outcome.horizon.samples_per_pass, limit, outcome.objective))
+    table = leaderboard_table(
+        outcome.trials, outcome.horizon.samples_per_pass, limit, outcome.objective, outcome.summary.second
+    )
+    console.print(table)
     console.rule("[bold]Finalists")
     console.print(finalists_table(outcome.ranking))
     console.rule("[bold]Champion")
@@ -187,6 +196,14 @@ def _markdown(outcome: StudyOutcome) -> str:
     ]
     if summary.rungs:
         parts += ["![Survival at the rungs](rungs.png)", _rung_rows(summary)]
+    if summary.second is not None:
+        parts += [
+            f"## Pareto front of {summary.objective.label} and {summary.second.label}",
+            f"![Pareto front]({FRONT_FIGURE})",
+            _front_rows(outcome, summary.second),
+            f"No trial is better in one of them and not worse in the other. Finalists are spread over the front; the "
+            f"champion is the best of them by {summary.objective.label}.",
+        ]
     parts += ["## Trials", _trial_rows(outcome), "## Go on"]
     parts.append(
         "```\n" + "\n".join(f"{command}  # {purpose}" for purpose, command in next_commands(outcome)) + "\n```"
@@ -227,14 +244,38 @@ def _rung_rows(summary: Summary) -> str:
 
 
 def _trial_rows(outcome: StudyOutcome) -> str:
-    paths, objective = list(varying(outcome.trials)), outcome.objective
+    paths, objective, second = list(varying(outcome.trials)), outcome.objective, outcome.summary.second
     rows = []
     for trial in ranked(outcome.trials):
         values = [short(trial.params[path]) if path in trial.params else "" for path in paths]
         passes = f"{trial.samples_seen / outcome.horizon.samples_per_pass:.3g}"
-        rows.append([trial.number, trial.state.lower(), *values_of(trial, objective), passes, *values])
-    names = ["trial", "state", *value_names(objective), "passes", *(f"`{path}`" for path in paths)]
-    return markdown_table(names, rows)
+        sizes = [second.show(second_of(trial, second))] if second else []
+        rows.append([trial.number, trial.state.lower(), *values_of(trial, objective), *sizes, passes, *values])
+    labels = [*value_names(objective), *([second.label] if second else [])]
+    return markdown_table(["trial", "state", *labels, "passes", *(f"`{path}`" for path in paths)], rows)
+
+
+def _front_rows(outcome: StudyOutcome, second: Second) -> str:
+    finalists = {standing.trial_number: standing for standing in outcome.ranking}
+    rows = []
+    for trial in outcome.summary.front:
+        values = [*values_of(trial, outcome.objective), second.show(second_of(trial, second))]
+        standing = finalists.get(trial.number)
+        mean = [percent(standing.mean), percent(standing.mean_of("eval"))] if standing else ["-", "-"]
+        rows.append([trial.number, *values, *mean, f"`{trial.config.model.kind}`"])
+    names = ["trial", *value_names(outcome.objective), second.label]
+    return markdown_table([*names, "mean dev EER over seeds", "mean eval EER", "model"], rows)
+
+
+def _pareto_figure(outcome: StudyOutcome, second: Second) -> Figure:
+    front = {trial.number for trial in outcome.summary.front}
+    finalists = {standing.trial_number for standing in outcome.ranking}
+    points = [
+        figures.TradeOff(trial.number, trial.value, size, trial.number in front, trial.number in finalists)
+        for trial in outcome.trials
+        if trial.converged and trial.value is not None and (size := second_of(trial, second)) is not None
+    ]
+    return figures.pareto_figure(points, outcome.objective, second.label)
 
 
 def _history_point(trial: TrialRecord, objective: Objective) -> figures.HistoryPoint:

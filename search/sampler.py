@@ -33,7 +33,8 @@ def make_sampler(config: SearchConfig, seed: int, names: Sequence[str]) -> BaseS
         return CubeSampler(dimensions, _sobol(seed, len(dimensions), lambda number: number))
     is_random = _random_trials(config, seed)
     rank = _count_before(is_random)
-    return MixedSampler(CubeSampler(dimensions, _sobol(seed, len(dimensions), rank)), is_random, seed)
+    cube = CubeSampler(dimensions, _sobol(seed, len(dimensions), rank))
+    return MixedSampler(cube, is_random, seed, config.second_objective)
 
 
 class CubeSampler(BaseSampler):
@@ -63,10 +64,12 @@ class MixedSampler(BaseSampler):
     run (constant liar). It is built anew for each trial, seeded by the trial's number.
     """
 
-    def __init__(self, cube: CubeSampler, is_random: Callable[[int], bool], seed: int) -> None:
+    def __init__(
+        self, cube: CubeSampler, is_random: Callable[[int], bool], seed: int, second: str | None = None
+    ) -> None:
         self._cube, self._is_random, self._seed = cube, is_random, seed
         self._delegate: tuple[int, BaseSampler] = (-1, cube)
-        self._history = BoundedHistory(seed)
+        self._history = BoundedHistory(seed, second)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._for(trial).before_trial(study, trial)

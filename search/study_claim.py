@@ -15,6 +15,7 @@ _FACTS = {
     "shard_set_id": "shards",
     "held_out": "held-out attacks",
     "objective": "search.objective",
+    "second_objective": "search.second_objective",
     "defaults": "trial settings",
 }
 
@@ -24,8 +25,8 @@ def claim(study: Study, facts: Mapping[str, Any]) -> None:
 
     Args:
         study: the Optuna study.
-        facts: ``shard_set_id``, ``held_out``, ``objective`` and ``defaults`` (settings of a trial that are not
-            searched).
+        facts: ``shard_set_id``, ``held_out``, ``objective``, ``second_objective`` and ``defaults`` (settings of a trial
+            that are not searched).
 
     Raises:
         SpoofsweepError: the study began with other facts.
@@ -33,6 +34,7 @@ def claim(study: Study, facts: Mapping[str, Any]) -> None:
     known = study.user_attrs
     if known:
         known.setdefault("objective", EER.name)
+        known.setdefault("second_objective", "")
     for name, value in facts.items():
         if name not in known:
             study.set_user_attr(name, value)

@@ -20,6 +20,8 @@ class BegunStudy(NamedTuple):
     """As `trainable.hold_out.named` has it."""
     objective: str
     """Name of what is minimised, see `search.objective`."""
+    second_objective: str
+    """Name of what is minimised besides; empty for nothing."""
 
 
 def read_trials(storage_url: str, study_name: str) -> BegunStudy:
@@ -36,8 +38,9 @@ def read_trials(storage_url: str, study_name: str) -> BegunStudy:
         study = optuna.load_study(storage=storage, study_name=study_name)
         runs = study.user_attrs
         trials = [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in study.get_trials()]
-        objective = str(runs.get("objective", EER.name))
-        return BegunStudy(trials, str(runs["shard_set_id"]), str(runs.get("held_out", "")), objective)
+        facts = {"held_out": "", "objective": EER.name, "second_objective": "", **runs}
+        names = ("shard_set_id", "held_out", "objective", "second_objective")
+        return BegunStudy(trials, *(str(facts[name]) for name in names))
     except KeyError as error:
         raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:

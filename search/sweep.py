@@ -22,6 +22,7 @@ from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
 from search.control import Control
 from search.driver_lock import driver_lock
+from search.front_pruner import FrontPruner
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
 from search.leaderboard import Summary, eer_of, summarise
@@ -136,6 +137,9 @@ class _Sweep:
         self._unfinished = _prepare_queue(study, ledger)
         trials = ledger.trials()
         asha = study_pruner(study.config, self._horizon, shards.index, folds)
+        second = search.second_objective
+        if second is not None:
+            asha = FrontPruner(asha, self._horizon.rungs, lambda number: ledger.fact(number, second))
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
@@ -163,6 +167,7 @@ class _Sweep:
             places,
             parts,
             study.objective.metric,
+            second,
         )
 
     def run(self, trainable: type[Trainable]) -> None:
@@ -196,7 +201,12 @@ class _Sweep:
             self._budget.close()
             trials = self._ledger.trials()
             summary = summarise(
-                trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, objective=self._study.objective
+                trials,
+                horizon.rungs,
+                horizon.budget,
+                horizon.samples_per_pass,
+                objective=self._study.objective,
+                second=self._study.second,
             )
             for number in self._keeper.kept():
                 self._tracker.model_kept(number, self._keeper.folder_of(number))
@@ -231,6 +241,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         folds,
         lambda trial, seed: trial_signature(trial, seed, shard_set_id, folds),
         study.objective.name,
+        config.search.second_objective or "",
     )
 
 
@@ -251,6 +262,7 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger,
         "spoofsweep.shard_set_id": shards.shard_set_id,
         "spoofsweep.held_out": json.dumps(folds),
         "spoofsweep.objective": study.objective.name,
+        "spoofsweep.second_objective": study.config.search.second_objective or "",
         "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
         "spoofsweep.device": study.config.cluster.device,
         "spoofsweep.gpu_share": f"{study.config.cluster.gpu_share:.4g}",
@@ -301,6 +313,7 @@ def _config_maker(
             "checkpoint": str(checkpoints.folder_of(trial).absolute()),
             "reported": trial.samples_seen,
             "trial_number": trial.number,
+            "measures_latency": study.config.search.second_objective == "latency_ms",
         }
 
     return make_config

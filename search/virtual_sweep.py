@@ -33,7 +33,8 @@ def virtual_sweep(
     Raises:
         SpoofsweepError: the study's space or ledger refuses it.
     """
-    space, search = SearchSpace(config.space), config.search
+    # Curves tell of one objective.
+    space, search = SearchSpace(config.space), config.search.model_copy(update={"second_objective": None})
     sampler = make_sampler(search, seed, list(space.parameters))
     ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
     if search.start_from_defaults:
