@@ -45,6 +45,8 @@ class BoundedHistory:
     def __init__(self, seed: int, second: str | None = None) -> None:
         self._seed, self._second = seed, second
         self._ranks: list[_Rank] = []
+        self._pairs: list[tuple[float, float, int]] = []
+        """Values, second objectives and numbers of the trials that have both, in this order."""
         self._open: list[int] = []
         """Trials that had not ended at the last look."""
         self._num_known = 0
@@ -64,7 +66,7 @@ class BoundedHistory:
         self._look_at(trials)
         if len(self._ranks) <= MOST_FINISHED:
             return study if self._second is None else _PairPart(study, trials, self._second)
-        ranks = self._ranks if self._second is None else self._by_layers(trials, self._second)
+        ranks = self._ranks if self._second is None else self._by_layers(trials)
         rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
         others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
         running = [i for i in self._open if trials[i].state == TrialState.RUNNING]
@@ -83,13 +85,11 @@ class BoundedHistory:
         """A trial's parameters as TPE reckons with them; none of one that has not ended."""
         return self._points.get(trial.number)
 
-    def _by_layers(self, trials: Sequence[FrozenTrial], second: str) -> list[_Rank]:
+    def _by_layers(self, trials: Sequence[FrozenTrial]) -> list[_Rank]:
         """The finished trials as `_ranks`, but those that are good by both objectives first."""
-        places = [place for place, rank in enumerate(self._ranks) if _has_both(trials[rank[-1]], second)]
-        points_ND = np.array([_pair(trials[self._ranks[place][-1]], second) for place in places]).reshape(-1, 2)
-        good = [places[i] for i in layers(points_ND, self.num_good)]
-        is_good = set(good)
-        return [self._ranks[i] for i in good] + [r for i, r in enumerate(self._ranks) if i not in is_good]
+        points_ND = np.array(self._pairs, dtype=np.float64).reshape(-1, 3)[:, :2]
+        good = {self._pairs[place][-1]: None for place in layers(points_ND, self.num_good)}
+        return [_rank(trials[number]) for number in good] + [rank for rank in self._ranks if rank[-1] not in good]
 
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
         still_open = []
@@ -103,6 +103,8 @@ class BoundedHistory:
 
     def _take(self, trial: FrozenTrial) -> None:
         insort(self._ranks, _rank(trial))
+        if self._second is not None and _has_both(trial, self._second):
+            insort(self._pairs, (*_pair(trial, self._second), trial.number))
         distributions, params = trial.distributions, trial.params
         self._points[trial.number] = {name: d.to_internal_repr(params[name]) for name, d in distributions.items()}
         known = self._kinds.setdefault(frozenset(distributions), trial)
@@ -189,8 +191,8 @@ def _has_both(trial: FrozenTrial, second: str) -> bool:
     )
 
 
-def _pair(trial: FrozenTrial, second: str) -> list[float]:
-    return [float(trial.values[0]), float(trial.user_attrs[second])]
+def _pair(trial: FrozenTrial, second: str) -> tuple[float, float]:
+    return float(trial.values[0]), float(trial.user_attrs[second])
 
 
 def _with_both(trial: FrozenTrial, second: str) -> FrozenTrial:
@@ -198,7 +200,7 @@ def _with_both(trial: FrozenTrial, second: str) -> FrozenTrial:
         return trial
     changed = copy.copy(trial)
     if _has_both(trial, second):
-        changed.values = _pair(trial, second)
+        changed.values = list(_pair(trial, second))
     else:
         changed.state = TrialState.PRUNED
     return changed

@@ -132,8 +132,9 @@ def pareto_figure(points: Sequence[TradeOff], objective: Objective, second_label
     for point in front[:_MOST_NAMED]:
         place = point.second, scale * point.value
         # Below the step, where no trial can be.
-        offset = {"xytext": (-4, -4), "textcoords": "offset points", "ha": "right", "va": "top"}
-        axes.annotate(str(point.number), place, fontsize=8, **offset)
+        axes.annotate(
+            str(point.number), place, xytext=(-4, -4), textcoords="offset points", ha="right", va="top", fontsize=8
+        )
     axes.set_xscale("log")
     axes.set(xlabel=second_label, ylabel=f"{objective.label}{unit}", title="Pareto front, trials by number")
     axes.set_ylim(bottom=0)

@@ -201,8 +201,8 @@ def _markdown(outcome: StudyOutcome) -> str:
             f"## Pareto front of {summary.objective.label} and {summary.second.label}",
             f"![Pareto front]({FRONT_FIGURE})",
             _front_rows(outcome, summary.second),
-            f"No trial is better in one of them and not worse in the other. Finalists are spread over the front; the "
-            f"champion is the best of them by {summary.objective.label}.",
+            "No trial is better in one of them and not worse in the other. Finalists are spread over the front; the "
+            f"champion is the best of the finalists by mean {summary.objective.label}.",
         ]
     parts += ["## Trials", _trial_rows(outcome), "## Go on"]
     parts.append(
@@ -231,8 +231,7 @@ def _criterion(ranking: Sequence[Standing]) -> str:
     objective = ranking[0].objective
     meaning = "" if objective == EER else f" ({objective.meaning})"
     if ranking[0].fold_eer is None:
-        worst = shown(1.0, objective)
-        return f"the mean {objective.label}{meaning} over seeds (where one that diverged counts as {worst})"
+        return f"the mean {objective.label}{meaning} over seeds (where one that diverged counts as the worst)"
     return f"the trial's mean {objective.label}{meaning} over its folds, while the seeds were trained on all attacks"
 
 

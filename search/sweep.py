@@ -22,7 +22,6 @@ from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
 from search.control import Control
 from search.driver_lock import driver_lock
-from search.front_pruner import FrontPruner
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
 from search.leaderboard import Summary, eer_of, summarise
@@ -136,10 +135,7 @@ class _Sweep:
         places = num_places(study.config.cluster)
         self._unfinished = _prepare_queue(study, ledger)
         trials = ledger.trials()
-        asha = study_pruner(study.config, self._horizon, shards.index, folds)
-        second = search.second_objective
-        if second is not None:
-            asha = FrontPruner(asha, self._horizon.rungs, lambda number: ledger.fact(number, second))
+        asha = study_pruner(study.config, self._horizon, shards.index, folds, ledger.fact)
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
@@ -167,7 +163,7 @@ class _Sweep:
             places,
             parts,
             study.objective.metric,
-            second,
+            search.second_objective,
         )
 
     def run(self, trainable: type[Trainable]) -> None:
