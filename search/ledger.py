@@ -25,6 +25,7 @@ REQUEST = "spoofsweep:request"
 """System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
+_LEASE = "spoofsweep:driver"
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -168,6 +169,16 @@ class Ledger:
         """Keep what the study's sweeps have spent."""
         with self._access():
             self.storage.set_study_system_attr(self._study_id, _SPENT, dict(spent))
+
+    def lease(self) -> dict[str, Any] | None:
+        """Who runs the study; see `search.driver_lease`."""
+        with self._access():
+            return self.storage.get_study_system_attrs(self._study_id).get(_LEASE)
+
+    def set_lease(self, lease: Mapping[str, Any] | None) -> None:
+        """Say who runs the study from now on."""
+        with self._access():
+            self.storage.set_study_system_attr(self._study_id, _LEASE, None if lease is None else dict(lease))
 
     def requeue_unfinished(self) -> list[int]:
         """Let trials that a dead driver left RUNNING wait for their turn again.
