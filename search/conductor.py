@@ -135,7 +135,7 @@ class Conductor:
         """Begin a trial, or go on with one; none when none is left, when full, or when the ledger failed."""
         if self.stopping or self.is_leaving or self._remaining <= 0 or self.is_full:
             return None
-        record = self._guard(self._ledger.ask)
+        record = self.guard(self._ledger.ask)
         if record is None:
             return None
         self._live[key] = _Live(record)
@@ -173,7 +173,7 @@ class Conductor:
         is_complete = final and math.isfinite(value)
         if not live.is_known(samples_seen):
             number, before = live.record.number, cause if decision is Decision.STOP and not is_complete else {}
-            self._guard(lambda: self._ledger.report(number, samples_seen, value, **before))
+            self.guard(lambda: self._ledger.report(number, samples_seen, value, **before))
             if self.failure is not None:
                 return Decision.STOP
         live.record = replace(
@@ -232,6 +232,18 @@ class Conductor:
         for key in list(self._live):
             self.release(key)
 
+    def guard(self, act: Callable[[], T]) -> T | None:
+        """Do something with the ledger; its error is kept as `failure`, and stops the sweep and all further writing."""
+        if self.failure is not None:
+            return None
+        try:
+            return act()
+        except SpoofsweepError as error:
+            # Executors log what their callbacks raise and go on; keep it, stop, and let the sweep raise it.
+            self.failure = self.failure or error
+            self.stop_reason = self.stop_reason or str(error)
+            return None
+
     def _second_of(self, live: _Live, metrics: Mapping[str, float]) -> dict[str, float]:
         """The second objective of a trial, by its name: as the ledger has it, where it is put before any decision."""
         name, known = self._second, live.record.attributes
@@ -239,7 +251,7 @@ class Conductor:
             return {}
         if name not in known:
             fact = {name: metrics[name]}
-            self._guard(lambda: self._ledger.note(live.record.number, **fact))
+            self.guard(lambda: self._ledger.note(live.record.number, **fact))
             live.record = replace(live.record, attributes={**known, **fact})
         return {name: live.record.attributes[name]}
 
@@ -257,7 +269,7 @@ class Conductor:
         live = self._live.pop(key)
         self._remaining += 1
         attributes |= live.attributes
-        self._guard(lambda: self._ledger.postpone(live.record.number, reason, **attributes))
+        self.guard(lambda: self._ledger.postpone(live.record.number, reason, **attributes))
         if self.failure is not None:
             return
         attributes = {**live.record.attributes, **attributes, "postponed": reason}
@@ -266,7 +278,7 @@ class Conductor:
     def _end(self, key: str, state: str, value: float | None, **attributes: Any) -> None:
         live = self._live.pop(key)
         attributes |= live.attributes
-        self._guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))
+        self.guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))
         if self.failure is not None:
             return  # nobody is told of an end that is not recorded: the trial comes again
         self._announce(
@@ -276,14 +288,3 @@ class Conductor:
     def _announce(self, record: TrialRecord) -> None:
         for listener in self._listeners:
             listener.trial_ended(record)
-
-    def _guard(self, act: Callable[[], T]) -> T | None:
-        if self.failure is not None:
-            return None
-        try:
-            return act()
-        except SpoofsweepError as error:
-            # Executors log what their callbacks raise and go on; keep it, stop, and let the sweep raise it.
-            self.failure = self.failure or error
-            self.stop_reason = self.stop_reason or str(error)
-            return None

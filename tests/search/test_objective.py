@@ -115,7 +115,7 @@ def test_the_eer_stays_beside_what_is_minimised() -> None:
     heading, first, *_ = printed(leaderboard_table(TRIALS, 100, objective=MIN_DCF)).splitlines()
     assert "dev minDCF dev EER interval" in " ".join(heading.split())
     assert first.split()[:5] == ["1", "1", "complete", "0.1000", "8.00%"]
-    progress = SweepProgress(Console(quiet=True), 3, 900, TRIALS, WORST_ATTACK)
+    progress = SweepProgress(Console(quiet=True), 3, 900, TRIALS, objective=WORST_ATTACK)
     assert progress.facts()["best worst attack EER"] == "10.00%, dev EER 8.00% (7.00 to 9.00%), trial 1"
 
 
