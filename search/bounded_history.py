@@ -1,6 +1,5 @@
 """A study as its sampler sees it, bounded: TPE's cost a draw grows with every trial that it looks at."""
 
-import copy
 import math
 import warnings
 from bisect import insort
@@ -10,10 +9,8 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
-from optuna.study import Study, StudyDirection
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-
-from search.pareto import layers
 
 MOST_FINISHED = 128
 """Trials that have ended, in a view."""
@@ -32,21 +29,13 @@ class BoundedHistory:
     estimates without bias. Of the running trials, which count as bad, the same share is drawn. A view is a function of
     the trials, the seed and the number of the trial that is to be drawn.
 
-    With a second objective, which Optuna's study does not know of, a view is that of a study with two: TPE then takes
-    those as good that none dominates, then those that none of the others dominates, and so on (Ozaki et al. 2022,
-    "Multiobjective tree-structured Parzen estimator"). A trial that diverged counts as one that was pruned there, or
-    the smallest would be on the front.
-
     Args:
         seed: of the draws.
-        second: attribute of trials that is minimised besides their values.
     """
 
-    def __init__(self, seed: int, second: str | None = None) -> None:
-        self._seed, self._second = seed, second
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._ranks: list[_Rank] = []
-        self._pairs: list[tuple[float, float, int]] = []
-        """Values, second objectives and numbers of the trials that have both, in this order."""
         self._open: list[int] = []
         """Trials that had not ended at the last look."""
         self._num_known = 0
@@ -65,17 +54,15 @@ class BoundedHistory:
         trials = study.get_trials(deepcopy=False)
         self._look_at(trials)
         if len(self._ranks) <= MOST_FINISHED:
-            return study if self._second is None else _PairPart(study, trials, self._second)
-        ranks = self._ranks if self._second is None else self._by_layers(trials)
+            return study
         rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
         others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
         running = [i for i in self._open if trials[i].state == TrialState.RUNNING]
         share = len(others) / (len(self._ranks) - num_good)
         drawn = rng.permutation(len(running))[: round(share * len(running))]
-        numbers = [rank[-1] for rank in ranks[:num_good]]
-        numbers += [ranks[i][-1] for i in others] + [running[i] for i in drawn]
-        chosen = [trials[i] for i in sorted(numbers)]
-        return _Part(study, chosen) if self._second is None else _PairPart(study, chosen, self._second)
+        numbers = [rank[-1] for rank in self._ranks[:num_good]]
+        numbers += [self._ranks[i][-1] for i in others] + [running[i] for i in drawn]
+        return _Part(study, [trials[i] for i in sorted(numbers)])
 
     def kinds(self, study: Study) -> Study:
         """One trial for each set of parameters that the last view's study has; all that groups of them depend on."""
@@ -84,12 +71,6 @@ class BoundedHistory:
     def point(self, trial: FrozenTrial) -> dict[str, float] | None:
         """A trial's parameters as TPE reckons with them; none of one that has not ended."""
         return self._points.get(trial.number)
-
-    def _by_layers(self, trials: Sequence[FrozenTrial]) -> list[_Rank]:
-        """The finished trials as `_ranks`, but those that are good by both objectives first."""
-        points_ND = np.array(self._pairs, dtype=np.float64).reshape(-1, 3)[:, :2]
-        good = {self._pairs[place][-1]: None for place in layers(points_ND, self.num_good)}
-        return [_rank(trials[number]) for number in good] + [rank for rank in self._ranks if rank[-1] not in good]
 
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
         still_open = []
@@ -103,8 +84,6 @@ class BoundedHistory:
 
     def _take(self, trial: FrozenTrial) -> None:
         insort(self._ranks, _rank(trial))
-        if self._second is not None and _has_both(trial, self._second):
-            insort(self._pairs, (*_pair(trial, self._second), trial.number))
         distributions, params = trial.distributions, trial.params
         self._points[trial.number] = {name: d.to_internal_repr(params[name]) for name, d in distributions.items()}
         known = self._kinds.setdefault(frozenset(distributions), trial)
@@ -168,42 +147,6 @@ class _Part(Study):
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         return [trial for trial in self._part if states is None or trial.state in states]
-
-
-class _PairPart(_Part):
-    """The same as a study with two objectives."""
-
-    def __init__(self, study: Study, trials: Sequence[FrozenTrial], second: str) -> None:
-        super().__init__(study, [_with_both(trial, second) for trial in trials])
-        self._directions = [StudyDirection.MINIMIZE] * 2
-
-    @property
-    def direction(self) -> StudyDirection:
-        """Of the reports, by which TPE orders those that were pruned."""
-        return StudyDirection.MINIMIZE
-
-
-def _has_both(trial: FrozenTrial, second: str) -> bool:
-    return (
-        trial.state == TrialState.COMPLETE
-        and second in trial.user_attrs
-        and not trial.user_attrs.get("diverged", False)
-    )
-
-
-def _pair(trial: FrozenTrial, second: str) -> tuple[float, float]:
-    return float(trial.values[0]), float(trial.user_attrs[second])
-
-
-def _with_both(trial: FrozenTrial, second: str) -> FrozenTrial:
-    if trial.state != TrialState.COMPLETE:
-        return trial
-    changed = copy.copy(trial)
-    if _has_both(trial, second):
-        changed.values = list(_pair(trial, second))
-    else:
-        changed.state = TrialState.PRUNED
-    return changed
 
 
 def _rank(trial: FrozenTrial) -> _Rank:

@@ -15,6 +15,7 @@ from scipy.stats import qmc
 
 from search.bounded_history import BoundedHistory, BoundedTpe
 from search.config import SearchConfig
+from search.pair_history import PairHistory
 
 Uniforms = Callable[[int], np.ndarray]
 """From a trial's number to its coordinates in the unit cube, one for each parameter of the space."""
@@ -69,7 +70,7 @@ class MixedSampler(BaseSampler):
     ) -> None:
         self._cube, self._is_random, self._seed = cube, is_random, seed
         self._delegate: tuple[int, BaseSampler] = (-1, cube)
-        self._history = BoundedHistory(seed, second)
+        self._history = BoundedHistory(seed) if second is None else PairHistory(seed, second)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._for(trial).before_trial(study, trial)

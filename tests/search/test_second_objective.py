@@ -25,6 +25,7 @@ from search.front_runs import TAG, record_front
 from search.leaderboard import leaderboard_table, status_lines
 from search.ledger import Ledger
 from search.objective import EER, SECONDS
+from search.pair_history import PairHistory
 from search.pruner import Decision
 from search.study import Study
 from search.study_reader import read_trials
@@ -124,7 +125,7 @@ def test_tpe_draws_as_optunas_own_of_a_study_with_two_objectives() -> None:
                 study.tell(trial, values[: len(study.directions)])
         return [trial.params for trial in study.get_trials(deepcopy=False)]
 
-    ours = points(optuna.create_study(), lambda **options: BoundedTpe(BoundedHistory(1, "size"), **options))
+    ours = points(optuna.create_study(), lambda **options: BoundedTpe(PairHistory(1, "size"), **options))
     two = optuna.create_study(directions=["minimize", "minimize"])
     assert ours == points(two, lambda **options: optuna.samplers.TPESampler(gamma=gamma, **options))
     one = points(optuna.create_study(), lambda **options: BoundedTpe(BoundedHistory(1), **options))
@@ -133,7 +134,7 @@ def test_tpe_draws_as_optunas_own_of_a_study_with_two_objectives() -> None:
 
 def test_of_a_large_study_the_front_is_seen_from_end_to_end() -> None:
     study = made_study(400, num_pruned=200)
-    history = BoundedHistory(1, "size")
+    history = PairHistory(1, "size")
     view = history.view(study, 600)
     trials = view._get_trials(deepcopy=False)
     assert len(trials) == MOST_FINISHED
@@ -148,7 +149,7 @@ def test_a_diverged_trial_is_not_good_because_it_is_small() -> None:
     study = made_study(5)
     attributes = {"size": 0.001, "diverged": True}
     study.add_trial(create_trial(value=1.0, params={"x": 0.5}, distributions=AXIS, user_attrs=attributes))
-    trials = BoundedHistory(1, "size").view(study, 6)._get_trials(deepcopy=False)
+    trials = PairHistory(1, "size").view(study, 6)._get_trials(deepcopy=False)
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5 + ["PRUNED"]
 
 

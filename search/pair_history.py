@@ -1,0 +1,81 @@
+"""A study with two objectives as TPE sees it; Optuna's own study knows of the first alone."""
+
+import copy
+from bisect import insort
+from collections.abc import Sequence
+
+import numpy as np
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search.bounded_history import MOST_FINISHED, BoundedHistory, _Part, _rank
+from search.pareto import layers
+
+
+class PairHistory(BoundedHistory):
+    """A `BoundedHistory` whose views are studies with two objectives, both minimised.
+
+    TPE then takes those trials as good that none dominates, then those that none of the others dominates, and so on
+    (Ozaki et al. 2022, "Multiobjective tree-structured Parzen estimator"). A trial that diverged counts as pruned, or
+    the smallest of them would be good.
+
+    Args:
+        seed: of the draws.
+        second: attribute of trials that is minimised besides their values.
+    """
+
+    def __init__(self, seed: int, second: str) -> None:
+        super().__init__(seed)
+        self._second = second
+        self._by_value = self._ranks
+        self._pairs: list[tuple[float, float, int]] = []
+        """Values, second objectives and numbers of the trials that have both, in this order."""
+
+    def view(self, study: Study, number: int) -> Study:
+        """``study`` as trial ``number`` is to see it."""
+        part = super().view(study, number)
+        return _PairPart(part, [self._with_both(trial) for trial in part._get_trials(deepcopy=False)])
+
+    def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
+        self._ranks = self._by_value
+        super()._look_at(trials)
+        if len(self._ranks) > MOST_FINISHED:  # the good ones come first, as a part of all is taken
+            points_ND = np.array(self._pairs, dtype=np.float64).reshape(-1, 3)[:, :2]
+            good = {self._pairs[place][-1]: None for place in layers(points_ND, self.num_good)}
+            others = [rank for rank in self._by_value if rank[-1] not in good]
+            self._ranks = [*(_rank(trials[number]) for number in good), *others]
+
+    def _take(self, trial: FrozenTrial) -> None:
+        super()._take(trial)
+        if self._has_both(trial):
+            insort(self._pairs, (*self._pair(trial), trial.number))
+
+    def _has_both(self, trial: FrozenTrial) -> bool:
+        known = trial.user_attrs
+        return trial.state == TrialState.COMPLETE and self._second in known and not known.get("diverged", False)
+
+    def _pair(self, trial: FrozenTrial) -> tuple[float, float]:
+        return float(trial.values[0]), float(trial.user_attrs[self._second])
+
+    def _with_both(self, trial: FrozenTrial) -> FrozenTrial:
+        if trial.state != TrialState.COMPLETE:
+            return trial
+        changed = copy.copy(trial)
+        if self._has_both(trial):
+            changed.values = list(self._pair(trial))
+        else:
+            changed.state = TrialState.PRUNED
+        return changed
+
+
+class _PairPart(_Part):
+    """Trials with two values each."""
+
+    def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
+        super().__init__(study, trials)
+        self._directions = [StudyDirection.MINIMIZE] * 2
+
+    @property
+    def direction(self) -> StudyDirection:
+        """Of the reports, by which TPE orders those that were pruned."""
+        return StudyDirection.MINIMIZE
