@@ -81,7 +81,7 @@ class Ledger:
             )
             self._study_id = self.storage.get_study_id_from_name(study_name)
             facts = {
-                "objective": objective,  # first: a study that lacks it is of before there was a choice
+                "objective": objective,  # first, so that a study which lacks it is of before there was a choice
                 "second_objective": second_objective,
                 "shard_set_id": shard_set_id,
                 "held_out": named(folds),

@@ -1,7 +1,9 @@
-"""A study with two objectives as TPE sees it; Optuna's own study knows of the first alone."""
+"""A study with two objectives as TPE sees it; Optuna's own study knows of the first alone.
+
+Legend: N trials.
+"""
 
 import copy
-from bisect import insort
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,8 +30,8 @@ class PairHistory(BoundedHistory):
         super().__init__(seed)
         self._second = second
         self._by_value = self._ranks
-        self._pairs: list[tuple[float, float, int]] = []
-        """Values, second objectives and numbers of the trials that have both, in this order."""
+        self._known_N3 = np.empty((0, 3))
+        """Value, second objective and number of each trial that has both."""
 
     def view(self, study: Study, number: int) -> Study:
         """``study`` as trial ``number`` is to see it."""
@@ -40,15 +42,16 @@ class PairHistory(BoundedHistory):
         self._ranks = self._by_value
         super()._look_at(trials)
         if len(self._ranks) > MOST_FINISHED:  # the good ones come first, as a part of all is taken
-            points_ND = np.array(self._pairs, dtype=np.float64).reshape(-1, 3)[:, :2]
-            good = {self._pairs[place][-1]: None for place in layers(points_ND, self.num_good)}
-            others = [rank for rank in self._by_value if rank[-1] not in good]
+            known_N3 = self._known_N3[self._known_N3[:, 2].argsort()]
+            good = known_N3[layers(known_N3[:, :2], self.num_good), 2].astype(int).tolist()
+            is_good = set(good)
+            others = [rank for rank in self._by_value if rank[-1] not in is_good]
             self._ranks = [*(_rank(trials[number]) for number in good), *others]
 
     def _take(self, trial: FrozenTrial) -> None:
         super()._take(trial)
         if self._has_both(trial):
-            insort(self._pairs, (*self._pair(trial), trial.number))
+            self._known_N3 = np.vstack((self._known_N3, (*self._pair(trial), trial.number)))
 
     def _has_both(self, trial: FrozenTrial) -> bool:
         known = trial.user_attrs

@@ -32,7 +32,7 @@ def claim(study: Study, facts: Mapping[str, Any]) -> None:
         SpoofsweepError: the study began with other facts.
     """
     known = study.user_attrs
-    if known:
+    if known:  # perhaps of before there was a choice
         known.setdefault("objective", EER.name)
         known.setdefault("second_objective", "")
     for name, value in facts.items():

@@ -173,5 +173,8 @@ def test_the_worst_attack_is_minimised_from_the_sweep_to_the_card(tiny_study, ti
     metrics = MlflowClient(study.tracking_uri).get_run(outcome.champion.run_id).data.metrics
     assert (metrics["fold_dev_worst_attack_eer"], metrics["fold_dev_eer"]) == (best.value, eer)
     assert "The study minimises the worst attack EER" in read_progress(study).about
+    search = search.model_copy(update={"objective": "min_dcf"})
+    (warning,) = read_progress(Study(study.path, study.config.model_copy(update={"search": search}))).warnings
+    assert warning == "search.objective of the study file is min_dcf, the study began with worst_attack_eer"
     for reference in (best.attributes["mlflow_run_id"], outcome.champion.run_id):
         assert repeat(study, tiny_shards, reference).verdict == "same"
