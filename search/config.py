@@ -29,10 +29,12 @@ class SearchConfig(Settings):
 
     num_trials: int = Field(default=40, ge=1)
     """Trials of the study; raise it to extend a finished study."""
-    sampler: Literal["tpe", "random", "qmc"] = "tpe"
-    """``tpe``: multivariate, with constant liar (Optuna); ``qmc``: scrambled Sobol points."""
+    sampler: Literal["tpe", "cmaes", "gp", "random", "qmc"] = "tpe"
+    """``tpe``: multivariate, with constant liar (Optuna); ``cmaes``: CMA-ES for ranges without `when`; ``gp``: Gaussian
+    process (Optuna) for parameters without `when`, slower by a fraction of a second a trial; either leaves the other
+    parameters to TPE, each by itself; ``qmc``: scrambled Sobol points."""
     startup_trials: int = Field(default=10, ge=0)
-    """Quasi-random trials before TPE begins."""
+    """Quasi-random trials before the sampler begins."""
     random_share: float = Field(default=0.25, ge=0.0, le=1.0)
     """Share of trials that stay quasi-random throughout, so that a misleading rung cannot capture the sampler."""
     start_from_defaults: bool = True

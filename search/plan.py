@@ -14,7 +14,7 @@ from search.forecast import Forecast, forecast, num_simulations
 from search.preview import Preview, preview
 from search.study import Study
 
-_LEARNING = ("tpe",)
+_LEARNING = ("tpe", "cmaes", "gp")
 """Samplers that look at other trials."""
 
 

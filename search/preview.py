@@ -19,6 +19,7 @@ from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig, SearchConfig
 from search.horizon import Horizon, horizon_of
+from search.sampler import sampler_notes
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
 from search.study import Study
@@ -68,7 +69,8 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
         SpoofsweepError: the space, the corpus or the device cannot carry the study, or its ledger began otherwise.
     """
     config = study.config
-    notes = SearchSpace(config.space).check(config.trial)
+    space = SearchSpace(config.space)
+    notes = [*space.check(config.trial), *sampler_notes(config.search, space)]
     if trains_here:
         _require_gpu(study)
     corpus = read_corpus(config.corpus, study.base, study.prep.seed)

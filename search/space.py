@@ -93,6 +93,10 @@ class SearchSpace:
             return IntDistribution(int(low), int(high), parameter.log, int(parameter.step or 1))
         return FloatDistribution(float(low), float(high), parameter.log, parameter.step)
 
+    def unconditional(self) -> dict[str, BaseDistribution]:
+        """Optuna's descriptions of the parameters that every trial has."""
+        return {path: self.distribution(path) for path, parameter in self.parameters.items() if not parameter.when}
+
     def defaults(self, defaults: TrialConfig) -> dict[str, Any]:
         """The study's own configuration, for Optuna to enqueue: active parameters whose default lies in the space."""
         return {

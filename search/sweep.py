@@ -212,7 +212,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         study.name,
         space,
         config.trial,
-        make_sampler(config.search, config.study.seed, list(space.parameters)),
+        make_sampler(config.search, config.study.seed, space),
         config.study.seed,
         shard_set_id,
         folds,

@@ -34,7 +34,7 @@ def virtual_sweep(
         SpoofsweepError: the study's space or ledger refuses it.
     """
     space, search = SearchSpace(config.space), config.search
-    sampler = make_sampler(search, seed, list(space.parameters))
+    sampler = make_sampler(search, seed, space)
     ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))

@@ -36,7 +36,7 @@ def open_ledger(url: str, **changes: Any) -> Ledger:
     values: dict[str, Any] = {
         "space": SPACE,
         "defaults": TrialConfig(),
-        "sampler": make_sampler(SearchConfig(), 1, list(SPACE.parameters)),
+        "sampler": make_sampler(SearchConfig(), 1, SPACE),
         "seed": 1,
         "shard_set_id": "abc",
         "signature": lambda config, seed: f"{seed}-{config.model.dropout}",
@@ -245,7 +245,7 @@ def test_a_parameter_may_join_the_space(url: str) -> None:
     ledger.finish(ledger.ask().number, "COMPLETE", 0.1)
     ledger.close()
     larger = SearchSpace({**SPACE.parameters, "model.gru_size": ParameterConfig(choices=(32, 64))})
-    sampler = make_sampler(SearchConfig(), 1, list(larger.parameters))
+    sampler = make_sampler(SearchConfig(), 1, larger)
     assert "model.gru_size" in open_ledger(url, space=larger, sampler=sampler).ask().params
 
 
