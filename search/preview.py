@@ -231,10 +231,11 @@ def _space_table(study: Study) -> Table:
 
 
 def _values(parameter: ParameterConfig) -> str:
+    likely = "" if parameter.likely is None else f"; likely {parameter.likely}"
     if parameter.choices is not None:
-        return ", ".join(str(choice) for choice in parameter.choices)
+        return ", ".join(str(choice) for choice in parameter.choices) + likely
     step = f", step {parameter.step:g}" if parameter.step else ""
-    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}"
+    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}{likely}"
 
 
 def _trial_table(study: Study) -> Table:

@@ -1,14 +1,14 @@
 """Which configuration comes next: TPE, CMA-ES or a Gaussian process with a share of quasi-random draws, or these."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from cluster.errors import SpoofsweepError
 from search.bounded_gp import BoundedGp
@@ -16,6 +16,7 @@ from search.bounded_history import BoundedHistory, BoundedTpe
 from search.config import SearchConfig
 from search.cube import CubeSampler, count_before, random_points, sobol_points, trial_rng
 from search.evolution import Evolution, EvolutionSampler
+from search.prior import PriorSampler, PriorTurns
 from search.space import SearchSpace
 
 _JOINT = {"cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution,)}
@@ -34,13 +35,21 @@ def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> BaseSam
         SpoofsweepError: the sampler cannot draw from the space.
     """
     dimensions = {name: index for index, name in enumerate(sorted(space.parameters))}
-    if config.sampler == "random":
-        return CubeSampler(dimensions, random_points(seed, len(dimensions)))
-    if config.sampler == "qmc":
-        return CubeSampler(dimensions, sobol_points(seed, len(dimensions), lambda number: number))
-    is_random = _random_trials(config, seed)
+    likely = space.likely()
+    turns = PriorTurns(config.prior_share if likely else 0.0, seed + 2, config.startup_trials)
+    prior = PriorSampler(dimensions, sobol_points(seed + 3, len(dimensions), count_before(turns.has_turn)), likely)
+    if config.sampler in ("random", "qmc"):
+        points = (
+            random_points(seed, len(dimensions))
+            if config.sampler == "random"
+            else sobol_points(seed, len(dimensions), lambda number: number)
+        )
+        cube = CubeSampler(dimensions, points)
+        return MixedSampler(lambda number: cube, prior, turns)
+    is_random = _random_trials(config, seed, turns)
     cube = CubeSampler(dimensions, sobol_points(seed, len(dimensions), count_before(is_random)))
-    return MixedSampler(cube, is_random, _learner(config, seed, space))
+    learner = _learner(config, seed, space)
+    return MixedSampler(lambda number: cube if is_random(number) else learner(number), prior, turns)
 
 
 def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
@@ -59,38 +68,39 @@ def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
 
 
 class MixedSampler(BaseSampler):
-    """A sampler that learns, but quasi-random for the trials that ``is_random`` names.
+    """Several samplers, each trial drawn by one of them.
 
-    Whoever learns is built anew for each trial, seeded by the trial's number.
+    Args:
+        choose: from a trial's number to the sampler that draws it; one that learns is built anew for each trial, seeded
+            by the trial's number.
+        prior: draws in the place of these where it has the turn, unless it has been misled.
+        turns: whose turn it is.
     """
 
-    def __init__(self, cube: CubeSampler, is_random: Callable[[int], bool], learner: Learner) -> None:
-        self._cube, self._is_random, self._learner = cube, is_random, learner
-        self._delegate: tuple[int, BaseSampler] = (-1, cube)
+    def __init__(self, choose: Learner, prior: BaseSampler, turns: PriorTurns) -> None:
+        self._choose, self._prior, self._turns = choose, prior, turns
+        self._delegate: tuple[int, BaseSampler] = (-1, prior)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._for(trial).before_trial(study, trial)
+        self._for(study, trial).before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._for(trial).infer_relative_search_space(study, trial)
+        return self._for(study, trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._for(trial).sample_relative(study, trial, search_space)
+        return self._for(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return self._for(trial).sample_independent(study, trial, param_name, param_distribution)
+        return self._for(study, trial).sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        self._cube.after_trial(study, trial, state, values)
-
-    def _for(self, trial: FrozenTrial) -> BaseSampler:
+    def _for(self, study: Study, trial: FrozenTrial) -> BaseSampler:
         if self._delegate[0] != trial.number:
-            sampler = self._cube if self._is_random(trial.number) else self._learner(trial.number)
-            self._delegate = (trial.number, sampler)
+            is_prior = self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
+            self._delegate = (trial.number, self._prior if is_prior else self._choose(trial.number))
         return self._delegate[1]
 
 
@@ -136,8 +146,10 @@ def _tpe(history: BoundedHistory, seed: int, number: int) -> BaseSampler:
         )
 
 
-def _random_trials(config: SearchConfig, seed: int) -> Callable[[int], bool]:
+def _random_trials(config: SearchConfig, seed: int, turns: PriorTurns) -> Callable[[int], bool]:
     def is_random(number: int) -> bool:
+        if turns.has_turn(number):
+            return False
         return number < config.startup_trials or bool(trial_rng(seed + 1, number).random() < config.random_share)
 
     return is_random

@@ -57,6 +57,12 @@ class SearchSpace:
             SpoofsweepError: a range is not well formed, or a value is not allowed in a trial.
         """
         for path, parameter in self.parameters.items():
+            if parameter.likely is not None and not self._contains(path, parameter.likely):
+                raise SpoofsweepError(
+                    f"[space] '{path}': what is likely must be one of its values",
+                    repr(parameter.likely),
+                    "correct `likely`, or widen the [space]",
+                )
             values = parameter.choices if parameter.choices is not None else _bounds(path, parameter)
             for value in values:
                 self._prove(defaults, {**self._enabling(path), path: value}, f"[space] '{path}' = {value!r}")
@@ -96,6 +102,10 @@ class SearchSpace:
     def unconditional(self) -> dict[str, BaseDistribution]:
         """Optuna's descriptions of the parameters that every trial has."""
         return {path: self.distribution(path) for path, parameter in self.parameters.items() if not parameter.when}
+
+    def likely(self) -> dict[str, Any]:
+        """The values that the study calls likely, as Optuna holds them."""
+        return {path: _encode(p.likely) for path, p in self.parameters.items() if p.likely is not None}
 
     def defaults(self, defaults: TrialConfig) -> dict[str, Any]:
         """The study's own configuration, for Optuna to enqueue: active parameters whose default lies in the space."""
