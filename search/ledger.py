@@ -14,7 +14,8 @@ from cluster.errors import SpoofsweepError
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
-from search.study_claim import claim, fixed_defaults, require_compatible_space
+from search.study_claim import claim, fixed_defaults
+from search.translation import Translation
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
@@ -33,6 +34,7 @@ class Ledger:
 
     One driver writes at a time. The sampler works on a copy of the study in memory, so that a new trial reaches the
     storage with all its parameters and attributes in one transaction, where Optuna's own ``ask`` takes one for each.
+    The space may change between sweeps: the copy holds earlier trials as points of the present one.
 
     Args:
         storage_url: SQLAlchemy URL of the storage, or ``search.storage.MEMORY``.
@@ -47,7 +49,7 @@ class Ledger:
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
-            settings, or of a space that contradicts this one.
+            settings.
     """
 
     def __init__(
@@ -79,11 +81,11 @@ class Ledger:
                 "defaults": fixed_defaults(space, defaults),
             }
             claim(self.study, facts)
-            require_compatible_space(self.study, space)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
             self._copy = optuna.create_study(storage=_Queue(), sampler=sampler, direction="minimize")
-            self._copy.add_trials(self.study.get_trials(deepcopy=False))
+            translation = Translation(space, defaults)
+            self._copy.add_trials(translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
@@ -108,7 +110,7 @@ class Ledger:
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
             begun = self._copied(trial.number)
-            self._store(begun)
+            self._store(begun, known is not None)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
@@ -219,8 +221,8 @@ class Ledger:
             self.storage.set_trial_user_attr(self._ids[number], name, attribute)
             self._copy._storage.set_trial_user_attr(self._copied(number)._trial_id, name, attribute)
 
-    def _store(self, trial: FrozenTrial) -> None:
-        """Bring a trial that just began, or was queued, from the copy into the storage."""
+    def _store(self, trial: FrozenTrial, is_known: bool = False) -> None:
+        """Bring a trial that just began, or was queued, into the storage, which may know its parameters."""
         if trial.number not in self._ids:
             trial_id = self.storage.create_new_trial(self._study_id, trial)
             if self.storage.get_trial_number_from_id(trial_id) != trial.number:
@@ -232,10 +234,11 @@ class Ledger:
             self._ids[trial.number] = trial_id
             return
         trial_id = self._ids[trial.number]  # it waited; should the driver die before all is written, it still does
-        for path, distribution in trial.distributions.items():
-            self.storage.set_trial_param(
-                trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
-            )
+        if not is_known:
+            for path, distribution in trial.distributions.items():
+                self.storage.set_trial_param(
+                    trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
+                )
         for name, fact in trial.user_attrs.items():
             self.storage.set_trial_user_attr(trial_id, name, fact)
         self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)

@@ -1,9 +1,8 @@
-"""What a study may not change once it has begun: its data, what is fixed of its trials, and the kind of its space."""
+"""What a study may not change once it has begun: its data, and what is fixed of its trials."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.distributions import check_distribution_compatibility
 from optuna.study import Study
 
 from cluster.errors import SpoofsweepError
@@ -39,27 +38,6 @@ def fixed_defaults(space: SearchSpace, defaults: TrialConfig) -> dict[str, Any]:
     """Settings of a trial that are not searched, by dotted path."""
     values = leaves(defaults.model_dump(mode="json"))
     return {path: value for path, value in values if path not in space.parameters}
-
-
-def require_compatible_space(study: Study, space: SearchSpace) -> None:
-    """Make sure that the sampler can learn from a study's earlier trials.
-
-    A range may grow or shrink; Optuna cannot compare other choices, or a logarithm with none.
-
-    Raises:
-        SpoofsweepError: it cannot.
-    """
-    for trial in study.get_trials(deepcopy=False):
-        for path, known in trial.distributions.items():
-            if path in space.parameters:
-                try:
-                    check_distribution_compatibility(known, space.distribution(path))
-                except ValueError as error:
-                    raise SpoofsweepError(
-                        f"[space] '{path}' of study '{study.study_name}' must go on as it began",
-                        str(space.distribution(path)),
-                        f"give the study a new name, or restore {known}",
-                    ) from error
 
 
 def _difference(known: Any, value: Any) -> str:
