@@ -61,6 +61,8 @@ class BoundedHistory:
         self._ended = EndedTrials()
         self._points: dict[int, dict[str, float]] = {}
         """Parameters of trials that have ended, as TPE reckons with them."""
+        self._earlier: dict[int, FrozenTrial] = {}
+        """Trials of earlier studies, by negative numbers."""
         self._kinds: dict[frozenset[str], FrozenTrial] = {}
         """The first trial with each set of parameters."""
 
@@ -69,14 +71,23 @@ class BoundedHistory:
         """How many trials TPE takes as good, of all that the last view was drawn from."""
         return min(math.ceil(0.1 * len(self._ranks)), _MOST_GOOD)
 
+    def learn(self, earlier: Sequence[FrozenTrial]) -> None:
+        """Take in trials of earlier studies that have ended; they count as older than all of this one's."""
+        for trial in earlier:
+            known = copy.copy(trial)
+            known.number = -1 - len(self._earlier)
+            self._earlier[known.number] = known
+            self._take(known)
+
     def view(self, study: Study, number: int) -> Study:
         """``study`` as trial ``number`` is to see it."""
         trials = study.get_trials(deepcopy=False)
         self._look_at(trials)
-        if len(self._ranks) <= MOST_FINISHED:
+        if len(self._ranks) <= MOST_FINISHED and not self._earlier:
             return study
         ended, running = self._choose(trials, number)
-        return _Part(study, [trials[i] for i in sorted([self._ranks[i][-1] for i in ended] + running)])
+        numbers = sorted([self._ranks[place][-1] for place in ended] + running)
+        return _Part(study, [self._trial(trials, i) for i in numbers])
 
     def scored(self, study: Study, number: int, names: Collection[str]) -> Study:
         """The same trials, as far as they have all parameters ``names``, for a sampler that reckons with values.
@@ -90,7 +101,7 @@ class BoundedHistory:
         ended, running = self._choose(trials, number)
         part = [trials[i] for i in sorted(running[:_MOST_RUNNING])]
         for place in ended:
-            trial = trials[self._ranks[place][-1]]
+            trial = self._trial(trials, self._ranks[place][-1])
             if trial.params.keys() >= set(names):
                 part.append(_valued(trial, float(ndtri((place + 0.5) / len(self._ranks)))))
         return _Part(study, sorted(part, key=lambda trial: trial.number))
@@ -102,6 +113,9 @@ class BoundedHistory:
     def point(self, trial: FrozenTrial) -> dict[str, float] | None:
         """A trial's parameters as TPE reckons with them; none of one that has not ended."""
         return self._points.get(trial.number)
+
+    def _trial(self, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
+        return trials[number] if number >= 0 else self._earlier[number]
 
     def _choose(self, trials: Sequence[FrozenTrial], number: int) -> tuple[list[int], list[int]]:
         """Places in the ranking, and numbers of running trials, that trial ``number`` is to see."""

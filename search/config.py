@@ -40,6 +40,12 @@ class SearchConfig(Settings):
     prior_share: float = Field(default=0.5, ge=0.0, le=1.0)
     """Share of the first trials that are drawn near the `likely` values of ``[space]``, where it has any; a half of it
     after 20 trials, a tenth after 180, none once the first such trials are seen to be worse than quasi-random ones."""
+    start_from: tuple[str, ...] = ()
+    """Earlier studies, by name where they share this one's storage or output folder, else as ``URL#NAME``. Their best
+    configurations are tried first; their trials teach the sampler where data, held-out attacks and objective are the
+    same and the configuration is one of this study's [space]. All is read when the sweep begins, and kept."""
+    start_trials: int = Field(default=3, ge=1)
+    """Best configurations of each of these studies."""
     start_from_defaults: bool = True
     """The first trial is the study's own ``[trial]``."""
     pruning: Literal["asha", "hyperband", "median", "none"] = "asha"

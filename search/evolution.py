@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from cmaes import CMA
+from cmaes import CMA, get_warm_start_mgd
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
@@ -18,6 +18,8 @@ from search.cube import place, scale, trial_rng
 
 GENERATION = "spoofsweep:generation"
 """System attribute of a trial that CMA-ES drew: of which generation."""
+_FEWEST = 10
+"""Trials of earlier studies to begin from: the best tenth of them says where."""
 _FIRST_SD = 1 / 6
 """Of a range, around its middle: as Optuna's."""
 
@@ -42,9 +44,17 @@ class Evolution:
         self._ended = EndedTrials()
         self._members: defaultdict[int, dict[int, tuple[Rank, NDArray[np.float64]]]] = defaultdict(dict)
         """Trials that have ended, by generation and number: rank and point in the unit cube."""
-        bounds = np.tile([0.0, 1.0], (len(distributions), 1))
-        self._states = [CMA(np.full(len(distributions), 0.5), _FIRST_SD, bounds)]
+        self._bounds = np.tile([0.0, 1.0], (len(distributions), 1))
+        self._states = [CMA(np.full(len(distributions), 0.5), _FIRST_SD, self._bounds)]
         """Of each generation; never asked themselves, since that moves their last bits."""
+
+    def learn(self, earlier: Sequence[FrozenTrial]) -> None:
+        """Begin where trials of earlier studies were good (Nomura et al. 2021, "Warm starting CMA-ES")."""
+        known = [trial for trial in earlier if self.distributions.keys() <= trial.params.keys()]
+        if len(known) >= _FEWEST:
+            points = [(self._point(trial), float(index)) for index, trial in enumerate(sorted(known, key=rank))]
+            mean, sigma, covariance = get_warm_start_mgd(points)
+            self._states = [CMA(mean, sigma, self._bounds, cov=covariance)]
 
     def draw(self, trials: Sequence[FrozenTrial], number: int) -> tuple[dict[str, Any], int]:
         """Parameters of trial ``number``, and its generation."""
@@ -61,9 +71,11 @@ class Evolution:
         generation = trial.system_attrs.get(GENERATION)
         if generation is None or not self.distributions.keys() <= trial.params.keys():
             return
-        point = [place(trial.params[name], distribution) for name, distribution in self.distributions.items()]
-        self._members[generation][trial.number] = rank(trial), np.array(point)
+        self._members[generation][trial.number] = rank(trial), self._point(trial)
         del self._states[generation + 1 :]
+
+    def _point(self, trial: FrozenTrial) -> NDArray[np.float64]:
+        return np.array([place(trial.params[name], distribution) for name, distribution in self.distributions.items()])
 
     def _next(self) -> CMA:
         """The state after the last generation."""

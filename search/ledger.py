@@ -14,7 +14,7 @@ from cluster.errors import SpoofsweepError
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
-from search.study_claim import claim, fixed_defaults
+from search.study_claim import COMPARABLE, claim, fixed_defaults
 from search.translation import Translation
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
@@ -26,6 +26,7 @@ REQUEST = "spoofsweep:request"
 """System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
+_EARLIER = "earlier_studies"
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -65,6 +66,7 @@ class Ledger:
         signature: Signature | None = None,
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
+        self.translation = Translation(space, defaults)
         self._running: dict[int, Trial] = {}
         self._lock = threading.RLock()
         self._url = storage_url
@@ -84,8 +86,7 @@ class Ledger:
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
             self._copy = optuna.create_study(storage=_Queue(), sampler=sampler, direction="minimize")
-            translation = Translation(space, defaults)
-            self._copy.add_trials(translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
+            self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
@@ -135,6 +136,22 @@ class Ledger:
             values = self._copied(number).values
             self.storage.set_trial_state_values(self._ids[number], TrialState[state], values)
             self._running.pop(number, None)
+
+    def earlier(self) -> dict[str, Any]:
+        """What was kept of earlier studies, by reference; see `search.warm_start`."""
+        with self._access():
+            return dict(self.study.user_attrs.get(_EARLIER, {}))
+
+    def keep_earlier(self, earlier: Mapping[str, Any]) -> None:
+        """Keep what is to be known of earlier studies, whatever becomes of them."""
+        with self._access():
+            self.study.set_user_attr(_EARLIER, dict(earlier))
+
+    def facts(self) -> dict[str, Any]:
+        """What another study must have alike for its trials to compare with this one's."""
+        with self._access():
+            known = self.study.user_attrs
+        return {name: known.get(name) for name in COMPARABLE}
 
     def set_run_id(self, number: int | None, run_id: str) -> None:
         """Remember a trial's MLflow run, or the study's own (``None``).
@@ -242,6 +259,11 @@ class Ledger:
         for name, fact in trial.user_attrs.items():
             self.storage.set_trial_user_attr(trial_id, name, fact)
         self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    @property
+    def sampler(self) -> BaseSampler:
+        """Who draws the trials."""
+        return self._copy.sampler
 
     @contextmanager
     def _access(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What a study would do, shown before anything is computed."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -24,6 +25,7 @@ from search.space import SearchSpace, leaves
 from search.storage import holds_study
 from search.study import Study
 from search.tandem import Tandem, read_tandem
+from search.warm_start import read_earlier
 from trainable.hold_out import Folds, hold_out, samples_per_pass
 
 
@@ -82,7 +84,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     has_shards = is_complete(folder)
     utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
-    _require_same_study(study, identity, folds)
+    begun_from = _require_same_study(study, identity, folds)
     divisions = tuple(_divide(utterances, attacks) for attacks in folds)
     models = divisions or (_divide(utterances, ()),)
     return Preview(
@@ -95,7 +97,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
         divisions=divisions,
         num_dev=min((division.num_dev[LABELS[0]], division.num_dev[LABELS[1]]) for division in models),
         num_train=samples_per_pass(utterances, folds if len(folds) == 1 else ()),
-        notes=(*notes, *_nameless(utterances, folds)),
+        notes=(*notes, *_nameless(utterances, folds), *_starts(study, begun_from)),
         tandem=tandem,
     )
 
@@ -143,11 +145,27 @@ def _nameless(utterances: pd.DataFrame, folds: Folds) -> list[str]:
     return [f"{number:,} spoofs of train have no attack's name: they stay in training, whatever attack is held out"]
 
 
-def _require_same_study(study: Study, identity: str, folds: Folds) -> None:
-    if holds_study(study.storage_url, study.name):
-        from search.sweep import open_ledger  # Ray comes with it
+def _require_same_study(study: Study, identity: str, folds: Folds) -> Collection[str]:
+    """The earlier studies that this one has begun from."""
+    if not holds_study(study.storage_url, study.name):
+        return ()
+    from search.sweep import open_ledger  # Ray comes with it
 
-        open_ledger(study, identity, folds).close()
+    ledger = open_ledger(study, identity, folds)
+    try:
+        return ledger.earlier().keys()
+    finally:
+        ledger.close()
+
+
+def _starts(study: Study, begun_from: Collection[str]) -> list[str]:
+    """What is to be said of earlier studies that were not yet read."""
+    search, found = study.config.search, []
+    for reference in search.start_from:
+        if reference not in begun_from:
+            number = sum(trial.converged for trial in read_earlier(study, reference))
+            found.append(f"starts from '{reference}': the best {search.start_trials} of {number} finished trials")
+    return found
 
 
 def _require_gpu(study: Study) -> None:

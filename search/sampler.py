@@ -1,8 +1,8 @@
 """Which configuration comes next: TPE, CMA-ES or a Gaussian process with a share of quasi-random draws, or these."""
 
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
@@ -21,11 +21,18 @@ from search.space import SearchSpace
 
 _JOINT = {"cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution,)}
 """Samplers that draw only parameters which every trial has, and of these only such ones."""
-Learner = Callable[[int], BaseSampler]
-"""From a trial's number to the sampler that draws it."""
 
 
-def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> BaseSampler:
+class Choice(NamedTuple):
+    """Samplers by trial."""
+
+    sampler: Callable[[int], BaseSampler]
+    """From a trial's number to the sampler that draws it."""
+    learn: Callable[[Sequence[FrozenTrial]], None] = lambda earlier: None
+    """Takes in trials of earlier studies."""
+
+
+def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedSampler":
     """The sampler of a study.
 
     A draw is a function of the seed, the trial's number and the trials known so far, and of nothing else: a study that
@@ -44,12 +51,13 @@ def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> BaseSam
             if config.sampler == "random"
             else sobol_points(seed, len(dimensions), lambda number: number)
         )
-        cube = CubeSampler(dimensions, points)
-        return MixedSampler(lambda number: cube, prior, turns)
+        blind = CubeSampler(dimensions, points)
+        return MixedSampler(Choice(lambda number: blind), prior, turns)
     is_random = _random_trials(config, seed, turns)
     cube = CubeSampler(dimensions, sobol_points(seed, len(dimensions), count_before(is_random)))
     learner = _learner(config, seed, space)
-    return MixedSampler(lambda number: cube if is_random(number) else learner(number), prior, turns)
+    choice = Choice(lambda number: cube if is_random(number) else learner.sampler(number), learner.learn)
+    return MixedSampler(choice, prior, turns)
 
 
 def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
@@ -71,15 +79,18 @@ class MixedSampler(BaseSampler):
     """Several samplers, each trial drawn by one of them.
 
     Args:
-        choose: from a trial's number to the sampler that draws it; one that learns is built anew for each trial, seeded
-            by the trial's number.
+        choice: the samplers; one that learns is built anew for each trial, seeded by the trial's number.
         prior: draws in the place of these where it has the turn, unless it has been misled.
         turns: whose turn it is.
     """
 
-    def __init__(self, choose: Learner, prior: BaseSampler, turns: PriorTurns) -> None:
-        self._choose, self._prior, self._turns = choose, prior, turns
+    def __init__(self, choice: Choice, prior: BaseSampler, turns: PriorTurns) -> None:
+        self._choice, self._prior, self._turns = choice, prior, turns
         self._delegate: tuple[int, BaseSampler] = (-1, prior)
+
+    def learn(self, earlier: Sequence[FrozenTrial]) -> None:
+        """Take in trials of earlier studies that have ended, with parameters of this one; before the first draw."""
+        self._choice.learn(earlier)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._for(study, trial).before_trial(study, trial)
@@ -100,21 +111,29 @@ class MixedSampler(BaseSampler):
     def _for(self, study: Study, trial: FrozenTrial) -> BaseSampler:
         if self._delegate[0] != trial.number:
             is_prior = self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
-            self._delegate = (trial.number, self._prior if is_prior else self._choose(trial.number))
+            self._delegate = (trial.number, self._prior if is_prior else self._choice.sampler(trial.number))
         return self._delegate[1]
 
 
-def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Learner:
+def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Choice:
     history = BoundedHistory(seed)
     if config.sampler == "tpe":
-        return lambda number: _tpe(history, seed, number)
+        return Choice(lambda number: _tpe(history, seed, number), history.learn)
     together = _drawn_together(config, space)
     if config.sampler == "gp":
-        return lambda number: BoundedGp(
-            history, together, _tpe(history, seed, number), int(trial_rng(seed, number).integers(2**31))
+        return Choice(
+            lambda number: BoundedGp(
+                history, together, _tpe(history, seed, number), int(trial_rng(seed, number).integers(2**31))
+            ),
+            history.learn,
         )
     evolution = Evolution(together, seed)
-    return lambda number: EvolutionSampler(evolution, _tpe(history, seed, number))
+
+    def learn(earlier: Sequence[FrozenTrial]) -> None:
+        history.learn(earlier)
+        evolution.learn(earlier)
+
+    return Choice(lambda number: EvolutionSampler(evolution, _tpe(history, seed, number)), learn)
 
 
 def _drawn_together(config: SearchConfig, space: SearchSpace) -> Mapping[str, BaseDistribution]:

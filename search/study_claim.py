@@ -11,6 +11,9 @@ from trainable.config import TrialConfig
 
 _FACTS = {"shard_set_id": "shards", "held_out": "held-out attacks", "defaults": "trial settings"}
 
+COMPARABLE = tuple(name for name in _FACTS if name != "defaults")
+"""What two studies must have alike for a trial of the one to mean the same in the other."""
+
 
 def claim(study: Study, facts: Mapping[str, Any]) -> None:
     """Store what must never change in a study, or compare with what is stored.

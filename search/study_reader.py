@@ -1,10 +1,13 @@
 """Reads a study's trials without laying claim to the study."""
 
+from typing import Any
+
 import optuna
 
 from cluster.errors import SpoofsweepError
 from deploy.tracking_store import sqlite_file
 from search.storage import open_storage, unreachable
+from search.study_claim import COMPARABLE
 from search.trial_record import TrialRecord, run_key
 
 
@@ -25,6 +28,25 @@ def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], s
         runs = study.user_attrs
         trials = [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in study.get_trials()]
         return trials, str(runs["shard_set_id"]), str(runs.get("held_out", ""))
+    except KeyError as error:
+        raise _not_started(study_name) from error
+    except optuna.exceptions.StorageInternalError as error:
+        raise unreachable(storage_url, error) from error
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def read_facts(storage_url: str, study_name: str) -> dict[str, Any]:
+    """What must be alike in two studies for their trials to compare: see `search.study_claim`.
+
+    Raises:
+        SpoofsweepError: as `read_trials`.
+    """
+    storage = open_storage(storage_url)
+    try:
+        attributes = optuna.load_study(storage=storage, study_name=study_name).user_attrs
+        return {name: attributes.get(name) for name in COMPARABLE}
     except KeyError as error:
         raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:
