@@ -53,6 +53,8 @@ NUM_DEV = (2_548, 22_296)
 NINTH, FIRST_PASS = {"rung_trust": False}, {"rung_trust": False, "first_rung_passes": 1.0}
 POLICIES: dict[str, dict[str, Any]] = {
     "spoofsweep (TPE, rungs on trust)": {},
+    "CMA-ES, rungs on trust": {"sampler": "cmaes"},
+    "GP, rungs on trust": {"sampler": "gp"},
     "QMC, rungs on trust": {"sampler": "qmc"},
     "random, rungs on trust": {"sampler": "random"},
     "TPE, first rung at a ninth": NINTH,
@@ -100,7 +102,8 @@ class Race:
 
     def sweep(self, num_trials: int, **search: Any) -> Iterable[SimulatedTrial]:
         """Ours, with other settings than the study's."""
-        settings = {"num_trials": num_trials, "start_from_defaults": False, **search}
+        # Made-up landscapes know nothing of what is good in the field.
+        settings = {"num_trials": num_trials, "start_from_defaults": False, "prior_share": 0.0, **search}
         config = self.config.model_copy(update={"search": type(self.config.search).model_validate(settings)})
         return virtual_sweep(config, self.horizon(config), self.curves, self.num_workers, self.seed)
 

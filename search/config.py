@@ -36,12 +36,23 @@ class SearchConfig(Settings):
     """What is minimised besides: the model's parameters, or the milliseconds that a scoring window takes it on one CPU
     thread (`trainable.latency`; noisy). TPE and the finalists seek the Pareto front of both; rungs prune by
     ``objective``, but stop no trial that none dominates there; the champion is the best by ``objective``."""
-    sampler: Literal["tpe", "random", "qmc"] = "tpe"
-    """``tpe``: multivariate, with constant liar (Optuna); ``qmc``: scrambled Sobol points."""
+    sampler: Literal["tpe", "cmaes", "gp", "random", "qmc"] = "tpe"
+    """``tpe``: multivariate, with constant liar (Optuna); ``cmaes``: CMA-ES for ranges without `when`; ``gp``: Gaussian
+    process (Optuna) for parameters without `when`, slower by a fraction of a second a trial; either leaves the other
+    parameters to TPE, each by itself; ``qmc``: scrambled Sobol points."""
     startup_trials: int = Field(default=10, ge=0)
-    """Quasi-random trials before TPE begins."""
+    """Quasi-random trials before the sampler begins."""
     random_share: float = Field(default=0.25, ge=0.0, le=1.0)
     """Share of trials that stay quasi-random throughout, so that a misleading rung cannot capture the sampler."""
+    prior_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Share of the first trials that are drawn near the `likely` values of ``[space]``, where it has any; a half of it
+    after 20 trials, a tenth after 180, none once the first such trials are seen to be worse than quasi-random ones."""
+    start_from: tuple[str, ...] = ()
+    """Earlier studies, by name where they share this one's storage or output folder, else as ``URL#NAME``. Their best
+    configurations are tried first; their trials teach the sampler where data, held-out attacks and objective are the
+    same and the configuration is one of this study's [space]. All is read when the sweep begins, and kept."""
+    start_trials: int = Field(default=3, ge=1)
+    """Best configurations of each of these studies."""
     start_from_defaults: bool = True
     """The first trial is the study's own ``[trial]``."""
     pruning: Literal["asha", "hyperband", "median", "none"] = "asha"
@@ -67,6 +78,12 @@ class SearchConfig(Settings):
     """Errors of a trial after which it is tried again from its last checkpoint; lost machines are not counted."""
     max_failures: int = Field(default=5, ge=0)
     """The sweep stops when more trials than this have failed."""
+
+    @model_validator(mode="after")
+    def _second_objective_has_its_samplers(self) -> "SearchConfig":
+        if self.second_objective is not None and self.sampler in ("cmaes", "gp"):
+            raise ValueError(f"search.second_objective needs the sampler tpe, random or qmc, not '{self.sampler}'")
+        return self
 
     @model_validator(mode="after")
     def _noise_is_for_halving(self) -> "SearchConfig":
@@ -118,6 +135,8 @@ class ParameterConfig(Settings):
     """Grid of a range, counted from ``low``."""
     log: bool = False
     """Sample the logarithm uniformly."""
+    likely: Any = None
+    """A value known to be good, near which some trials are drawn (``search.prior_share``)."""
     when: dict[str, Any] | None = None
     """The parameter exists only where these other parameters have these values (a list: one of them)."""
 

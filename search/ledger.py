@@ -15,7 +15,8 @@ from search.objective import EER
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
-from search.study_claim import claim, fixed_defaults, require_compatible_space
+from search.study_claim import claim, comparable, fixed_defaults
+from search.translation import Translation
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
@@ -27,6 +28,7 @@ REQUEST = "spoofsweep:request"
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
 _LEASE = "spoofsweep:driver"
+_EARLIER = "earlier_studies"
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -35,6 +37,7 @@ class Ledger:
 
     One driver writes at a time. The sampler works on a copy of the study in memory, so that a new trial reaches the
     storage with all its parameters and attributes in one transaction, where Optuna's own ``ask`` takes one for each.
+    The space may change between sweeps: the copy holds earlier trials as points of the present one.
 
     Args:
         storage_url: SQLAlchemy URL of the storage, or ``search.storage.MEMORY``.
@@ -51,8 +54,8 @@ class Ledger:
             its reports are about; the second is an attribute of the trials.
 
     Raises:
-        SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks, fixed trial
-            settings or another objective, or of a space that contradicts this one.
+        SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
+            settings, or with another objective.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Ledger:
         second_objective: str = "",
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
+        self.translation = Translation(space, defaults)
         self._running: dict[int, Trial] = {}
         self._lock = threading.RLock()
         self._url = storage_url
@@ -88,11 +92,10 @@ class Ledger:
                 "defaults": fixed_defaults(space, defaults),
             }
             claim(self.study, facts)
-            require_compatible_space(self.study, space)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
             self._copy = optuna.create_study(storage=_Queue(), sampler=sampler, direction="minimize")
-            self._copy.add_trials(self.study.get_trials(deepcopy=False))
+            self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
@@ -117,7 +120,7 @@ class Ledger:
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
             begun = self._copied(trial.number)
-            self._store(begun)
+            self._store(begun, known is not None)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
@@ -152,6 +155,21 @@ class Ledger:
             values = self._copied(number).values
             self.storage.set_trial_state_values(self._ids[number], TrialState[state], values)
             self._running.pop(number, None)
+
+    def earlier(self) -> dict[str, Any]:
+        """What was kept of earlier studies, by reference; see `search.warm_start`."""
+        with self._access():
+            return dict(self.study.user_attrs.get(_EARLIER, {}))
+
+    def keep_earlier(self, earlier: Mapping[str, Any]) -> None:
+        """Keep what is to be known of earlier studies, whatever becomes of them."""
+        with self._access():
+            self.study.set_user_attr(_EARLIER, dict(earlier))
+
+    def facts(self) -> dict[str, Any]:
+        """What another study must have alike for its trials to compare with this one's."""
+        with self._access():
+            return comparable(self.study.user_attrs)
 
     def set_run_id(self, number: int | None, run_id: str) -> None:
         """Remember a trial's MLflow run, or the study's own (``None``).
@@ -250,8 +268,8 @@ class Ledger:
             self.storage.set_trial_user_attr(self._ids[number], name, attribute)
             self._copy._storage.set_trial_user_attr(self._copied_id(number), name, attribute)
 
-    def _store(self, trial: FrozenTrial) -> None:
-        """Bring a trial that just began, or was queued, from the copy into the storage."""
+    def _store(self, trial: FrozenTrial, is_known: bool = False) -> None:
+        """Bring a trial that just began, or was queued, into the storage, which may know its parameters."""
         if trial.number not in self._ids:
             trial_id = self.storage.create_new_trial(self._study_id, trial)
             if self.storage.get_trial_number_from_id(trial_id) != trial.number:
@@ -263,13 +281,19 @@ class Ledger:
             self._ids[trial.number] = trial_id
             return
         trial_id = self._ids[trial.number]  # it waited; should the driver die before all is written, it still does
-        for path, distribution in trial.distributions.items():
-            self.storage.set_trial_param(
-                trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
-            )
+        if not is_known:
+            for path, distribution in trial.distributions.items():
+                self.storage.set_trial_param(
+                    trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
+                )
         for name, fact in trial.user_attrs.items():
             self.storage.set_trial_user_attr(trial_id, name, fact)
         self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    @property
+    def sampler(self) -> BaseSampler:
+        """Who draws the trials."""
+        return self._copy.sampler
 
     @contextmanager
     def _access(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ import numpy as np
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.bounded_history import MOST_FINISHED, BoundedHistory, _Part, _rank
+from search.bounded_history import MOST_FINISHED, BoundedHistory, _Part, rank
 from search.pareto import layers
 
 
@@ -45,8 +45,8 @@ class PairHistory(BoundedHistory):
             known_N3 = self._known_N3[self._known_N3[:, 2].argsort()]
             good = known_N3[layers(known_N3[:, :2], self.num_good), 2].astype(int).tolist()
             is_good = set(good)
-            others = [rank for rank in self._by_value if rank[-1] not in is_good]
-            self._ranks = [*(_rank(trials[number]) for number in good), *others]
+            others = [known for known in self._by_value if known[-1] not in is_good]
+            self._ranks = [*(rank(self._trial(trials, number)) for number in good), *others]
 
     def _take(self, trial: FrozenTrial) -> None:
         super()._take(trial)

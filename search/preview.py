@@ -1,6 +1,7 @@
 """What a study would do, shown before anything is computed."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,10 +20,12 @@ from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig, SearchConfig
 from search.horizon import Horizon, horizon_of
+from search.sampler import sampler_notes
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
 from search.study import Study
 from search.tandem import Tandem, read_tandem
+from search.warm_start import read_earlier
 from trainable.hold_out import Folds, hold_out, samples_per_pass
 
 _FEW_SPOOFS = 30
@@ -71,7 +74,8 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
         SpoofsweepError: the space, the corpus or the device cannot carry the study, or its ledger began otherwise.
     """
     config = study.config
-    notes = SearchSpace(config.space).check(config.trial)
+    space = SearchSpace(config.space)
+    notes = [*space.check(config.trial), *sampler_notes(config.search, space)]
     if trains_here:
         _require_gpu(study)
     corpus = read_corpus(config.corpus, study.base, study.prep.seed)
@@ -83,7 +87,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     has_shards = is_complete(folder)
     utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
-    _require_same_study(study, identity, folds)
+    begun_from = _require_same_study(study, identity, folds)
     unevenly = _attack_notes(utterances, folds) if study.objective.is_by_attack else []
     divisions = tuple(_divide(utterances, attacks) for attacks in folds)
     models = divisions or (_divide(utterances, ()),)
@@ -97,7 +101,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
         divisions=divisions,
         num_dev=min((division.num_dev[LABELS[0]], division.num_dev[LABELS[1]]) for division in models),
         num_train=samples_per_pass(utterances, folds if len(folds) == 1 else ()),
-        notes=(*notes, *_nameless(utterances, folds), *unevenly),
+        notes=(*notes, *_nameless(utterances, folds), *unevenly, *_starts(study, begun_from)),
         tandem=tandem,
     )
 
@@ -166,11 +170,27 @@ def _attack_notes(utterances: pd.DataFrame, folds: Folds) -> list[str]:
     return [f"search.objective looks at each attack of dev by itself, and some have few spoofs: {', '.join(few)}"]
 
 
-def _require_same_study(study: Study, identity: str, folds: Folds) -> None:
-    if holds_study(study.storage_url, study.name):
-        from search.sweep import open_ledger  # Ray comes with it
+def _require_same_study(study: Study, identity: str, folds: Folds) -> Collection[str]:
+    """The earlier studies that this one has begun from."""
+    if not holds_study(study.storage_url, study.name):
+        return ()
+    from search.sweep import open_ledger  # Ray comes with it
 
-        open_ledger(study, identity, folds).close()
+    ledger = open_ledger(study, identity, folds)
+    try:
+        return ledger.earlier().keys()
+    finally:
+        ledger.close()
+
+
+def _starts(study: Study, begun_from: Collection[str]) -> list[str]:
+    """What is to be said of earlier studies that were not yet read."""
+    search, found = study.config.search, []
+    for reference in search.start_from:
+        if reference not in begun_from:
+            number = sum(trial.converged for trial in read_earlier(study, reference))
+            found.append(f"starts from '{reference}': the best {search.start_trials} of {number} finished trials")
+    return found
 
 
 def _require_gpu(study: Study) -> None:
@@ -256,10 +276,11 @@ def _space_table(study: Study) -> Table:
 
 
 def _values(parameter: ParameterConfig) -> str:
+    likely = "" if parameter.likely is None else f"; likely {parameter.likely}"
     if parameter.choices is not None:
-        return ", ".join(str(choice) for choice in parameter.choices)
+        return ", ".join(str(choice) for choice in parameter.choices) + likely
     step = f", step {parameter.step:g}" if parameter.step else ""
-    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}"
+    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}{likely}"
 
 
 def _trial_table(study: Study) -> Table:

@@ -39,6 +39,7 @@ from search.sweep_log import sweep_log
 from search.tracking import Tracker, dataset_of
 from search.trial_record import TrialRecord
 from search.tune_run import execute, num_places
+from search.warm_start import start_from_earlier
 from trainable.hold_out import Folds, samples_per_pass
 from trainable.signature import code_version, trial_signature
 
@@ -240,7 +241,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         study.name,
         space,
         config.trial,
-        make_sampler(config.search, config.study.seed, list(space.parameters)),
+        make_sampler(config.search, config.study.seed, space),
         config.study.seed,
         shard_set_id,
         folds,
@@ -251,10 +252,11 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
 
 
 def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
-    """Queue what an earlier driver left unfinished, or the study's own configuration; returns the former."""
+    """Queue what an earlier driver left unfinished, or what the study starts from; returns the former."""
     unfinished = set(ledger.requeue_unfinished())
     if study.config.search.start_from_defaults and not ledger.trials():
         ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
+    start_from_earlier(study, ledger)
     return [trial for trial in ledger.trials() if trial.number in unfinished]
 
 

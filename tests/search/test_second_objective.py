@@ -145,6 +145,15 @@ def test_of_a_large_study_the_front_is_seen_from_end_to_end() -> None:
     assert study.get_trials(deepcopy=False)[0].values == [study.get_trials(deepcopy=False)[0].value]
 
 
+def test_trials_of_earlier_studies_teach_both_objectives() -> None:
+    earlier, study = made_study(20).get_trials(deepcopy=False), made_study(5)
+    history = PairHistory(1, "size")
+    history.learn(earlier)
+    trials = history.view(study, 6)._get_trials(deepcopy=False)
+    assert [trial.number for trial in trials] == list(range(-20, 5))
+    assert {tuple(trial.values) for trial in trials[:20]} == {(t.value, t.user_attrs["size"]) for t in earlier}
+
+
 def test_a_diverged_trial_is_not_good_because_it_is_small() -> None:
     study = made_study(5)
     attributes = {"size": 0.001, "diverged": True}
