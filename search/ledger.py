@@ -1,17 +1,17 @@
 """The ledger of a study: Optuna's storage, with every trial, every intermediate value, and true states."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cluster.errors import SpoofsweepError
 from search.objective import EER
+from search.queue_storage import QueueStorage
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
@@ -27,8 +27,8 @@ REQUEST = "spoofsweep:request"
 """System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
-_LEASE = "spoofsweep:driver"
 _EARLIER = "earlier_studies"
+_LEASE = "spoofsweep:driver"
 Signature = Callable[[TrialConfig, int], str]
 
 
@@ -94,7 +94,7 @@ class Ledger:
             claim(self.study, facts)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
-            self._copy = optuna.create_study(storage=_Queue(), sampler=sampler, direction="minimize")
+            self._copy = optuna.create_study(storage=QueueStorage(), sampler=sampler, direction="minimize")
             self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
@@ -306,14 +306,3 @@ class Ledger:
             raise SpoofsweepError(
                 "a study must be run by one driver at a time", str(error), "stop the other sweep of this study"
             ) from error
-
-
-class _Queue(InMemoryStorage):
-    """A storage in memory whose trials may wait again: Optuna's own looks for those that wait from the last one on."""
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        done = super().set_trial_state_values(trial_id, state, values)
-        if state == TrialState.WAITING:
-            for study_id in self._prev_waiting_trial_number:
-                self._prev_waiting_trial_number[study_id] = 0
-        return done
