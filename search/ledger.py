@@ -120,7 +120,7 @@ class Ledger:
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
             begun = self._copied(trial.number)
-            self._store(begun, known is not None)
+            self._store(begun, "config" in known)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
