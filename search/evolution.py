@@ -42,6 +42,7 @@ class Evolution:
     def __init__(self, distributions: Mapping[str, BaseDistribution], seed: int) -> None:
         self.distributions, self._seed = dict(distributions), seed
         self._ended = EndedTrials()
+        self._earlier: list[FrozenTrial] = []
         self._members: defaultdict[int, dict[int, tuple[Rank, NDArray[np.float64]]]] = defaultdict(dict)
         """Trials that have ended, by generation and number: rank and point in the unit cube."""
         self._bounds = np.tile([0.0, 1.0], (len(distributions), 1))
@@ -50,10 +51,10 @@ class Evolution:
 
     def learn(self, earlier: Sequence[FrozenTrial]) -> None:
         """Begin where trials of earlier studies were good (Nomura et al. 2021, "Warm starting CMA-ES")."""
-        known = [trial for trial in earlier if self.distributions.keys() <= trial.params.keys()]
-        if len(known) >= _FEWEST:
-            points = [(self._point(trial), float(index)) for index, trial in enumerate(sorted(known, key=rank))]
-            mean, sigma, covariance = get_warm_start_mgd(points)
+        self._earlier += [trial for trial in earlier if self.distributions.keys() <= trial.params.keys()]
+        if len(self._earlier) >= _FEWEST:
+            ranked = sorted(self._earlier, key=rank)
+            mean, sigma, covariance = get_warm_start_mgd([(self._point(t), float(i)) for i, t in enumerate(ranked)])
             self._states = [CMA(mean, sigma, self._bounds, cov=covariance)]
 
     def draw(self, trials: Sequence[FrozenTrial], number: int) -> tuple[dict[str, Any], int]:

@@ -141,7 +141,7 @@ class _Sweep:
         self._study, self._shards, self._folds, self._ledger, self._lease = study, shards, folds, ledger, lease
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
-        self._unfinished = _prepare_queue(study, ledger)
+        self._unfinished, self._notes = _prepare_queue(study, ledger)
         trials = ledger.trials()
         asha = study_pruner(study.config, self._horizon, shards.index, folds, ledger.fact)
         asha.replay(ledger.reports())
@@ -176,6 +176,8 @@ class _Sweep:
         )
 
     def run(self, trainable: type[Trainable]) -> None:
+        for note in self._notes:
+            self.progress.say(note)
         self._tracker.start()
         for trial in self._unfinished:
             self._tracker.trial_ended(trial)
@@ -251,13 +253,13 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
     )
 
 
-def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
-    """Queue what an earlier driver left unfinished, or what the study starts from; returns the former."""
+def _prepare_queue(study: Study, ledger: Ledger) -> tuple[list[TrialRecord], list[str]]:
+    """Queue what an earlier driver left unfinished, or what the study starts from; returns the former, and notes."""
     unfinished = set(ledger.requeue_unfinished())
     if study.config.search.start_from_defaults and not ledger.trials():
         ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
-    start_from_earlier(study, ledger)
-    return [trial for trial in ledger.trials() if trial.number in unfinished]
+    notes = start_from_earlier(study, ledger)
+    return [trial for trial in ledger.trials() if trial.number in unfinished], notes
 
 
 def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger, packing: Packing | None) -> Tracker:

@@ -1,6 +1,5 @@
 """Starts a study from earlier ones: their best configurations come first, and trials that compare teach the sampler."""
 
-import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,14 +21,16 @@ START = "start_from"
 """User attribute of a trial that began as one of an earlier study: which."""
 _SURELY_KEPT = 25
 """Best trials of an earlier study that are kept for the sampler; the others are thinned out evenly."""
-_logger = logging.getLogger("spoofsweep.trials")
 
 
-def start_from_earlier(study: Study, ledger: Ledger) -> None:
+def start_from_earlier(study: Study, ledger: Ledger) -> list[str]:
     """Queue the best configurations of ``search.start_from``, once, and let the sampler learn; before the first draw.
 
     What is used of the earlier studies is read once, and kept in the ledger: a resumed sweep needs them no more, and
     does the same whatever became of them. Their trials never count as this study's.
+
+    Returns:
+        What is to be said about it.
 
     Raises:
         SpoofsweepError: an earlier study cannot be read.
@@ -42,12 +43,9 @@ def start_from_earlier(study: Study, ledger: Ledger) -> None:
         kept |= {reference: _read(study, reference, facts, search.start_trials) for reference in missing}
         ledger.keep_earlier(kept)
     first = SearchSpace(study.config.space).defaults(study.config.trial) if search.start_from_defaults else {}
-    _queue(((reference, trial) for reference in search.start_from for trial in kept[reference]["best"]), first, ledger)
-    taught = [trial for reference in search.start_from for trial in kept[reference]["trials"]]
-    known = [known for trial in taught if (known := _known(trial, ledger.translation)) is not None]
-    if known and isinstance(ledger.sampler, MixedSampler):
-        ledger.sampler.learn(known)
-        _logger.info("the sampler knows %d trials of %s", len(known), ", ".join(search.start_from))
+    best = ((reference, trial) for reference in search.start_from for trial in kept[reference]["best"])
+    notes = _queue(best, first, ledger)
+    return notes + [_teach(reference, kept[reference], ledger) for reference in search.start_from]
 
 
 def read_earlier(study: Study, reference: str) -> list[TrialRecord]:
@@ -73,9 +71,8 @@ def _read(study: Study, reference: str, facts: Mapping[str, Any], num_best: int)
     best = sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number))
     theirs = read_facts(*_address(study, reference))
     other = [name for name in facts if facts[name] != theirs[name]]
-    if other:
-        _logger.info("trials of %s teach the sampler nothing: other %s", reference, ", ".join(other))
     return {
+        "other": other,
         "best": [_summary(trial) for trial in best[:num_best]],
         "trials": [] if other else [_summary(trial) for trial in _thinned(trials)],
     }
@@ -110,8 +107,9 @@ def _rank(trial: TrialRecord) -> tuple[bool, int, float, int]:
     return True, -trial.samples_seen, math.inf if math.isnan(last) else last, trial.number
 
 
-def _queue(best: Iterable[tuple[str, Mapping[str, Any]]], first: Mapping[str, Any], ledger: Ledger) -> None:
+def _queue(best: Iterable[tuple[str, Mapping[str, Any]]], first: Mapping[str, Any], ledger: Ledger) -> list[str]:
     """Queue points near the best trials, each with its reference, that are not ``first`` and were not queued before."""
+    notes: list[str] = []
     queued, points = {trial.attributes.get(START) for trial in ledger.trials()}, [dict(first)]
     for reference, trial in best:
         origin, config = f"{reference}:{trial['number']}", TrialConfig.model_validate(trial["config"])
@@ -123,7 +121,18 @@ def _queue(best: Iterable[tuple[str, Mapping[str, Any]]], first: Mapping[str, An
             ledger.enqueue(point, **{START: origin})
             is_same = ledger.translation.exact(config) is not None
             how = "as it was" if is_same else "as near as [space] and [trial] allow"
-            _logger.info("trial %d of %s is tried first, %s: %s", trial["number"], reference, how, point)
+            notes.append(f"Trial {trial['number']} of {reference} is tried first, {how}: {point}")
+    return notes
+
+
+def _teach(reference: str, kept: Mapping[str, Any], ledger: Ledger) -> str:
+    """Let the sampler learn from an earlier study's trials, as far as they compare."""
+    if kept["other"]:
+        return f"Trials of {reference} teach the sampler nothing: it has other {', '.join(kept['other'])}"
+    known = [known for trial in kept["trials"] if (known := _known(trial, ledger.translation)) is not None]
+    if isinstance(ledger.sampler, MixedSampler):
+        ledger.sampler.learn(known)
+    return f"{len(known)} trials of {reference} are configurations of this [space], and known to the sampler"
 
 
 def _known(trial: Mapping[str, Any], translation: Translation) -> FrozenTrial | None:

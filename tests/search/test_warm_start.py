@@ -1,6 +1,7 @@
 """Studies that start from earlier ones, over real SQLite files."""
 
 import shutil
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +106,22 @@ def test_only_what_compares_teaches(
     ledger = open_ledger(study, shards)
     taught: list[FrozenTrial] = []
     monkeypatch.setattr(MixedSampler, "learn", lambda sampler, earlier: taught.extend(earlier))
-    start_from_earlier(study, ledger)
+    notes = start_from_earlier(study, ledger)
     assert len(taught) == number
+    assert notes[-1].startswith(f"{number} trials of earlier") or "other shard_set_id" in notes[-1]
     assert [trial.state for trial in ledger.trials()] == ["WAITING"] * 3
     ledger.close()
+
+
+def test_cma_es_begins_where_earlier_trials_were_good(tmp_path: Path, earlier: list[TrialRecord]) -> None:
+    search = {"sampler": "cmaes", "startup_trials": 0, "random_share": 0.0, "start_from_defaults": False}
+    warm = run(study_from(tmp_path, "warm", search={**search, "start_from": ["earlier"]}), 11)[3:]
+    cold = run(study_from(tmp_path, "cold", search=search), 8)
+
+    def spread(trials: list[TrialRecord]) -> float:
+        return statistics.stdev(trial.config.model.dropout for trial in trials)
+
+    assert spread(warm) < 0.8 * spread(cold)
 
 
 def test_of_another_space_what_fits_is_kept(tmp_path: Path, earlier: list[TrialRecord]) -> None:
