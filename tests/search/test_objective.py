@@ -209,7 +209,7 @@ def test_a_sweep_minimises_its_objective(tmp_path: Path) -> None:
         assert each.reports[each.samples_seen] == each.attributes["metrics"]["dev_min_dcf"]
     best = result.summary.best
     assert best is not None
-    assert best.params["model.dropout"] == max(t.params["model.dropout"] for t in complete)
+    assert best.config.model.dropout == max(t.config.model.dropout for t in complete)
     client = mlflow.MlflowClient(study.tracking_uri)
     runs = client.search_runs(["1"], "tags.`spoofsweep.objective` = 'min_dcf'")
     assert len(runs) == 7
