@@ -127,8 +127,8 @@ def pareto_figure(points: Sequence[TradeOff], objective: Objective, second_label
     for label, chosen, fill, edge in groups:
         places = [p.second for p in chosen], [scale * p.value for p in chosen]
         axes.scatter(*places, s=32, label=label, facecolors=fill, edgecolors=edge, zorder=3)
-    steps = [(p.second, scale * p.value) for p in front]
-    axes.step(*zip(*steps, strict=True), where="post", color=ORANGE, linewidth=1.6, zorder=2)
+    steps = [p.second for p in front], [scale * p.value for p in front]
+    axes.step(*steps, where="post", color=ORANGE, linewidth=1.6, zorder=2)
     for point in front[:_MOST_NAMED]:
         place = point.second, scale * point.value
         # Below the step, where no trial can be.

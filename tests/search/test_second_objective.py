@@ -236,7 +236,7 @@ def test_the_figure_shows_the_front_as_a_step() -> None:
     points = [TradeOff(n, 0.1 + 0.05 * n, 10 ** (6 - n), n != 2, n == 0) for n in range(4)]
     (axes,) = pareto_figure(points, EER, SIZE.label).axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale()) == ("parameters", "dev EER (%)", "log")
-    assert axes.lines[0].get_xdata().tolist() == [1e3, 1e5, 1e6]
+    assert list(axes.lines[0].get_xdata()) == [1e3, 1e5, 1e6]
     assert [text.get_text() for text in axes.texts] == ["3", "1", "0"]
 
 
