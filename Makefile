@@ -31,7 +31,7 @@ check: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Real clusters on this machine, as root: apt-get install slurm-wlm munge openssh-server rsync iproute2. What is not there is
-# skipped with its reason. About twelve minutes on two cores.
+# skipped with its reason. About a quarter of an hour on two cores.
 test-cluster: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev,cluster]'
 	$(BIN)/python -m pytest -m cluster

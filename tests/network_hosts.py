@@ -72,6 +72,14 @@ class Hosts:
         daemon.kill()
         daemon.wait()
 
+    def cut(self, host: str) -> None:
+        """Take a host off the network; what runs on it runs on."""
+        _ip("link", "set", f"{host}-out", "down")
+
+    def mend(self, host: str) -> None:
+        """Put it back."""
+        _ip("link", "set", f"{host}-out", "up")
+
     def stop(self) -> None:
         """End all daemons."""
         for daemon in reversed(self._daemons.values()):
@@ -92,6 +100,7 @@ class Hosts:
             _ip("netns", "add", host)
             stack.callback(_ip, "netns", "del", host)
             _ip("link", "add", f"{host}-out", "type", "veth", "peer", "name", "eth0", "netns", host)
+            stack.callback(_ip, "link", "del", f"{host}-out")  # else it lasts until the last process there has gone
             _ip("link", "set", f"{host}-out", "master", self._bridge, "up")
             _ip("-n", host, "link", "set", "lo", "up")
             _ip("-n", host, "addr", "add", f"{address}/24", "dev", "eth0")

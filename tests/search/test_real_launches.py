@@ -2,12 +2,15 @@
 
 import importlib.util
 import os
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import network_hosts
 import pytest
@@ -32,7 +35,7 @@ root = "{root}"
 kind = "logmel"
 num_filters = 20
 [trial]
-budget_passes = 4
+budget_passes = {budget_passes}
 report_passes = 1
 model = {{ channels = [4, 6], gru_size = 8 }}
 batch = {{ size = 16, crop_s = 1.0 }}
@@ -50,6 +53,13 @@ venv = "{venv}"
 num_workers = 2
 """
 
+# Of every node: a host that was cut off is given up after ten seconds, not after a minute.
+QUICK_HEALTH_CHECKS = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",
+}
 StudyMaker = Callable[..., Study]
 
 
@@ -57,12 +67,13 @@ StudyMaker = Callable[..., Study]
 def make_study(tmp_path: Path, sample_root: Path, monkeypatch: pytest.MonkeyPatch) -> StudyMaker:
     """Makes a study of so many trials, with the settings of its target."""
 
-    def make(num_trials: int, target: str) -> Study:
+    def make(num_trials: int, target: str = "", budget_passes: int = 4) -> Study:
         shared = tmp_path / "shared"
         shared.mkdir()
         monkeypatch.chdir(shared)  # relative output paths start there on the cluster, too
         values = {"root": sample_root, "shared": shared, "venv": Path(sys.executable).parents[1]}
-        (tmp_path / "lab.toml").write_text(STUDY.format(num_trials=num_trials, **values) + target)
+        text = STUDY.format(num_trials=num_trials, budget_passes=budget_passes, **values)
+        (tmp_path / "lab.toml").write_text(text + target)
         return load_study(tmp_path / "lab.toml")
 
     return make
@@ -80,24 +91,46 @@ def launched(study: Study, target: str, output: Path, **environment: str) -> Ite
             process.kill()
 
 
-def finished(study: Study) -> list[TrialRecord]:
+def begun(study: Study) -> list[TrialRecord]:
     try:
-        trials = read_trials(study.storage_url, study.name).trials
+        return read_trials(study.storage_url, study.name).trials
     except SpoofsweepError:  # not started yet
         return []
-    return [trial for trial in trials if trial.state == "COMPLETE"]
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen, timeout_s: float = 300.0) -> None:
+def finished(study: Study) -> list[TrialRecord]:
+    return [trial for trial in begun(study) if trial.state == "COMPLETE"]
+
+
+def num_losses(study: Study) -> int:
+    return sum(trial.attributes.get("losses", 0) for trial in begun(study))
+
+
+def num_training(study: Study) -> int:
+    """Trials that run and have reported."""
+    return sum(trial.state == "RUNNING" and bool(trial.reports) for trial in begun(study))
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=5):
+            return True
+    except HTTPError:  # it wants the token
+        return True
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen | None = None, timeout_s: float = 300.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert process.poll() is None, "the launch is over"
+        assert process is None or process.poll() is None, "the launch is over"
         assert time.monotonic() < deadline
         time.sleep(0.5)
 
 
 def check_outcome(study: Study, num_trials: int, said: str) -> None:
-    trials = read_trials(study.storage_url, study.name).trials
+    trials = begun(study)
     assert {trial.state for trial in trials} <= {"COMPLETE", "FAIL"}
     assert sum(trial.counts for trial in trials) == num_trials
     assert int(MlflowClient(study.tracking_uri).get_model_version_by_alias("lab", "champion").version) == 1
@@ -128,6 +161,53 @@ def test_slurm_sweep_outlives_its_time_limit_and_a_host(make_study: StudyMaker, 
     check_outcome(study, 12, output.read_text())
     assert len(finished(study)) >= 10
     assert not list(study.folder.glob("launch/slurm/token-*"))
+
+
+def test_sweep_on_a_running_cluster_outlives_a_cut_link_and_a_dead_host(make_study: StudyMaker, tmp_path: Path) -> None:
+    """One of two workers is cut off while its trial trains on, and comes back; then the other one dies, and comes back.
+    Both trials go on from their last reports, and the sweep ends with its champion.
+    """
+    if reason := network_hosts.missing():
+        pytest.skip(reason)
+    if importlib.util.find_spec("colorful") is None:
+        pytest.skip("needs ray[default]: spoofsweep[cluster]")
+    (tmp_path / "token").write_text(secrets.token_hex(32))
+    (tmp_path / "token").chmod(0o600)
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}
+    programs = Path(sys.executable).parent
+    environment = {**token, **QUICK_HEALTH_CHECKS, "PATH": f"{programs}:{os.environ['PATH']}"}
+    ray = f"{programs}/ray start --block"
+    with network_hosts.network_hosts("ray", "10.69.0", 3, tmp_path, environment) as hosts:
+        (head, address), (first, _), (second, _) = hosts.addresses.items()
+        join = f"{ray} --address={address}:6379 --num-cpus=1"
+        hosts.start_on(
+            head, f"{ray} --head --node-ip-address={address} --port=6379 --num-cpus=0 --dashboard-host={address}"
+        )
+        for worker in (first, second):
+            hosts.start_on(worker, join)
+        wait_for(lambda: answers(f"http://{address}:8265/api/jobs/"))
+        study, output = make_study(4, budget_passes=80), tmp_path / "output.txt"
+        with launched(study, f"http://{address}:8265", output, **token) as process:
+            wait_for(lambda: num_training(study) == 2, process)
+            hosts.cut(first)
+            wait_for(lambda: num_losses(study) >= 1, process)
+            hosts.crash(first)
+            hosts.mend(first)
+            hosts.start_on(first, join)
+            wait_for(lambda: num_training(study) == 2, process)
+            losses = num_losses(study) + 1
+            hosts.crash(second)
+            wait_for(lambda: num_losses(study) >= losses, process)
+            hosts.start_on(second, join)
+            assert process.wait(400) == 0, output.read_text()
+    check_outcome(study, 4, output.read_text())
+    trials = finished(study)
+    assert len(trials) == 4
+    assert {tuple(trial.reports) for trial in trials} == {tuple(trials[0].reports)}
+    client = MlflowClient(study.tracking_uri)
+    runs = client.search_runs([client.get_run(trials[0].attributes["mlflow_run_id"]).info.experiment_id])
+    of_trials = [run.info.run_id for run in runs if run.data.tags["spoofsweep.kind"] == "trial"]
+    assert sorted(of_trials) == sorted(trial.attributes["mlflow_run_id"] for trial in trials)
 
 
 def test_on_prem_sweep_over_ssh(make_study: StudyMaker, tmp_path: Path) -> None:
