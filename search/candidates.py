@@ -1,5 +1,6 @@
 """Which configurations are trained again after a sweep, and with which seeds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from cluster.errors import SpoofsweepError
 from search.config import FinalistsConfig
 from search.seeds import finalist_seed
-from search.trial_record import TrialRecord
+from search.trial_record import PRUNE_RUNG, TrialRecord
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
 
@@ -42,18 +43,24 @@ class Candidate:
 
 
 def select(
-    trials: Sequence[TrialRecord], config: FinalistsConfig, study_seed: int, folds: Folds = ()
+    trials: Sequence[TrialRecord],
+    config: FinalistsConfig,
+    study_seed: int,
+    folds: Folds = (),
+    stopped_too: bool = False,
 ) -> list[Candidate]:
     """The best distinct configurations that were trained to the end, each with its seeds.
 
     Args:
         folds: the attacks that the trials' models did without.
+        stopped_too: take trials that a rung stopped as well, after all that came further.
 
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
     """
     distinct: list[TrialRecord] = []
-    for trial in sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number)):
+    eligible = [trial for trial in trials if trial.converged or (stopped_too and _was_stopped(trial))]
+    for trial in sorted(eligible, key=_order):
         if all(trial.config != other.config for other in distinct):
             distinct.append(trial)
     if not distinct:
@@ -79,3 +86,16 @@ def select(
         for rank, trial in enumerate(distinct[: config.num_configs], 1)
         for index in range(1, config.num_seeds + 1)
     ]
+
+
+def _was_stopped(trial: TrialRecord) -> bool:
+    return trial.state == "PRUNED" and trial.attributes.get(PRUNE_RUNG) is not None and math.isfinite(_last(trial))
+
+
+def _order(trial: TrialRecord) -> tuple[float, float, int]:
+    """From the best on: the further a trial came, the more its EER says."""
+    return -trial.attributes.get(PRUNE_RUNG, math.inf), _last(trial), trial.number
+
+
+def _last(trial: TrialRecord) -> float:
+    return trial.reports[trial.samples_seen] if trial.value is None else trial.value

@@ -37,9 +37,10 @@ class SearchConfig(Settings):
     """Share of trials that stay quasi-random throughout, so that a misleading rung cannot capture the sampler."""
     start_from_defaults: bool = True
     """The first trial is the study's own ``[trial]``."""
-    pruning: Literal["asha", "hyperband", "median", "none"] = "asha"
+    pruning: Literal["asha", "hyperband", "median", "pasha", "none"] = "asha"
     """``asha``: asynchronous successive halving (Li et al. 2020, algorithm 2, stopping variant); ``hyperband``: several
-    of them that begin at different rungs; ``median``: worse than the median of the others."""
+    of them that begin at different rungs; ``median``: worse than the median of the others; ``pasha``: halving that
+    trains none further than it takes to rank them, so that the finalists may be the first to train to the end."""
     reduction_factor: int = Field(default=3, ge=2)
     """One trial in this many goes on from each rung."""
     first_rung_passes: float | None = Field(default=None, gt=0.0)
@@ -48,7 +49,8 @@ class SearchConfig(Settings):
     """A rung prunes once witnesses, trials that run to the end whatever it says, have shown that it ranks as their ends
     do (`search.rung_trust`). On by default: a rung that misleads costs more than no pruning saves, nobody sees it, and
     what the witnesses cost comes back, for the first rung may lie at a third of where it had to lie unproven. Off, all
-    rungs prune from the first trial on: for studies of which it is known, and for more workers than trials."""
+    rungs prune from the first trial on: for studies of which it is known, and for more workers than trials. Not for
+    `pasha`, which asks the next rung instead of witnesses."""
     trust_trials: int = Field(default=8, ge=5)
     """Witnesses from the start: the first so many trials."""
     trust_share: float = Field(default=0.05, ge=0.0, le=1.0)
@@ -66,6 +68,11 @@ class SearchConfig(Settings):
         if self.noise_budget and self.pruning not in ("asha", "hyperband"):
             raise ValueError(f"search.noise_budget needs pruning by asha or hyperband, not '{self.pruning}'")
         return self
+
+    @property
+    def has_witnesses(self) -> bool:
+        """Whether rungs earn trust."""
+        return self.rung_trust and self.pruning != "pasha"
 
 
 class BudgetConfig(Settings):
@@ -148,6 +155,12 @@ class StudyConfig(Settings):
         first, budget = self.search.first_rung_passes, self.trial.budget_passes
         if first is not None and first >= budget:
             raise ValueError(f"search.first_rung_passes {first:g} is not below trial.budget_passes {budget:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_need_full_trainings(self) -> "StudyConfig":
+        if self.search.pruning == "pasha" and self.validation.folds > 1:
+            raise ValueError("search.pruning = 'pasha' ends trials early; validation.folds ranks them by their ends")
         return self
 
     @model_validator(mode="after")

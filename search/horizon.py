@@ -9,7 +9,7 @@ from search.config import StudyConfig
 _FIRST_RUNG_SHARE = 1 / 9
 """A first rung that ranks badly makes TPE worse than random search, and worse than no pruning."""
 _FIRST_RUNG_SHARE_ON_TRUST = 1 / 27
-"""Where a rung that ranks badly is skipped, an early one can do no harm."""
+"""Where a rung that ranks badly is skipped, an early one can do no harm; PASHA begins early too."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def horizon_of(config: StudyConfig, samples_per_pass: int) -> Horizon:
 
 
 def _first_rung_passes(config: StudyConfig) -> float:
-    if not config.search.rung_trust:
+    if not config.search.has_witnesses and config.search.pruning != "pasha":
         return config.trial.budget_passes * _FIRST_RUNG_SHARE
     # Rungs before the first report would all hold the same.
     return max(config.trial.budget_passes * _FIRST_RUNG_SHARE_ON_TRUST, config.trial.report_passes)

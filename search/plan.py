@@ -138,7 +138,9 @@ def _rung_notes(plan: Plan) -> list[str]:
     lenient = [r for r in plan.forecast.rungs if r not in empty and r.continuing.mean > 1.5 * r.reached.mean / eta]
     for rung in lenient[:1]:
         why = (
-            "until a rung has earned trust it lets all through" if search.rung_trust else "young, it lets many through"
+            "until a rung has earned trust it lets all through"
+            if search.has_witnesses
+            else "young, it lets many through"
         )
         found.append(
             f"{rung.continuing.mean:.1f} trials go on from the rung at {rung.passes:g} passes where one in {eta}, "

@@ -191,7 +191,7 @@ def _facts(found: Preview) -> Table:
 
 
 def _trust(search: SearchConfig) -> str:
-    return f", once {search.trust_trials} full trainings show that they rank" if search.rung_trust else ""
+    return f", once {search.trust_trials} full trainings show that they rank" if search.has_witnesses else ""
 
 
 def _gpus(cluster: ClusterConfig) -> str:
