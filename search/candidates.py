@@ -11,6 +11,7 @@ from search.seeds import finalist_seed
 from search.trial_record import PRUNE_RUNG, TrialRecord
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
+from trainable.lineage import Lineage
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Candidate:
     """The attacks that the sweep's models did without."""
     fold_eer: float | None = None
     """Validation EER in the sweep, the mean over the folds; none without folds."""
+    lineage: Lineage = ()
+    """The schedule up to ``config``: what is trained before it, and how far, all with the same ``seed``."""
 
     @property
     def held_out(self) -> tuple[str, ...]:
@@ -61,7 +64,7 @@ def select(
     distinct: list[TrialRecord] = []
     eligible = [trial for trial in trials if trial.converged or (stopped_too and _was_stopped(trial))]
     for trial in sorted(eligible, key=_order):
-        if all(trial.config != other.config for other in distinct):
+        if all(_schedule(trial) != _schedule(other) for other in distinct):
             distinct.append(trial)
     if not distinct:
         num_complete = sum(trial.state == "COMPLETE" for trial in trials)
@@ -77,15 +80,22 @@ def select(
             rank=rank,
             trial_number=trial.number,
             seed_index=index,
-            seed=finalist_seed(study_seed, trial.number, index),
+            seed=seed,
             config=trial.config,
             params=trial.params,
             folds=folds,
             fold_eer=trial.value if len(folds) > 1 else None,
+            lineage=tuple(a.model_copy(update={"seed": seed}) for a in trial.lineage),
         )
         for rank, trial in enumerate(distinct[: config.num_configs], 1)
         for index in range(1, config.num_seeds + 1)
+        for seed in [finalist_seed(study_seed, trial.number, index)]
     ]
+
+
+def _schedule(trial: TrialRecord) -> tuple[TrialConfig | int, ...]:
+    """What it was trained with, one after the other."""
+    return *(part for ancestor in trial.lineage for part in (ancestor.trial, ancestor.until)), trial.config
 
 
 def _was_stopped(trial: TrialRecord) -> bool:

@@ -70,7 +70,7 @@ def summarise(
             Rung(
                 samples=rung,
                 passes=rung / samples_per_pass,
-                num_reached=sum(trial.begun and trial.samples_seen >= rung for trial in trials),
+                num_reached=sum(trial.begun and trial.forked_at < rung <= trial.samples_seen for trial in trials),
                 num_stopped=sum(
                     trial.state == "PRUNED" and trial.attributes.get("prune_rung") == rung for trial in trials
                 ),
@@ -79,7 +79,7 @@ def summarise(
             )
             for rung in rungs
         ),
-        compute_saved=compute_saved([trial.samples_seen for trial in ended], budget),
+        compute_saved=compute_saved([trial.samples_seen for trial in ended if trial.counts], budget),
     )
 
 
@@ -91,9 +91,8 @@ def finished_standings(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> d
     correlations = {rung: RankCorrelation() for rung in rungs}
     for rung, correlation in correlations.items():
         for trial in trials:
-            if trial.value is not None and trial.samples_seen >= rung:
-                early = min((step, value) for step, value in trial.reports.items() if step >= rung)[1]
-                correlation.add(early, trial.value)
+            if trial.value is not None and trial.forked_at < rung <= trial.samples_seen:
+                correlation.add(trial.reports[trial.first_report(rung)], trial.value)
     return {rung: Standing.of(correlation) for rung, correlation in correlations.items()}
 
 
@@ -116,7 +115,8 @@ def last_eer(trial: TrialRecord) -> float | None:
 def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limit: int = 15) -> Table:
     """The first ``limit`` trials of `ranked`, with the parameters in which the trials differ."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
-    for name in ("rank", "trial", "state", "dev EER", "interval", "passes"):
+    forked = ["from"] if any(trial.lineage for trial in trials) else []
+    for name in ("rank", "trial", *forked, "state", "dev EER", "interval", "passes"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     # A line a trial, however narrow the terminal: only this column gives way.
     table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -126,6 +126,7 @@ def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limi
         table.add_row(
             str(rank) if trial.state == "COMPLETE" else "",
             str(trial.number),
+            *([origin(trial, samples_per_pass)] if forked else []),
             Text(trial.state.lower(), _STATE_STYLES[trial.state]),
             percent(last_eer(trial)),
             interval(trial.attributes.get("metrics", {})),
@@ -134,6 +135,11 @@ def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limi
             trial.attributes.get("mlflow_run_id", "")[:8],
         )
     return table
+
+
+def origin(trial: TrialRecord, samples_per_pass: int) -> str:
+    """Whose weights a trial went on from, and after how many passes; empty if it began with its own."""
+    return f"{trial.attributes['parent']} at {trial.forked_at / samples_per_pass:.3g}" if trial.lineage else ""
 
 
 def status_lines(summary: Summary) -> list[str]:

@@ -18,6 +18,7 @@ from search.study_claim import claim, fixed_defaults, require_compatible_space
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
+from trainable.lineage import Ancestor, Lineage
 
 PATIENCE_S = 600.0
 """How long a sweep waits for its database to come back."""
@@ -25,7 +26,7 @@ REQUEST = "spoofsweep:request"
 """System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
-Signature = Callable[[TrialConfig, int], str]
+Signature = Callable[[TrialConfig, int, Lineage], str]
 
 
 class Ledger:
@@ -43,7 +44,7 @@ class Ledger:
         seed: study seed, from which trial seeds derive.
         shard_set_id: identity of the data; a study never mixes two.
         folds: attacks held out of training, a group a model; part of the data in the same sense.
-        signature: signature of a trial, from its configuration and seed.
+        signature: signature of a trial, from its configuration, seed and lineage.
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
@@ -103,7 +104,8 @@ class Ledger:
             attempt = trial.user_attrs.get("attempt", 0) + 1
             facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
             if self._signature is not None:
-                facts["signature"] = self._signature(config, seed)
+                lineage = tuple(map(Ancestor.model_validate, trial.user_attrs.get("lineage", ())))
+                facts["signature"] = self._signature(config, seed, lineage)
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
@@ -111,11 +113,17 @@ class Ledger:
             self._store(begun)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
-    def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
-        """Put a configuration first in line; parameters left out are drawn by the sampler."""
+    def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> int:
+        """Put a configuration in line, before any from the sampler; parameters left out are drawn by it.
+
+        Returns:
+            The trial's number.
+        """
         with self._access():
             self._copy.enqueue_trial(dict(params), user_attrs=attributes)
-            self._store(self._copy.get_trials(deepcopy=False)[-1])
+            queued = self._copy.get_trials(deepcopy=False)[-1]
+            self._store(queued)
+        return queued.number
 
     def report(self, number: int, samples_seen: int, value: float, **attributes: Any) -> None:
         """Record an intermediate value of a running trial, after its attributes; NaN is kept as such."""
@@ -189,6 +197,11 @@ class Ledger:
             self.storage.set_trial_state_values(self._ids[number], TrialState.WAITING)
             self._copy._storage.set_trial_state_values(self._copied(number)._trial_id, TrialState.WAITING)
             self._running.pop(number, None)
+
+    def trial(self, number: int) -> TrialRecord:
+        """One trial."""
+        with self._access():
+            return TrialRecord.of(self._copied(number), self.run_id(number))
 
     def trials(self) -> list[TrialRecord]:
         """Every trial, by number."""

@@ -123,6 +123,8 @@ def _budget_notes(plan: Plan) -> list[str]:
     search, expected, found = plan.config.search, plan.forecast, []
     if plan.num_workers > search.num_trials:
         found.append(f"{plan.num_workers} workers for {search.num_trials} trials: the others stay idle")
+    if search.pruning == "population":
+        return found
     if search.sampler in _LEARNING and expected.drawn_blindly.mean > search.num_trials / 2:
         found.append(
             f"{expected.drawn_blindly.mean:.0f} of {search.num_trials} trials begin before the first has ended, so "

@@ -80,7 +80,7 @@ class SweepProgress:
         self._running.pop(trial.number, None)
         if trial.counts:
             self._ended[trial.number] = trial
-        elif "postponed" in trial.attributes:
+        elif trial.state == "WAITING":
             self.say(
                 f"Trial {trial.number} waits to go on from {trial.samples_seen} samples: "
                 f"{trial.attributes['postponed']}"

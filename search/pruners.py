@@ -12,6 +12,7 @@ from search.hyperband import Hyperband
 from search.median_rule import MedianRule
 from search.noise import Noise, dev_trials, eer_standard_error
 from search.pasha import Pasha
+from search.population import Population
 from search.pruner import Pruner
 from search.rung_trust import RungTrust
 from search.trial_record import TrialRecord
@@ -46,6 +47,8 @@ def make_pruner(config: SearchConfig, horizon: Horizon, seed: int, noise: Noise 
         return Hyperband(horizon.rungs, horizon.budget, config.reduction_factor, seed, trust, leeway)
     if config.pruning == "median":
         return MedianRule(horizon.rungs, trust)
+    if config.pruning == "population":
+        return Population(horizon.rungs, config.num_trials, config.replaced_share, seed)
     if config.pruning == "pasha":
         return Pasha(horizon.rungs, config.reduction_factor)
     return Asha(horizon.rungs, config.reduction_factor, trust, leeway)  # without rungs it prunes nothing

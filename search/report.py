@@ -19,6 +19,7 @@ from search.leaderboard import (
     correlation_of,
     last_eer,
     leaderboard_table,
+    origin,
     percent,
     ranked,
     short,
@@ -216,12 +217,14 @@ def _rung_rows(summary: Summary) -> str:
 
 def _trial_rows(trials: Sequence[TrialRecord], samples_per_pass: int) -> str:
     paths = list(varying(trials))
+    forked = ["from trial, at passes"] if any(trial.lineage for trial in trials) else []
     rows = []
     for trial in ranked(trials):
         values = [short(trial.params[path]) if path in trial.params else "" for path in paths]
         passes = f"{trial.samples_seen / samples_per_pass:.3g}"
-        rows.append([trial.number, trial.state.lower(), percent(last_eer(trial)), passes, *values])
-    return markdown_table(["trial", "state", "dev EER", "passes", *(f"`{path}`" for path in paths)], rows)
+        parent = [origin(trial, samples_per_pass)] if forked else []
+        rows.append([trial.number, *parent, trial.state.lower(), percent(last_eer(trial)), passes, *values])
+    return markdown_table(["trial", *forked, "state", "dev EER", "passes", *(f"`{path}`" for path in paths)], rows)
 
 
 def _history_point(trial: TrialRecord) -> figures.HistoryPoint:

@@ -29,7 +29,7 @@ def make_sampler(config: SearchConfig, seed: int, names: Sequence[str]) -> BaseS
     dimensions = {name: index for index, name in enumerate(sorted(names))}
     if config.sampler == "random":
         return CubeSampler(dimensions, lambda number: _rng(seed, number).random(len(dimensions)))
-    if config.sampler == "qmc":
+    if config.sampler == "qmc" or config.pruning == "population":
         return CubeSampler(dimensions, _sobol(seed, len(dimensions), lambda number: number))
     is_random = _random_trials(config, seed)
     rank = _count_before(is_random)

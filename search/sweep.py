@@ -22,6 +22,7 @@ from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
 from search.control import Control
 from search.driver_lock import driver_lock
+from search.fork_keeper import ForkKeeper
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
 from search.leaderboard import Summary, summarise
@@ -32,6 +33,7 @@ from search.pruners import study_pruner
 from search.sampler import make_sampler
 from search.space import SearchSpace
 from search.study import Study
+from search.succession import make_succession
 from search.sweep_log import sweep_log
 from search.tracking import Tracker, dataset_of
 from search.trial_record import TrialRecord
@@ -133,17 +135,21 @@ class _Sweep:
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
         self._unfinished = _prepare_queue(study, ledger)
-        trials = ledger.trials()
         asha = study_pruner(study.config, self._horizon, shards.index, folds)
+        succession = make_succession(asha, ledger, SearchSpace(study.config.space), study.config.study.seed)
+        trials = ledger.trials()
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
+        forks, checkpoints = study.folder / "forks", self._checkpoints
+        self._forks = None if succession is None else ForkKeeper(forks, succession.population, checkpoints, trials)
         self._tracker = _open_tracker(study, shards, folds, ledger, packing)
         self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
         self._budget = _open_budget(study, ledger, self._end_study)
         parts: list[Listener] = [
             self._tracker,  # first: what is deleted afterwards takes its time, and the driver may be killed
             self._keeper,
+            *([self._forks] if self._forks else []),
             self._checkpoints,
             self._budget,
             self.progress,
@@ -151,7 +157,15 @@ class _Sweep:
         ]
         shares_gpu = 0 < study.config.cluster.gpu_share < 1
         self.conductor = Conductor(
-            ledger, asha, search.num_trials, search.max_failures, search.max_retries, shares_gpu, places, parts
+            ledger,
+            asha,
+            search.num_trials,
+            search.max_failures,
+            search.max_retries,
+            shares_gpu,
+            places,
+            parts,
+            succession,
         )
 
     def run(self, trainable: type[Trainable]) -> None:
@@ -161,7 +175,9 @@ class _Sweep:
         self._budget.check()
         if self.conductor.finished:
             return
-        make_config = _config_maker(self._study, self._shards, self._folds, self._keeper, self._checkpoints)
+        make_config = _config_maker(
+            self._study, self._shards, self._folds, self._keeper, self._checkpoints, self._forks
+        )
         folder = self._study.folder / "ray"
         control, cluster = Control(self._ledger, self.conductor, self.progress.say), self._study.config.cluster
 
@@ -216,7 +232,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         config.study.seed,
         shard_set_id,
         folds,
-        lambda trial, seed: trial_signature(trial, seed, shard_set_id, folds),
+        lambda trial, seed, lineage: trial_signature(trial, seed, shard_set_id, folds, lineage),
     )
 
 
@@ -268,11 +284,17 @@ def _open_budget(study: Study, ledger: Ledger, end: Callable[[str], None]) -> Bu
 
 
 def _config_maker(
-    study: Study, shards: TrialData, folds: Folds, keeper: ModelKeeper, checkpoints: CheckpointKeeper
+    study: Study,
+    shards: TrialData,
+    folds: Folds,
+    keeper: ModelKeeper,
+    checkpoints: CheckpointKeeper,
+    forks: ForkKeeper | None,
 ) -> Callable[[TrialRecord], dict[str, Any]]:
     gpu_share = study.config.cluster.gpu_share
 
     def make_config(trial: TrialRecord) -> dict[str, Any]:
+        fork = None if forks is None else forks.fork_of(trial)
         return {
             "trial": trial.attributes["config"],
             "seed": trial.seed,
@@ -285,6 +307,8 @@ def _config_maker(
             "output": str(keeper.folder_of(trial.number).absolute()),
             "checkpoint": str(checkpoints.folder_of(trial).absolute()),
             "reported": trial.samples_seen,
+            "lineage": trial.attributes.get("lineage", []),
+            "fork": None if fork is None else str(fork.absolute()),
             "trial_number": trial.number,
         }
 

@@ -107,5 +107,5 @@ def test_it_begins_early_and_needs_no_witnesses() -> None:
 
 def test_folds_are_judged_by_full_trainings() -> None:
     values = {"study": {"name": "s"}, "corpus": {"layout": "manifest", "root": "nowhere"}, "validation": {"folds": 2}}
-    with pytest.raises(SpoofsweepError, match="ends trials early"):
+    with pytest.raises(SpoofsweepError, match="hold attacks out instead"):
         parse_settings(StudyConfig, {**values, "search": {"pruning": "pasha"}}, "study")
