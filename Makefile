@@ -28,7 +28,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Real clusters on this machine, as root: apt-get install slurm-wlm munge openssh-server rsync iproute2. What is not there is
 # skipped with its reason. About twelve minutes on two cores.

@@ -134,7 +134,7 @@ class Conductor:
         """Begin a trial, or go on with one; none when none is left, when full, or when the ledger failed."""
         if self.stopping or self.is_leaving or self._remaining <= 0 or self.is_full:
             return None
-        record = self._guard(self._ledger.ask)
+        record = self.guard(self._ledger.ask)
         if record is None:
             return None
         self._live[key] = _Live(record)
@@ -171,7 +171,7 @@ class Conductor:
         is_complete = final and math.isfinite(value)
         if not live.is_known(samples_seen):
             number, before = live.record.number, cause if decision is Decision.STOP and not is_complete else {}
-            self._guard(lambda: self._ledger.report(number, samples_seen, value, **before))
+            self.guard(lambda: self._ledger.report(number, samples_seen, value, **before))
             if self.failure is not None:
                 return Decision.STOP
         live.record = replace(
@@ -231,6 +231,18 @@ class Conductor:
         for key in list(self._live):
             self.release(key)
 
+    def guard(self, act: Callable[[], T]) -> T | None:
+        """Do something with the ledger; its error is kept as `failure`, and stops the sweep and all further writing."""
+        if self.failure is not None:
+            return None
+        try:
+            return act()
+        except SpoofsweepError as error:
+            # Executors log what their callbacks raise and go on; keep it, stop, and let the sweep raise it.
+            self.failure = self.failure or error
+            self.stop_reason = self.stop_reason or str(error)
+            return None
+
     def _decide(self, live: _Live, samples_seen: int, value: float) -> tuple[Decision, dict[str, Any]]:
         """The decision about a report and, of a stop, what is to be recorded about its cause."""
         attributes = live.record.attributes
@@ -244,21 +256,21 @@ class Conductor:
         cause: dict[str, Any] = {PRUNE_RUNG: rung}
         succession = self._succession
         if decision is Decision.STOP and succession is not None and rung is not None:
-            cause[HEIR] = self._guard(lambda: succession.draw(live.record.number, rung))
+            cause[HEIR] = self.guard(lambda: succession.draw(live.record.number, rung))
         return decision, cause
 
     def _replace(self, number: int, cause: Mapping[str, Any]) -> None:
         """Put the heir of a trial that ended in line, in its place."""
         succession = self._succession
         if succession is not None and HEIR in cause and self.failure is None:
-            self._guard(lambda: succession.enqueue(number, cause[HEIR]))
+            self.guard(lambda: succession.enqueue(number, cause[HEIR]))
             self._remaining += 1
 
     def _postpone(self, key: str, reason: str, **attributes: Any) -> None:
         live = self._live.pop(key)
         self._remaining += 1
         attributes |= live.attributes
-        self._guard(lambda: self._ledger.postpone(live.record.number, reason, **attributes))
+        self.guard(lambda: self._ledger.postpone(live.record.number, reason, **attributes))
         if self.failure is not None:
             return
         attributes = {**live.record.attributes, **attributes, "postponed": reason}
@@ -267,7 +279,7 @@ class Conductor:
     def _end(self, key: str, state: str, value: float | None, **attributes: Any) -> None:
         live = self._live.pop(key)
         attributes |= live.attributes
-        self._guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))
+        self.guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))
         if self.failure is not None:
             return  # nobody is told of an end that is not recorded: the trial comes again
         self._announce(
@@ -277,14 +289,3 @@ class Conductor:
     def _announce(self, record: TrialRecord) -> None:
         for listener in self._listeners:
             listener.trial_ended(record)
-
-    def _guard(self, act: Callable[[], T]) -> T | None:
-        if self.failure is not None:
-            return None
-        try:
-            return act()
-        except SpoofsweepError as error:
-            # Executors log what their callbacks raise and go on; keep it, stop, and let the sweep raise it.
-            self.failure = self.failure or error
-            self.stop_reason = self.stop_reason or str(error)
-            return None

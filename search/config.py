@@ -85,7 +85,7 @@ class BudgetConfig(Settings):
     """What ends a study before its trials are used up; its finalists follow. Counted over all sweeps of the study."""
 
     max_hours: float | None = Field(default=None, gt=0.0)
-    """Hours while a sweep runs."""
+    """Hours while a sweep runs; paused ones too, whose machines are still there."""
     max_gpu_hours: float | None = Field(default=None, gt=0.0)
     """Hours of GPUs; a trial that shares one counts for its share."""
     max_cost: float | None = Field(default=None, gt=0.0)

@@ -26,6 +26,7 @@ REQUEST = "spoofsweep:request"
 """System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
+_LEASE = "spoofsweep:driver"
 Signature = Callable[[TrialConfig, int, Lineage], str]
 
 
@@ -94,17 +95,17 @@ class Ledger:
         """
         with self._access():
             trial = self._copy.ask()
+            known = trial.user_attrs  # Optuna makes a copy
             # Of a trial that goes on it stays as it was, whatever has become of the space since.
-            known = trial.user_attrs.get("config")
-            if known is None:
+            if "config" not in known:
                 config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
             else:
-                config = TrialConfig.model_validate(known)
-            seed = trial.user_attrs.get("seed", trial_seed(self._seed, trial.number))
-            attempt = trial.user_attrs.get("attempt", 0) + 1
+                config = TrialConfig.model_validate(known["config"])
+            seed = known.get("seed", trial_seed(self._seed, trial.number))
+            attempt = known.get("attempt", 0) + 1
             facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
             if self._signature is not None:
-                lineage = tuple(map(Ancestor.model_validate, trial.user_attrs.get("lineage", ())))
+                lineage = tuple(map(Ancestor.model_validate, known.get("lineage", ())))
                 facts["signature"] = self._signature(config, seed, lineage)
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
@@ -177,6 +178,16 @@ class Ledger:
         with self._access():
             self.storage.set_study_system_attr(self._study_id, _SPENT, dict(spent))
 
+    def lease(self) -> dict[str, Any] | None:
+        """Who runs the study; see `search.driver_lease`."""
+        with self._access():
+            return self.storage.get_study_system_attrs(self._study_id).get(_LEASE)
+
+    def set_lease(self, lease: Mapping[str, Any] | None) -> None:
+        """Say who runs the study from now on."""
+        with self._access():
+            self.storage.set_study_system_attr(self._study_id, _LEASE, None if lease is None else dict(lease))
+
     def requeue_unfinished(self) -> list[int]:
         """Let trials that a dead driver left RUNNING wait for their turn again.
 
@@ -195,7 +206,7 @@ class Ledger:
         with self._access():
             self._set(number, {**attributes, "postponed": reason})
             self.storage.set_trial_state_values(self._ids[number], TrialState.WAITING)
-            self._copy._storage.set_trial_state_values(self._copied(number)._trial_id, TrialState.WAITING)
+            self._copy._storage.set_trial_state_values(self._copied_id(number), TrialState.WAITING)
             self._running.pop(number, None)
 
     def trial(self, number: int) -> TrialRecord:
@@ -224,13 +235,15 @@ class Ledger:
         close_storage(self.storage)
 
     def _copied(self, number: int) -> FrozenTrial:
-        storage = self._copy._storage
-        return storage.get_trial(storage.get_trial_id_from_study_id_trial_number(self._copy._study_id, number))
+        return self._copy._storage.get_trial(self._copied_id(number))
+
+    def _copied_id(self, number: int) -> int:
+        return self._copy._storage.get_trial_id_from_study_id_trial_number(self._copy._study_id, number)
 
     def _set(self, number: int, attributes: Mapping[str, Any]) -> None:
         for name, attribute in attributes.items():
             self.storage.set_trial_user_attr(self._ids[number], name, attribute)
-            self._copy._storage.set_trial_user_attr(self._copied(number)._trial_id, name, attribute)
+            self._copy._storage.set_trial_user_attr(self._copied_id(number), name, attribute)
 
     def _store(self, trial: FrozenTrial) -> None:
         """Bring a trial that just began, or was queued, from the copy into the storage."""

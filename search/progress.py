@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from search.asha import compute_saved
+from search.disk_use import DiskUse
 from search.leaderboard import interval, percent
 from search.trial_record import TrialRecord
 
@@ -23,6 +24,7 @@ class SweepProgress:
         num_trials: trials of the study, those of earlier sweeps included.
         budget: samples of a full training.
         trials: of earlier sweeps.
+        disk: says how much room the study takes; none shows nothing of it.
         clock: seconds that only rise.
     """
 
@@ -32,13 +34,18 @@ class SweepProgress:
         num_trials: int,
         budget: int,
         trials: Sequence[TrialRecord] = (),
+        disk: DiskUse | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console, self._num_trials, self._budget, self._clock = console, num_trials, budget, clock
         self._ended = {trial.number: trial for trial in trials if trial.counts and trial.state != "RUNNING"}
-        self._num_before = len(self._ended)
+        self._disk = disk
         self._running: dict[int, TrialRecord] = {}
         self._samples: dict[int, int] = {}
+        self._samples_before: dict[int, int] = {}
+        """Of each trial that began or went on here, what it had when it did."""
+        self._num_trained_here = 0.0
+        """Trials that ended here; one that went on counts for the part that it had left."""
         self._plan_is_told = False
         self._best = min((trial for trial in trials if trial.converged), key=_value, default=None)
         self._start_s = self._last_line_s = clock()
@@ -65,7 +72,7 @@ class SweepProgress:
 
     def trial_started(self, trial: TrialRecord) -> None:
         self._running[trial.number] = trial
-        self._samples[trial.number] = trial.samples_seen
+        self._samples[trial.number] = self._samples_before[trial.number] = trial.samples_seen
 
     def trial_reported(self, trial: TrialRecord) -> None:
         self._samples[trial.number] = trial.samples_seen
@@ -80,7 +87,10 @@ class SweepProgress:
         self._running.pop(trial.number, None)
         if trial.counts:
             self._ended[trial.number] = trial
-        elif trial.state == "WAITING":
+            self._num_trained_here += self._share_here(trial)
+        elif trial.is_replaced:  # its heir trains the rest
+            self._num_trained_here += (trial.samples_seen - self._samples_before[trial.number]) / self._budget
+        else:
             self.say(
                 f"Trial {trial.number} waits to go on from {trial.samples_seen} samples: "
                 f"{trial.attributes['postponed']}"
@@ -104,15 +114,23 @@ class SweepProgress:
             "compute saved": f"{compute_saved(trained, self._budget):.0%}",
             "elapsed": _duration(self._clock() - self._start_s),
             "left": self._time_left(),
+            **({} if self._disk is None else {"disk": str(self._disk)}),
         }
 
     def _time_left(self) -> str:
-        num_new = len(self._ended) - self._num_before
-        if num_new == 0:
+        if not self._num_trained_here:
             return "-"
-        spent = sum(self._samples.get(number, 0) for number in list(self._running)) / self._budget
-        num_left = max(0.0, self._num_trials - len(self._ended) - spent)
-        return _duration((self._clock() - self._start_s) / (num_new + spent) * num_left)
+        running = list(self._running)
+        trained = sum(self._samples[number] for number in running) / self._budget
+        trained_before = sum(self._samples_before[number] for number in running) / self._budget
+        num_left = max(0.0, self._num_trials - len(self._ended) - trained)
+        return _duration(
+            (self._clock() - self._start_s) / (self._num_trained_here + trained - trained_before) * num_left
+        )
+
+    def _share_here(self, trial: TrialRecord) -> float:
+        before = self._samples_before.get(trial.number, 0)
+        return 1.0 - before / trial.samples_seen if trial.samples_seen else 1.0
 
     def _panel(self) -> Table:
         facts = self.facts()

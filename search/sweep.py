@@ -21,6 +21,8 @@ from search.budget import Budget, Spent
 from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
 from search.control import Control
+from search.disk_use import DiskUse
+from search.driver_lease import DriverLease
 from search.driver_lock import driver_lock
 from search.fork_keeper import ForkKeeper
 from search.gpu_sharing import Packing
@@ -104,9 +106,13 @@ def run_sweep(
         folds = study.folds(shards.index)
         ledger = open_ledger(study, shards.shard_set_id, folds)
         stack.callback(ledger.close)
+        console = console or Console(quiet=True)
+        lease = DriverLease(ledger, console.print)
+        lease.take()
+        stack.callback(lease.release)
         ledger.clear_request()  # to a sweep that is over
         stack.enter_context(ray_session(study.config.cluster))
-        sweep = _Sweep(study, shards, folds, ledger, console, listeners, packing)
+        sweep = _Sweep(study, shards, folds, ledger, lease, console, listeners, packing)
         stack.enter_context(sweep.progress)
         try:
             sweep.run(trainable or _trial_actor())
@@ -126,12 +132,13 @@ class _Sweep:
         shards: TrialData,
         folds: Folds,
         ledger: Ledger,
-        console: Console | None,
+        lease: DriverLease,
+        console: Console,
         listeners: Sequence[Listener],
         packing: Packing | None,
     ) -> None:
         search = study.config.search
-        self._study, self._shards, self._folds, self._ledger = study, shards, folds, ledger
+        self._study, self._shards, self._folds, self._ledger, self._lease = study, shards, folds, ledger, lease
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
         self._unfinished = _prepare_queue(study, ledger)
@@ -144,7 +151,8 @@ class _Sweep:
         forks, checkpoints = study.folder / "forks", self._checkpoints
         self._forks = None if succession is None else ForkKeeper(forks, succession.population, checkpoints, trials)
         self._tracker = _open_tracker(study, shards, folds, ledger, packing)
-        self.progress = SweepProgress(console or Console(quiet=True), search.num_trials, self._horizon.budget, trials)
+        disk = DiskUse(study.folder)
+        self.progress = SweepProgress(console, search.num_trials, self._horizon.budget, trials, disk)
         self._budget = _open_budget(study, ledger, self._end_study)
         parts: list[Listener] = [
             self._tracker,  # first: what is deleted afterwards takes its time, and the driver may be killed
@@ -182,6 +190,7 @@ class _Sweep:
         control, cluster = Control(self._ledger, self.conductor, self.progress.say), self._study.config.cluster
 
         def poll() -> None:
+            self.conductor.guard(self._lease.renew)
             control.poll()
             self._budget.tick()
 

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from postgres_server import BIN, PostgresServer
@@ -20,8 +22,9 @@ SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # pytest's folders are for root alone
+    for parent in (folder, *folder.parents):
+        if parent.is_relative_to(gettempdir()) and parent != Path(gettempdir()):
+            parent.chmod(0o755)  # pytest's folders are for root alone
     with PostgresServer.running(folder / "server") as server:
         yield server
 

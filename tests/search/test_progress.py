@@ -2,12 +2,14 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from search.disk_use import DiskUse
 from search.progress import SweepProgress
-from search.trial_record import TrialRecord
+from search.trial_record import HEIR, TrialRecord
 
 
 class Clock:
@@ -43,6 +45,46 @@ def test_facts_follow_the_events() -> None:
     assert facts["compute saved"] == "30%"  # 1900 of 2700 samples
     assert facts["elapsed"] == "0:01:40"
     assert facts["left"] == "0:04:20"  # two and a half of nine and a half trials took 100 s
+
+
+def test_what_a_trial_had_when_it_went_on_took_no_time_here() -> None:
+    shown, _, clock = progress()
+    for number in (1, 2):
+        shown.trial_started(record(number, "RUNNING", 450))
+    shown.trial_ended(record(1, "COMPLETE", 900, 0.1))
+    shown.trial_reported(record(2, "RUNNING", 675))
+    clock.now_s = 75.0
+    assert shown.facts()["left"] == "0:13:45"  # three quarters of a trial took 75 s, of nine a quarter is left
+
+
+def test_a_place_that_was_handed_on_counts_once_and_whole() -> None:
+    shown, output, clock = progress()
+    shown.trial_started(record(1, "RUNNING"))
+    replaced = record(1, "PRUNED", 300)
+    replaced.attributes.update({HEIR: {}, "postponed": "the sweep was interrupted"})
+    shown.trial_ended(replaced)
+    heir = record(2, "RUNNING")
+    heir.attributes["lineage"] = [{"trial": {}, "seed": 1, "until": 300}]
+    shown.trial_started(heir)
+    shown.trial_reported(replace(heir, reports={600: 0.2}))
+    clock.now_s = 60.0
+    assert shown.facts()["trials"] == "0/10"
+    assert shown.facts()["left"] == "0:14:00"  # two thirds of ten places took 60 s
+    assert "waits" not in output.getvalue()
+
+
+def test_room_on_the_disk_is_measured_now_and_then(tmp_path: Path) -> None:
+    clock = Clock()
+    disk = DiskUse(tmp_path, clock)
+    shown, _, _ = progress(disk=disk)
+    assert shown.facts()["disk"].startswith("0.00 GB, ")
+    (tmp_path / "trials").mkdir()
+    with (tmp_path / "trials" / "model").open("wb") as file:
+        file.truncate(20_000_000)
+    clock.now_s = 59.0
+    assert shown.facts()["disk"].startswith("0.00 GB, ")
+    clock.now_s = 60.0
+    assert shown.facts()["disk"].startswith("0.02 GB, ")
 
 
 def test_the_first_report_tells_how_the_trial_trains() -> None:
