@@ -34,7 +34,7 @@ from trainable.hold_out import Folds
 def configurations(study: Study, number: int) -> list[tuple[dict[str, Any], TrialConfig]]:
     """The first ``number`` random configurations: parameters as Optuna holds them, and the trial."""
     space, seed = SearchSpace(study.config.space), study.config.study.seed
-    sampler = make_sampler(SearchConfig(sampler="random"), seed, list(space.parameters))
+    sampler = make_sampler(SearchConfig(sampler="random"), seed, space)
     source, drawn = optuna.create_study(sampler=sampler), []
     for _ in range(number):
         trial = source.ask()

@@ -59,6 +59,8 @@ FIRST_RUNG_SHARE = "first_rung_share"
 NINTH, FIRST_PASS = {"rung_trust": False}, {"rung_trust": False, "first_rung_passes": 1.0}
 POLICIES: dict[str, dict[str, Any]] = {
     "spoofsweep (TPE, rungs on trust)": {},
+    "CMA-ES, rungs on trust": {"sampler": "cmaes"},
+    "GP, rungs on trust": {"sampler": "gp"},
     "QMC, rungs on trust": {"sampler": "qmc"},
     "random, rungs on trust": {"sampler": "random"},
     "TPE, first rung at a ninth": NINTH,
@@ -118,7 +120,8 @@ class Race:
         return self.horizon(self._config(1, **search)).rungs
 
     def _config(self, num_trials: int, **search: Any) -> StudyConfig:
-        settings = {"num_trials": num_trials, "start_from_defaults": False, **search}
+        # Made-up landscapes know nothing of what is good in the field.
+        settings = {"num_trials": num_trials, "start_from_defaults": False, "prior_share": 0.0, **search}
         if FIRST_RUNG_SHARE in settings:
             settings["first_rung_passes"] = settings.pop(FIRST_RUNG_SHARE) * self.config.trial.budget_passes
         return self.config.model_copy(update={"search": type(self.config.search).model_validate(settings)})

@@ -1,9 +1,10 @@
-"""A study as its sampler sees it, bounded: TPE's cost a draw grows with every trial that it looks at."""
+"""A study as its sampler sees it, bounded: the cost of a draw grows with every trial that is looked at."""
 
+import copy
 import math
 import warnings
 from bisect import insort
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,18 +12,39 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtri
 
 MOST_FINISHED = 128
 """Trials that have ended, in a view."""
 _MOST_GOOD = 25
 """TPE takes a tenth of all trials as good, but no more than these (``optuna.samplers.TPESampler``, ``gamma``)."""
 
-_Rank = tuple[int, float, float, int]
-"""Orders finished trials from the best on, as TPE does."""
+_MOST_RUNNING = 32
+"""Running trials in a scored view: a Gaussian process reckons with them jointly."""
+
+Rank = tuple[int, float, float, int]
+"""Orders finished trials from the best on, as TPE does: those that came to their end by value, then pruned ones, of
+which those that went further are better."""
+
+
+class EndedTrials:
+    """Finds the trials that have ended since the last look; those that failed say nothing."""
+
+    def __init__(self) -> None:
+        self.open: list[int] = []
+        """Numbers of the trials that had not ended at the last look."""
+        self._num_known = 0
+
+    def look(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Look at all trials of a study, by number."""
+        looked_at = [trials[number] for number in (*self.open, *range(self._num_known, len(trials)))]
+        self.open = [trial.number for trial in looked_at if not trial.state.is_finished()]
+        self._num_known = len(trials)
+        return [trial for trial in looked_at if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
 
 
 class BoundedHistory:
-    """What TPE may learn from when a study has many trials.
+    """What a sampler may learn from when a study has many trials.
 
     Up to `MOST_FINISHED` finished trials it is all of them. Beyond, it is those that TPE takes as good among all, and a
     draw without replacement from the others: TPE's density of the bad ones is an average over them, which a sample
@@ -35,12 +57,12 @@ class BoundedHistory:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._ranks: list[_Rank] = []
-        self._open: list[int] = []
-        """Trials that had not ended at the last look."""
-        self._num_known = 0
+        self._ranks: list[Rank] = []
+        self._ended = EndedTrials()
         self._points: dict[int, dict[str, float]] = {}
         """Parameters of trials that have ended, as TPE reckons with them."""
+        self._earlier: dict[int, FrozenTrial] = {}
+        """Trials of earlier studies, by negative numbers."""
         self._kinds: dict[frozenset[str], FrozenTrial] = {}
         """The first trial with each set of parameters."""
 
@@ -49,20 +71,40 @@ class BoundedHistory:
         """How many trials TPE takes as good, of all that the last view was drawn from."""
         return min(math.ceil(0.1 * len(self._ranks)), _MOST_GOOD)
 
+    def learn(self, earlier: Sequence[FrozenTrial]) -> None:
+        """Take in trials of earlier studies that have ended; they count as older than all of this one's."""
+        for trial in earlier:
+            known = copy.copy(trial)
+            known.number = -1 - len(self._earlier)
+            self._earlier[known.number] = known
+            self._take(known)
+
     def view(self, study: Study, number: int) -> Study:
         """``study`` as trial ``number`` is to see it."""
         trials = study.get_trials(deepcopy=False)
         self._look_at(trials)
-        if len(self._ranks) <= MOST_FINISHED:
+        if len(self._ranks) <= MOST_FINISHED and not self._earlier:
             return study
-        rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
-        others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
-        running = [i for i in self._open if trials[i].state == TrialState.RUNNING]
-        share = len(others) / (len(self._ranks) - num_good)
-        drawn = rng.permutation(len(running))[: round(share * len(running))]
-        numbers = [rank[-1] for rank in self._ranks[:num_good]]
-        numbers += [self._ranks[i][-1] for i in others] + [running[i] for i in drawn]
-        return _Part(study, [trials[i] for i in sorted(numbers)])
+        ended, running = self._choose(trials, number)
+        numbers = sorted([self._ranks[place][-1] for place in ended] + running)
+        return _Part(study, [self._trial(trials, i) for i in numbers])
+
+    def scored(self, study: Study, number: int, names: Collection[str]) -> Study:
+        """The same trials, as far as they have all parameters ``names``, for a sampler that reckons with values.
+
+        A trial that ended counts as complete, with the normal score of its rank among all: a pruned one's value is not
+        that of a full training, but that it is worse is known. (Normal scores as in Salinas et al. 2020, "A
+        quantile-based approach for hyperparameter transfer learning"; the rank is `Rank`.)
+        """
+        trials = study.get_trials(deepcopy=False)
+        self._look_at(trials)
+        ended, running = self._choose(trials, number)
+        part = [trials[i] for i in sorted(running[:_MOST_RUNNING])]
+        for place in ended:
+            trial = self._trial(trials, self._ranks[place][-1])
+            if trial.params.keys() >= set(names):
+                part.append(_valued(trial, float(ndtri((place + 0.5) / len(self._ranks)))))
+        return _Part(study, sorted(part, key=lambda trial: trial.number))
 
     def kinds(self, study: Study) -> Study:
         """One trial for each set of parameters that the last view's study has; all that groups of them depend on."""
@@ -72,18 +114,26 @@ class BoundedHistory:
         """A trial's parameters as TPE reckons with them; none of one that has not ended."""
         return self._points.get(trial.number)
 
+    def _trial(self, trials: Sequence[FrozenTrial], number: int) -> FrozenTrial:
+        return trials[number] if number >= 0 else self._earlier[number]
+
+    def _choose(self, trials: Sequence[FrozenTrial], number: int) -> tuple[list[int], list[int]]:
+        """Places in the ranking, and numbers of running trials, that trial ``number`` is to see."""
+        running = [i for i in self._ended.open if trials[i].state == TrialState.RUNNING]
+        if len(self._ranks) <= MOST_FINISHED:
+            return list(range(len(self._ranks))), running
+        rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
+        others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
+        share = len(others) / (len(self._ranks) - num_good)
+        drawn = rng.permutation(len(running))[: round(share * len(running))]
+        return [*range(num_good), *others.tolist()], [running[i] for i in drawn]
+
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
-        still_open = []
-        for number in (*self._open, *range(self._num_known, len(trials))):
-            trial = trials[number]
-            if not trial.state.is_finished():
-                still_open.append(number)
-            elif trial.state != TrialState.FAIL:
-                self._take(trial)
-        self._open, self._num_known = still_open, len(trials)
+        for trial in self._ended.look(trials):
+            self._take(trial)
 
     def _take(self, trial: FrozenTrial) -> None:
-        insort(self._ranks, _rank(trial))
+        insort(self._ranks, rank(trial))
         distributions, params = trial.distributions, trial.params
         self._points[trial.number] = {name: d.to_internal_repr(params[name]) for name, d in distributions.items()}
         known = self._kinds.setdefault(frozenset(distributions), trial)
@@ -149,13 +199,20 @@ class _Part(Study):
         return [trial for trial in self._part if states is None or trial.state in states]
 
 
-def _rank(trial: FrozenTrial) -> _Rank:
+def rank(trial: FrozenTrial) -> Rank:
+    """The rank of a trial that has ended, and not failed."""
     if trial.state == TrialState.COMPLETE:
         return 0, 0.0, _number(trial.value), trial.number
     if not trial.intermediate_values:
         return 2, 0.0, 0.0, trial.number
     step, value = max(trial.intermediate_values.items())
     return 1, -step, _number(value), trial.number
+
+
+def _valued(trial: FrozenTrial, value: float) -> FrozenTrial:
+    valued = copy.copy(trial)
+    valued.state, valued.value = TrialState.COMPLETE, value
+    return valued
 
 
 def _number(value: Any) -> float:

@@ -7,6 +7,9 @@ from typing import Any
 
 from cluster.errors import SpoofsweepError
 from search.config import FinalistsConfig
+from search.leaderboard import eer_of
+from search.objective import EER, Objective, Second
+from search.pareto import pareto_front, spread
 from search.seeds import finalist_seed
 from search.trial_record import PRUNE_RUNG, TrialRecord
 from trainable.config import TrialConfig
@@ -31,6 +34,10 @@ class Candidate:
     """The attacks that the sweep's models did without."""
     fold_eer: float | None = None
     """Validation EER in the sweep, the mean over the folds; none without folds."""
+    fold_value: float | None = None
+    """What the study minimises, in the sweep; none without folds."""
+    objective: Objective = EER
+    """What the study minimises."""
     lineage: Lineage = ()
     """The schedule up to ``config``: what is trained before it, and how far, all with the same ``seed``."""
 
@@ -51,12 +58,17 @@ def select(
     study_seed: int,
     folds: Folds = (),
     stopped_too: bool = False,
+    objective: Objective = EER,
+    second: Second | None = None,
 ) -> list[Candidate]:
     """The best distinct configurations that were trained to the end, each with its seeds.
 
     Args:
         folds: the attacks that the trials' models did without.
         stopped_too: take trials that a rung stopped as well, after all that came further.
+        objective: what the trials' values are.
+        second: what is minimised besides: configurations are then spread over the Pareto front, and where it has fewer
+            than are wanted, the best others follow.
 
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
@@ -84,10 +96,12 @@ def select(
             config=trial.config,
             params=trial.params,
             folds=folds,
-            fold_eer=trial.value if len(folds) > 1 else None,
+            fold_eer=eer_of(trial, objective) if len(folds) > 1 else None,
+            fold_value=trial.last_value if len(folds) > 1 else None,
+            objective=objective,
             lineage=tuple(a.model_copy(update={"seed": seed}) for a in trial.lineage),
         )
-        for rank, trial in enumerate(distinct[: config.num_configs], 1)
+        for rank, trial in enumerate(_chosen(distinct, config.num_configs, second), 1)
         for index in range(1, config.num_seeds + 1)
         for seed in [finalist_seed(study_seed, trial.number, index)]
     ]
@@ -99,13 +113,23 @@ def _schedule(trial: TrialRecord) -> tuple[TrialConfig | int, ...]:
 
 
 def _was_stopped(trial: TrialRecord) -> bool:
-    return trial.state == "PRUNED" and trial.attributes.get(PRUNE_RUNG) is not None and math.isfinite(_last(trial))
+    return trial.state == "PRUNED" and trial.attributes.get(PRUNE_RUNG) is not None and math.isfinite(_value(trial))
 
 
 def _order(trial: TrialRecord) -> tuple[float, float, int]:
-    """From the best on: the further a trial came, the more its EER says."""
-    return -trial.attributes.get(PRUNE_RUNG, math.inf), _last(trial), trial.number
+    """From the best on: the further a trial came, the more its value says."""
+    return -trial.attributes.get(PRUNE_RUNG, math.inf), _value(trial), trial.number
 
 
-def _last(trial: TrialRecord) -> float:
-    return trial.reports[trial.samples_seen] if trial.value is None else trial.value
+def _value(trial: TrialRecord) -> float:
+    value = trial.last_value
+    return math.inf if value is None else value
+
+
+def _chosen(distinct: Sequence[TrialRecord], count: int, second: Second | None) -> list[TrialRecord]:
+    """Of trials in their order, the ones whose configurations are trained again, in that order."""
+    if second is None:
+        return list(distinct[:count])
+    front = {trial.number for trial in spread(pareto_front(distinct, second), second, count)}
+    others = [trial.number for trial in distinct if trial.number not in front][: count - len(front)]
+    return [trial for trial in distinct if trial.number in front or trial.number in others]

@@ -204,7 +204,8 @@ def leaderboard(
     progress = read_progress(_load(study))
     print_warnings(console, progress.warnings)
     console.print(escape(progress.about), highlight=False)
-    console.print(leaderboard_table(progress.trials, progress.horizon.samples_per_pass, limit))
+    per_pass, summary = progress.horizon.samples_per_pass, progress.summary
+    console.print(leaderboard_table(progress.trials, per_pass, limit, summary.objective, summary.second))
 
 
 @app.command()

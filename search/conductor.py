@@ -8,13 +8,12 @@ from typing import Any, Protocol, TypeVar
 from cluster.errors import SpoofsweepError
 from search.fault import Fault
 from search.ledger import Ledger
+from search.objective import EER
 from search.pruner import Decision, Pruner
 from search.succession import Succession
 from search.trial_record import HEIR, PRUNE_RUNG, TrialRecord
 
 T = TypeVar("T")
-OBJECTIVE = "dev_eer"
-"""The reported metric that is minimised."""
 _MOST_LOSSES = 20
 INTERRUPTED = "the sweep was interrupted"
 """By the user, or by whatever ended its driver."""
@@ -61,6 +60,8 @@ class Conductor:
         shares_gpu: whether a trial that is short of memory may be given a GPU for itself.
         max_concurrent: trials at a time; none for no bound.
         listeners: told of every event.
+        metric: the reported one that is minimised.
+        second: the reported one that is minimised besides; the first report decides it.
         succession: who takes the place of a trial that is stopped; none leaves it to the sampler.
     """
 
@@ -74,9 +75,12 @@ class Conductor:
         shares_gpu: bool = False,
         max_concurrent: int | None = None,
         listeners: Sequence[Listener] = (),
+        metric: str = EER.metric,
+        second: str | None = None,
         succession: Succession | None = None,
     ) -> None:
         self._ledger, self._asha, self._listeners, self._succession = ledger, asha, listeners, succession
+        self._metric, self._second = metric, second
         self._remaining = num_trials - ledger.num_counted()
         self._max_failures, self._max_retries, self._shares_gpu = max_failures, max_retries, shares_gpu
         self._max_concurrent = max_concurrent
@@ -159,14 +163,15 @@ class Conductor:
         Args:
             key: the executor's name of the trial.
             samples_seen: training samples so far.
-            metrics: validation EER and whatever else is measured.
+            metrics: what is minimised and whatever else is measured.
             final: no report follows.
             arithmetic: what the trial computes with, see `search.trial_record.ARITHMETIC`.
         """
         if key not in self._live:
             return Decision.STOP
-        live, value = self._live[key], float(metrics[OBJECTIVE])
-        live.attributes = {"metrics": dict(metrics), **(arithmetic or {})}
+        live, value = self._live[key], float(metrics[self._metric])
+        metrics = {**metrics, **self._second_of(live, metrics)}
+        live.attributes = {"metrics": metrics, **(arithmetic or {})}
         decision, cause = self._decide(live, samples_seen, value)
         is_complete = final and math.isfinite(value)
         if not live.is_known(samples_seen):
@@ -243,13 +248,24 @@ class Conductor:
             self.stop_reason = self.stop_reason or str(error)
             return None
 
+    def _second_of(self, live: _Live, metrics: Mapping[str, float]) -> dict[str, float]:
+        """The second objective of a trial, by its name: as the ledger has it, where it is put before any decision."""
+        name, known = self._second, live.record.attributes
+        if name is None:
+            return {}
+        if name not in known:
+            fact = {name: metrics[name]}
+            self.guard(lambda: self._ledger.note(live.record.number, **fact))
+            live.record = replace(live.record, attributes={**known, **fact})
+        return {name: live.record.attributes[name]}
+
     def _decide(self, live: _Live, samples_seen: int, value: float) -> tuple[Decision, dict[str, Any]]:
         """The decision about a report and, of a stop, what is to be recorded about its cause."""
         attributes = live.record.attributes
         decided = attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
         decision = self._asha.report(live.record.number, samples_seen, value)
         if not math.isfinite(value):
-            return Decision.STOP, {"reason": f"{OBJECTIVE} is {value}"}
+            return Decision.STOP, {"reason": f"{self._metric} is {value}"}
         if decided is not None and samples_seen >= decided:
             return Decision.STOP, {name: attributes[name] for name in (PRUNE_RUNG, HEIR) if name in attributes}
         rung = self._asha.rung_reached(samples_seen)

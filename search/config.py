@@ -29,12 +29,30 @@ class SearchConfig(Settings):
 
     num_trials: int = Field(default=40, ge=1)
     """Trials of the study; raise it to extend a finished study."""
-    sampler: Literal["tpe", "random", "qmc"] = "tpe"
-    """``tpe``: multivariate, with constant liar (Optuna); ``qmc``: scrambled Sobol points."""
+    objective: Literal["eer", "mean_attack_eer", "worst_attack_eer", "min_dcf"] = "eer"
+    """What is minimised on validation data: the EER of all spoofs together, the mean or the worst of the attacks' EERs,
+    or the minDCF of ASVspoof 5 (`search.objective`). A study keeps the one it began with."""
+    second_objective: Literal["num_parameters", "latency_ms"] | None = None
+    """What is minimised besides: the model's parameters, or the milliseconds that a scoring window takes it on one CPU
+    thread (`trainable.latency`; noisy). TPE and the finalists seek the Pareto front of both; rungs prune by
+    ``objective``, but stop no trial that none dominates there; the champion is the best by ``objective``."""
+    sampler: Literal["tpe", "cmaes", "gp", "random", "qmc"] = "tpe"
+    """``tpe``: multivariate, with constant liar (Optuna); ``cmaes``: CMA-ES for ranges without `when`; ``gp``: Gaussian
+    process (Optuna) for parameters without `when`, slower by a fraction of a second a trial; either leaves the other
+    parameters to TPE, each by itself; ``qmc``: scrambled Sobol points."""
     startup_trials: int = Field(default=10, ge=0)
-    """Quasi-random trials before TPE begins."""
+    """Quasi-random trials before the sampler begins."""
     random_share: float = Field(default=0.25, ge=0.0, le=1.0)
     """Share of trials that stay quasi-random throughout, so that a misleading rung cannot capture the sampler."""
+    prior_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Share of the first trials that are drawn near the `likely` values of ``[space]``, where it has any; a half of it
+    after 20 trials, a tenth after 180, none once the first such trials are seen to be worse than quasi-random ones."""
+    start_from: tuple[str, ...] = ()
+    """Earlier studies, by name where they share this one's storage or output folder, else as ``URL#NAME``. Their best
+    configurations are tried first; their trials teach the sampler where data, held-out attacks and objective are the
+    same and the configuration is one of this study's [space]. All is read when the sweep begins, and kept."""
+    start_trials: int = Field(default=3, ge=1)
+    """Best configurations of each of these studies."""
     start_from_defaults: bool = True
     """The first trial is the study's own ``[trial]``."""
     pruning: Literal["asha", "hyperband", "median", "pasha", "population", "none"] = "asha"
@@ -70,10 +88,33 @@ class SearchConfig(Settings):
     """The sweep stops when more trials than this have failed."""
 
     @model_validator(mode="after")
+    def _second_objective_has_its_samplers(self) -> "SearchConfig":
+        if self.second_objective is not None and self.sampler in ("cmaes", "gp"):
+            raise ValueError(f"search.second_objective needs the sampler tpe, random or qmc, not '{self.sampler}'")
+        return self
+
+    @model_validator(mode="after")
+    def _second_objective_has_full_trainings(self) -> "SearchConfig":
+        if self.second_objective is not None and self.pruning in ("pasha", "population"):
+            raise ValueError(
+                "search.second_objective needs trials that train one configuration to its end, as its Pareto front "
+                f"holds no others, which search.pruning = '{self.pruning}' does not: take 'asha', 'hyperband', "
+                "'median' or 'none'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _noise_is_for_halving(self) -> "SearchConfig":
         if self.noise_budget and self.pruning not in ("asha", "hyperband"):
             raise ValueError(f"search.noise_budget needs pruning by asha or hyperband, not '{self.pruning}'")
+        if self.noise_budget and self.objective != "eer":
+            raise ValueError(f"search.noise_budget knows the noise of objective 'eer' alone, not '{self.objective}'")
         return self
+
+    @property
+    def draws_blindly(self) -> bool:
+        """Whether no trial is drawn by what others have taught; a population learns by its heirs instead."""
+        return self.sampler in ("random", "qmc") or self.pruning == "population"
 
     @property
     def has_witnesses(self) -> bool:
@@ -91,7 +132,7 @@ class BudgetConfig(Settings):
     max_cost: float | None = Field(default=None, gt=0.0)
     """In the currency of ``cluster.price_per_hour``."""
     target_eer: float | None = Field(default=None, ge=0.0, le=1.0)
-    """A finished trial at this validation EER, a fraction, is good enough."""
+    """A finished trial at this validation EER, a fraction, is good enough; by attacks if ``search.objective`` is."""
 
 
 class FinalistsConfig(Settings):
@@ -122,6 +163,8 @@ class ParameterConfig(Settings):
     """Grid of a range, counted from ``low``."""
     log: bool = False
     """Sample the logarithm uniformly."""
+    likely: Any = None
+    """A value known to be good, near which some trials are drawn (``search.prior_share``)."""
     when: dict[str, Any] | None = None
     """The parameter exists only where these other parameters have these values (a list: one of them)."""
 
@@ -185,6 +228,12 @@ class StudyConfig(Settings):
             raise ValueError("budget.max_cost needs cluster.price_per_hour")
         if self.budget.max_gpu_hours is not None and not self.cluster.uses_gpu:
             raise ValueError("budget.max_gpu_hours needs trials on GPUs; bound max_hours instead")
+        return self
+
+    @model_validator(mode="after")
+    def _target_is_of_the_objective(self) -> "StudyConfig":
+        if self.budget.target_eer is not None and self.search.objective == "min_dcf":
+            raise ValueError("budget.target_eer needs a search.objective that is an EER, not 'min_dcf'")
         return self
 
     @model_validator(mode="after")

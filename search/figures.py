@@ -13,6 +13,7 @@ from scipy.stats import norm
 
 from data_prep.error_rates import equal_error_rate, error_rates
 from search.leaderboard import Rung
+from search.objective import EER, Objective
 from trainable.metrics import eer_by_attack
 from trainable.scores import ScoreTable
 
@@ -23,6 +24,9 @@ DET_TICKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 
 _MOST_ATTACKS = 20
 """Named in a figure: the eval sets of ASVspoof 2019 and 5 have 13 and 16 attacks, that of 2021 DF a hundred."""
+
+_MOST_NAMED = 30
+"""Trials of a front that are named in a figure."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,21 @@ class HistoryPoint:
 
     number: int
     state: str
-    dev_eer: float | None
+    value: float | None
+    """What the study minimises."""
     low: float | None = None
     high: float | None = None
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """One finished trial by both objectives."""
+
+    number: int
+    value: float
+    second: float
+    is_on_front: bool
+    is_finalist: bool
 
 
 def det_figure(splits: Sequence[ScoredSplit]) -> Figure:
@@ -73,27 +89,56 @@ def histogram_figure(splits: Sequence[ScoredSplit], threshold: float) -> Figure:
     return figure
 
 
-def history_figure(points: Sequence[HistoryPoint]) -> Figure:
-    """Dev EER of every trial by its state, and the best finished so far."""
+def history_figure(points: Sequence[HistoryPoint], objective: Objective = EER) -> Figure:
+    """What the study minimises, of every trial by its state, and the best finished so far."""
+    scale, unit = (100, " (%)") if objective.is_rate else (1, "")
     figure, (axes,) = _panels(1, width=8.0, height=4.2)
     for state, colour, fill in (("COMPLETE", BLUE, BLUE), ("PRUNED", GREY, "none")):
-        chosen = [p for p in points if p.state == state and p.dev_eer is not None]
+        chosen = [p for p in points if p.state == state and p.value is not None]
         label = f"{state.lower()} ({len(chosen)})"
-        numbers, eers = [p.number for p in chosen], [_percent(p.dev_eer) for p in chosen]
-        axes.scatter(numbers, eers, s=26, label=label, facecolors=fill, edgecolors=colour, zorder=3)
+        numbers, values = [p.number for p in chosen], [scale * p.value for p in chosen if p.value is not None]
+        axes.scatter(numbers, values, s=26, label=label, facecolors=fill, edgecolors=colour, zorder=3)
         for p in chosen if state == "COMPLETE" else ():
             if p.low is not None and p.high is not None:
-                axes.plot([p.number] * 2, [_percent(p.low), _percent(p.high)], color=BLUE, alpha=0.3, linewidth=2)
+                axes.plot([p.number] * 2, [scale * p.low, scale * p.high], color=BLUE, alpha=0.3, linewidth=2)
     failed = [p.number for p in points if p.state == "FAIL"]
     if failed:
         top = axes.get_ylim()[1]
         axes.scatter(failed, [top] * len(failed), marker="x", color=RED, label=f"failed ({len(failed)})", clip_on=False)
     finished, best = _best_so_far(points)
-    axes.step(finished, best, where="post", color=ORANGE, linewidth=1.8, label="best finished so far")
+    axes.step(finished, scale * best, where="post", color=ORANGE, linewidth=1.8, label="best finished so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trial", ylabel="dev EER (%)", title="Optimisation history")
+    axes.set(xlabel="trial", ylabel=f"{objective.label}{unit}", title="Optimisation history")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    return figure
+
+
+def pareto_figure(points: Sequence[TradeOff], objective: Objective, second_label: str) -> Figure:
+    """What a study minimises against its second objective, on a logarithmic axis; the front as the step that it is."""
+    scale, unit = (100, " (%)") if objective.is_rate else (1, "")
+    figure, (axes,) = _panels(1, width=8.0, height=4.6)
+    front = sorted((point for point in points if point.is_on_front), key=lambda point: point.second)
+    groups = (
+        ("other finished trials", [p for p in points if not (p.is_on_front or p.is_finalist)], "none", GREY),
+        ("Pareto front", [p for p in front if not p.is_finalist], ORANGE, ORANGE),
+        ("trained again", [p for p in points if p.is_finalist], BLUE, BLUE),
+    )
+    for label, chosen, fill, edge in groups:
+        places = [p.second for p in chosen], [scale * p.value for p in chosen]
+        axes.scatter(*places, s=32, label=label, facecolors=fill, edgecolors=edge, zorder=3)
+    steps = [p.second for p in front], [scale * p.value for p in front]
+    axes.step(*steps, where="post", color=ORANGE, linewidth=1.6, zorder=2)
+    for point in front[:_MOST_NAMED]:
+        place = point.second, scale * point.value
+        # Below the step, where no trial can be.
+        axes.annotate(
+            str(point.number), place, xytext=(-4, -4), textcoords="offset points", ha="right", va="top", fontsize=8
+        )
+    axes.set_xscale("log")
+    axes.set(xlabel=second_label, ylabel=f"{objective.label}{unit}", title="Pareto front, trials by number")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     return figure
 
 
@@ -171,11 +216,7 @@ def _draw_histogram(axes: Axes, split: ScoredSplit, threshold: float) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _best_so_far(points: Sequence[HistoryPoint]) -> tuple[list[int], list[float]]:
-    finished = [p for p in points if p.state == "COMPLETE" and p.dev_eer is not None]
-    best = np.minimum.accumulate([_percent(p.dev_eer) for p in finished]) if finished else np.empty(0)
-    return [p.number for p in finished], list(best)
-
-
-def _percent(rate: float | None) -> float:
-    return float("nan") if rate is None else 100 * rate
+def _best_so_far(points: Sequence[HistoryPoint]) -> tuple[list[int], np.ndarray]:
+    finished = {p.number: p.value for p in points if p.state == "COMPLETE" and p.value is not None}
+    best = np.minimum.accumulate(list(finished.values())) if finished else np.empty(0)
+    return list(finished), best

@@ -16,6 +16,7 @@ from search.driver_lock import driver_lock
 from search.finalist_runs import FinalistRuns, log_metrics
 from search.finalist_training import run_finalists
 from search.finalists import Finalist, Standing, standings
+from search.front_runs import record_front
 from search.horizon import horizon_of
 from search.leaderboard import summarise
 from search.pruners import learnt_trust
@@ -55,9 +56,17 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
             raise unreachable(study.tracking_uri, error) from error
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust)
+    summary = summarise(
+        trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, study.objective, study.second
+    )
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
-    print_summary(outcome, console, write_report(outcome, study.folder / "report"))
+    report = write_report(outcome, study.folder / "report")
+    if summary.second is not None:
+        try:
+            record_front(new_client(study.tracking_uri), parent_run_id, trials, summary.front, report.parent)
+        except (MlflowException, requests.RequestException) as error:
+            raise unreachable(study.tracking_uri, error) from error
+    print_summary(outcome, console, report)
     return outcome
 
 
@@ -80,7 +89,7 @@ def _crown(
         run_ids[finalist.candidate.name] = runs.record(finalist)
 
     stopped_too = config.search.pruning == "pasha"  # it need not train any to its end
-    candidates = select(trials, config.finalists, config.study.seed, folds, stopped_too)
+    candidates = select(trials, config.finalists, config.study.seed, folds, stopped_too, study.objective, study.second)
     with ray_session(config.cluster):
         place = study.folder / "finalists"
         finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)
@@ -102,10 +111,14 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
         name = f"finalist_{standing.trial_number:05d}"
         figures |= {f"{name}_best_dev_eer": standing.best.dev_eer, f"{name}_sd_dev_eer": standing.spread}
         figures[f"{name}_num_diverged"] = standing.num_diverged
-        if standing.mean is not None:
-            figures[f"{name}_mean_dev_eer"] = standing.mean
-        if standing.fold_eer is not None:
-            figures[f"{name}_fold_dev_eer"] = standing.fold_eer
+        metric = standing.objective.metric
+        told = {
+            "mean_dev_eer": standing.mean,
+            f"mean_{metric}": standing.mean_value,
+            "fold_dev_eer": standing.fold_eer,
+            f"fold_{metric}": standing.fold_value,
+        }
+        figures |= {f"{name}_{kind}": value for kind, value in told.items() if value is not None}
     return figures
 
 

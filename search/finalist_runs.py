@@ -15,6 +15,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, keys_path, score_path
 from search.lineage_tags import lineage_tags
+from search.objective import EER
 from trainable.hold_out import folds_of
 from trainable.score_summary import plain
 
@@ -89,6 +90,7 @@ class FinalistRuns:
             "config": candidate.config.model_dump_json(),
             "signature": record.signature,
             "shard_set_id": record.shard_set_id,
+            "objective": candidate.objective.name,
             "held_out": json.dumps(folds_of(record.held_out)),
             "num_threads": record.num_threads,
             "device": record.device,
@@ -117,8 +119,10 @@ def _metrics(finalist: Finalist) -> list[tuple[int, str, float]]:
     """Every metric as ``(samples seen, name, value)``: the reports' own, and at the end what is told of the splits."""
     points = [(r.samples_seen, name, value) for r in finalist.record.history for name, value in r.metrics.items()]
     last = {f"{split}_{name}": value for split in finalist.splits for name, value in _figures(finalist, split).items()}
-    if finalist.candidate.fold_eer is not None:
-        last["fold_dev_eer"] = finalist.candidate.fold_eer
+    candidate = finalist.candidate
+    for metric, value in {EER.metric: candidate.fold_eer, candidate.objective.metric: candidate.fold_value}.items():
+        if value is not None:
+            last[f"fold_{metric}"] = value
     reported = finalist.record.history[-1].metrics
     return points + [(finalist.record.samples_seen, name, last[name]) for name in last if name not in reported]
 

@@ -1,8 +1,8 @@
 """The best configurations, trained again with several seeds, and their order.
 
-Where attacks are held out, finalists do without them as the trials did: the dev EER that they are ranked by is about
+Where attacks are held out, finalists do without them as the trials did: the validation that ranks them is about
 attacks that they have never met. Where trials were averaged over folds, finalists train on all attacks, because the
-champion is to know them all, and their dev EER flatters; so configurations keep the order of their mean over the folds.
+champion is to know them all, and their validation flatters; so configurations keep the order that the folds gave them.
 It is a mean over several trainings already, and the seeds tell how much the final training varies.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cluster.errors import SpoofsweepError
 from search.candidates import Candidate
+from search.objective import Objective
 from search.tandem import NO_ASV, Tandem
 from trainable.atomic_folder import readable_folder
 from trainable.checkpoint import ModelRecord, read_record
@@ -49,8 +50,13 @@ class Finalist:
         return self.record.dev_eer
 
     @property
+    def value(self) -> float:
+        """What the study minimises, at the end of the training."""
+        return self.record.history[-1].metrics[self.candidate.objective.metric]
+
+    @property
     def diverged(self) -> bool:
-        """Whether its training came to nothing: it has no scores, and counts as an EER of 1."""
+        """Whether its training came to nothing: it has no scores, and counts as the worst there can be."""
         return self.record.threshold is None
 
     @property
@@ -106,12 +112,27 @@ class Standing:
 
     @property
     def best(self) -> Finalist:
-        return min(self.finalists, key=lambda finalist: finalist.dev_eer)
+        return min(self.finalists, key=lambda finalist: finalist.value)
+
+    @property
+    def objective(self) -> Objective:
+        """What configurations and seeds are ranked by."""
+        return self.finalists[0].candidate.objective
 
     @property
     def fold_eer(self) -> float | None:
         """Validation EER in the sweep, the mean over the folds; none without folds."""
         return self.finalists[0].candidate.fold_eer
+
+    @property
+    def fold_value(self) -> float | None:
+        """What the study minimises, in the sweep; none without folds."""
+        return self.finalists[0].candidate.fold_value
+
+    @property
+    def mean_value(self) -> float | None:
+        """Mean over the seeds of what the study minimises; none where all diverged."""
+        return statistics.fmean(finalist.value for finalist in self.converged) if self.converged else None
 
     @property
     def mean(self) -> float | None:
@@ -151,10 +172,10 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str, tandem:
 
 
 def standings(finalists: Sequence[Finalist]) -> list[Standing]:
-    """Configurations from the best mean validation EER on: over the folds, or where there were none over the seeds.
+    """Configurations from the best mean on of what the study minimises: over the folds, without folds over the seeds.
 
-    Here a seed that diverged counts as an EER of 1, so that no configuration gains by it. One that diverged with every
-    seed comes last.
+    Here a seed that diverged counts as the worst there can be, so that no configuration gains by it. One that diverged
+    with every seed comes last.
     """
     groups: dict[int, list[Finalist]] = {}
     for finalist in finalists:
@@ -164,9 +185,9 @@ def standings(finalists: Sequence[Finalist]) -> list[Standing]:
 
 
 def _order(standing: Standing) -> tuple[bool, float, int]:
-    over_seeds = statistics.fmean(finalist.dev_eer for finalist in standing.finalists)
-    eer = over_seeds if standing.fold_eer is None else standing.fold_eer
-    return not standing.converged, eer, standing.rank
+    over_seeds = statistics.fmean(finalist.value for finalist in standing.finalists)
+    value = over_seeds if standing.fold_value is None else standing.fold_value
+    return not standing.converged, value, standing.rank
 
 
 def score_path(folder: Path, split: str) -> Path:

@@ -16,13 +16,14 @@ from search.finale import conclude
 from search.gpu_sharing import print_sharing, require_room, settle
 from search.horizon import Horizon, horizon_of
 from search.leaderboard import Summary, summarise
+from search.objective import EER, OBJECTIVES, SECONDS, Objective
 from search.pending_watch import PendingWatch
 from search.preview import preview
 from search.pruners import learnt_trust
 from search.report import StudyOutcome
 from search.storage import check_writable
 from search.study import Study
-from search.study_reader import read_trials
+from search.study_reader import BegunStudy, read_trials
 from search.sweep import run_sweep
 from search.sweep_log import sweep_log
 from search.trial_record import TrialRecord
@@ -66,7 +67,7 @@ class Progress:
     summary: Summary
     horizon: Horizon
     about: str
-    """What the dev EER is about, a sentence."""
+    """What the dev EER is about, and what is minimised if it is another figure."""
     warnings: tuple[str, ...]
 
 
@@ -76,13 +77,15 @@ def read_progress(study: Study) -> Progress:
     Raises:
         SpoofsweepError: the study was never started, or its shards are gone.
     """
-    trials, shard_set_id, held_out = read_trials(study.storage_url, study.name)
-    shards = ShardSet.open(study.shards_folder / shard_set_id, shard_set_id)
+    begun = read_trials(study.storage_url, study.name)
+    trials, objective, second = begun.trials, OBJECTIVES[begun.objective], SECONDS.get(begun.second_objective)
+    shards = ShardSet.open(study.shards_folder / begun.shard_set_id, begun.shard_set_id)
     folds = study.folds(shards.index)
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
-    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust)
-    return Progress(trials, summary, horizon, _about(held_out), _contradictions(folds, held_out))
+    summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass, trust, objective, second)
+    about = f"{_about(begun.held_out)}. {_minimised(objective)}" if objective != EER else _about(begun.held_out)
+    return Progress(trials, summary, horizon, about, _contradictions(study, folds, begun))
 
 
 def _about(held_out: str) -> str:
@@ -95,10 +98,22 @@ def _about(held_out: str) -> str:
     return "Dev EER is about all attacks of dev; none is held out of training"
 
 
-def _contradictions(folds: Folds, held_out: str) -> tuple[str, ...]:
-    if named(folds) == held_out:
-        return ()
-    return (
-        f"[validation] of the study file holds out {named(folds) or 'no attack'}, the study began with "
-        f"{held_out or 'none'}: passes and rungs are counted by the file, and are wrong until it is restored",
-    )
+def _minimised(objective: Objective) -> str:
+    return f"The study minimises the {objective.label}: {objective.meaning}"
+
+
+def _contradictions(study: Study, folds: Folds, begun: BegunStudy) -> tuple[str, ...]:
+    found = []
+    if named(folds) != begun.held_out:
+        found.append(
+            f"[validation] of the study file holds out {named(folds) or 'no attack'}, the study began with "
+            f"{begun.held_out or 'none'}: passes and rungs are counted by the file, and are wrong until it is restored"
+        )
+    search = study.config.search
+    for name, now, before in (
+        ("objective", search.objective, begun.objective),
+        ("second_objective", search.second_objective, begun.second_objective),
+    ):
+        if (now or "") != before:
+            found.append(f"search.{name} of the study file is {now or 'none'}, the study began with {before or 'none'}")
+    return tuple(found)

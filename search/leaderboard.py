@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from search.asha import compute_saved
+from search.objective import EER, Objective, Second
+from search.pareto import pareto_front, second_of
 from search.rank_correlation import RankCorrelation
 from search.rung_trust import RungTrust, Standing
 from search.trial_record import TrialRecord
@@ -28,7 +30,7 @@ class Rung:
     num_reached: int
     num_stopped: int
     standing: Standing
-    """How well the EER here foretells the final one: over witnesses, or without trust over all that finished."""
+    """How well the value here foretells the final one: over witnesses, or without trust over all that finished."""
     prunes: bool
     """Whether it may stop trials by now."""
 
@@ -43,6 +45,11 @@ class Summary:
     rungs: tuple[Rung, ...]
     compute_saved: float
     """Share of the training that was spared, against training every ended trial to the full budget."""
+    objective: Objective = EER
+    second: Second | None = None
+    """What the study minimises besides."""
+    front: tuple[TrialRecord, ...] = ()
+    """The trials that none dominates in both, from the best value on; empty without a second objective."""
 
 
 def summarise(
@@ -51,6 +58,8 @@ def summarise(
     budget: int,
     samples_per_pass: int,
     trust: RungTrust | None = None,
+    objective: Objective = EER,
+    second: Second | None = None,
 ) -> Summary:
     """Figures of a study.
 
@@ -60,6 +69,8 @@ def summarise(
         budget: samples of a full training.
         samples_per_pass: utterances of the training split.
         trust: what the trials say about the rungs, see `search.pruners.learnt_trust`; none where all prune anyway.
+        objective: what the study minimises.
+        second: what it minimises besides.
     """
     ended = [trial for trial in trials if trial.state in ("COMPLETE", "PRUNED")]
     standings = finished_standings(trials, rungs) if trust is None else {rung: trust.standing(rung) for rung in rungs}
@@ -80,6 +91,9 @@ def summarise(
             for rung in rungs
         ),
         compute_saved=compute_saved([trial.samples_seen for trial in ended if trial.counts], budget),
+        objective=objective,
+        second=second,
+        front=() if second is None else tuple(pareto_front(trials, second)),
     )
 
 
@@ -97,26 +111,36 @@ def finished_standings(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> d
 
 
 def ranked(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Finished trials from the best EER on; then the others, those that came further first."""
+    """Finished trials from the best value on; then the others, those that came further first."""
 
     def order(trial: TrialRecord) -> tuple[int, float, float]:
-        eer = last_eer(trial)
+        value = trial.last_value
         far = 0 if trial.state == "COMPLETE" else -trial.samples_seen
-        return _STATE_ORDER.index(trial.state), far, math.inf if eer is None or math.isnan(eer) else eer
+        return _STATE_ORDER.index(trial.state), far, math.inf if value is None or math.isnan(value) else value
 
     return sorted((trial for trial in trials if trial.begun), key=order)
 
 
-def last_eer(trial: TrialRecord) -> float | None:
-    """The validation EER at the trial's last report; None before the first."""
-    return trial.value if trial.value is not None else trial.reports.get(trial.samples_seen)
-
-
-def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limit: int = 15) -> Table:
+def leaderboard_table(
+    trials: Sequence[TrialRecord],
+    samples_per_pass: int,
+    limit: int = 15,
+    objective: Objective = EER,
+    second: Second | None = None,
+) -> Table:
     """The first ``limit`` trials of `ranked`, with the parameters in which the trials differ."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     forked = ["from"] if any(trial.lineage for trial in trials) else []
-    for name in ("rank", "trial", *forked, "state", "dev EER", "interval", "passes"):
+    for name in (
+        "rank",
+        "trial",
+        *forked,
+        "state",
+        *value_names(objective),
+        "interval",
+        *([second.label] if second else []),
+        "passes",
+    ):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     # A line a trial, however narrow the terminal: only this column gives way.
     table.add_column("parameters", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -128,8 +152,9 @@ def leaderboard_table(trials: Sequence[TrialRecord], samples_per_pass: int, limi
             str(trial.number),
             *([origin(trial, samples_per_pass)] if forked else []),
             Text(trial.state.lower(), _STATE_STYLES[trial.state]),
-            percent(last_eer(trial)),
-            interval(trial.attributes.get("metrics", {})),
+            *values_of(trial, objective),
+            interval(trial.attributes),
+            *([second.show(second_of(trial, second))] if second else []),
             f"{trial.samples_seen / samples_per_pass:.3g}",
             ", ".join(f"{paths[path]} {short(value)}" for path, value in trial.params.items() if path in paths),
             trial.attributes.get("mlflow_run_id", "")[:8],
@@ -148,8 +173,12 @@ def status_lines(summary: Summary) -> list[str]:
     counts = [f"{found[state]} {state.lower()}" for state in _STATE_ORDER if state in found]
     lines = [f"Trials: {', '.join(counts) or 'none yet'}"]
     if summary.best is not None:
-        spread = interval(summary.best.attributes.get("metrics", {}))
-        lines.append(f"Best: trial {summary.best.number}, dev EER {percent(summary.best.value)} ({spread})")
+        values = zip(value_names(summary.objective), values_of(summary.best, summary.objective), strict=True)
+        told = ", ".join(f"{name} {value}" for name, value in values)
+        lines.append(f"Best: trial {summary.best.number}, {told} ({interval(summary.best.attributes)})")
+    if summary.second is not None:
+        numbers = ", ".join(str(trial.number) for trial in summary.front) or "none yet"
+        lines.append(f"Pareto front of {summary.objective.label} and {summary.second.label}: trials {numbers}")
     pruned = f"{found.get('PRUNED', 0)} of {sum(found.values())} trials"
     lines.append(f"Pruned: {pruned}, which saved {summary.compute_saved:.0%} of the training compute")
     return lines
@@ -207,8 +236,37 @@ def percent(rate: float | None) -> str:
     return "-" if rate is None or math.isnan(rate) else f"{100 * rate:.2f}%"
 
 
-def interval(metrics: dict[str, Any]) -> str:
-    """The EER interval of a report's metrics, in percent."""
+def decimals(cost: float | None) -> str:
+    """A cost with four decimals."""
+    return "-" if cost is None or math.isnan(cost) else f"{cost:.4f}"
+
+
+def shown(value: float | None, objective: Objective) -> str:
+    """A value of what a study minimises."""
+    return percent(value) if objective.is_rate else decimals(value)
+
+
+def eer_of(trial: TrialRecord, objective: Objective) -> float | None:
+    """The pooled EER at a trial's last report, as far as the ledger of a study with this objective tells."""
+    if objective == EER:
+        return trial.last_value
+    return trial.attributes.get("metrics", {}).get(EER.metric)
+
+
+def value_names(objective: Objective) -> list[str]:
+    """What a study minimises, if that is not the pooled EER, and the pooled EER."""
+    return [EER.label] if objective == EER else [objective.label, EER.label]
+
+
+def values_of(trial: TrialRecord, objective: Objective) -> list[str]:
+    """A trial's last values, as `value_names` names them."""
+    eer = percent(eer_of(trial, objective))
+    return [eer] if objective == EER else [shown(trial.last_value, objective), eer]
+
+
+def interval(attributes: Mapping[str, Any]) -> str:
+    """The interval of the EER at a trial's last report, in percent."""
+    metrics = attributes.get("metrics", {})
     return span((metrics["dev_eer_low"], metrics["dev_eer_high"])) if "dev_eer_low" in metrics else "-"
 
 

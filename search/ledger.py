@@ -1,20 +1,22 @@
 """The ledger of a study: Optuna's storage, with every trial, every intermediate value, and true states."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cluster.errors import SpoofsweepError
+from search.objective import EER
+from search.queue_storage import QueueStorage
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
-from search.study_claim import claim, fixed_defaults, require_compatible_space
+from search.study_claim import claim, comparable, fixed_defaults
+from search.translation import Translation
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
@@ -26,15 +28,17 @@ REQUEST = "spoofsweep:request"
 """System attribute of an Optuna study that holds what the user wants of a running sweep: system attributes are few, so
 that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
+_EARLIER = "earlier_studies"
 _LEASE = "spoofsweep:driver"
 Signature = Callable[[TrialConfig, int, Lineage], str]
 
 
 class Ledger:
-    """An Optuna study that is asked for trials and told their reports and ends; minimises the validation EER.
+    """An Optuna study that is asked for trials and told their reports and ends; minimises a validation metric.
 
     One driver writes at a time. The sampler works on a copy of the study in memory, so that a new trial reaches the
     storage with all its parameters and attributes in one transaction, where Optuna's own ``ask`` takes one for each.
+    The space may change between sweeps: the copy holds earlier trials as points of the present one.
 
     Args:
         storage_url: SQLAlchemy URL of the storage, or ``search.storage.MEMORY``.
@@ -46,10 +50,13 @@ class Ledger:
         shard_set_id: identity of the data; a study never mixes two.
         folds: attacks held out of training, a group a model; part of the data in the same sense.
         signature: signature of a trial, from its configuration, seed and lineage.
+        objective: name of what is minimised, see `search.objective`.
+        second_objective: name of what is minimised besides; empty for nothing. Optuna knows of the first alone, which
+            its reports are about; the second is an attribute of the trials.
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
-            settings, or of a space that contradicts this one.
+            settings, or with another objective.
     """
 
     def __init__(
@@ -63,8 +70,11 @@ class Ledger:
         shard_set_id: str = "",
         folds: Folds = (),
         signature: Signature | None = None,
+        objective: str = EER.name,
+        second_objective: str = "",
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
+        self.translation = Translation(space, defaults)
         self._running: dict[int, Trial] = {}
         self._lock = threading.RLock()
         self._url = storage_url
@@ -76,16 +86,17 @@ class Ledger:
             )
             self._study_id = self.storage.get_study_id_from_name(study_name)
             facts = {
+                "objective": objective,  # first, so that a study which lacks it is of before there was a choice
+                "second_objective": second_objective,
                 "shard_set_id": shard_set_id,
                 "held_out": named(folds),
                 "defaults": fixed_defaults(space, defaults),
             }
             claim(self.study, facts)
-            require_compatible_space(self.study, space)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
-            self._copy = optuna.create_study(storage=_Queue(), sampler=sampler, direction="minimize")
-            self._copy.add_trials(self.study.get_trials(deepcopy=False))
+            self._copy = optuna.create_study(storage=QueueStorage(), sampler=sampler, direction="minimize")
+            self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
@@ -111,7 +122,7 @@ class Ledger:
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
             begun = self._copied(trial.number)
-            self._store(begun)
+            self._store(begun, "config" in known)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> int:
@@ -133,6 +144,16 @@ class Ledger:
             self.storage.set_trial_intermediate_value(self._ids[number], samples_seen, value)
             self._running[number].report(value, samples_seen)
 
+    def note(self, number: int, **attributes: Any) -> None:
+        """Record facts about a running trial."""
+        with self._access():
+            self._set(number, attributes)
+
+    def fact(self, number: int, name: str) -> Any | None:
+        """What was recorded of a trial under this name; none if nothing was."""
+        with self._access():
+            return self._copied(number).user_attrs.get(name)
+
     def finish(self, number: int, state: str, value: float | None = None, **attributes: Any) -> None:
         """End a running trial as COMPLETE (with its final value), PRUNED, or FAIL (give ``reason``)."""
         with self._access():
@@ -142,6 +163,21 @@ class Ledger:
             values = self._copied(number).values
             self.storage.set_trial_state_values(self._ids[number], TrialState[state], values)
             self._running.pop(number, None)
+
+    def earlier(self) -> dict[str, Any]:
+        """What was kept of earlier studies, by reference; see `search.warm_start`."""
+        with self._access():
+            return dict(self.study.user_attrs.get(_EARLIER, {}))
+
+    def keep_earlier(self, earlier: Mapping[str, Any]) -> None:
+        """Keep what is to be known of earlier studies, whatever becomes of them."""
+        with self._access():
+            self.study.set_user_attr(_EARLIER, dict(earlier))
+
+    def facts(self) -> dict[str, Any]:
+        """What another study must have alike for its trials to compare with this one's."""
+        with self._access():
+            return comparable(self.study.user_attrs)
 
     def set_run_id(self, number: int | None, run_id: str) -> None:
         """Remember a trial's MLflow run, or the study's own (``None``).
@@ -245,8 +281,8 @@ class Ledger:
             self.storage.set_trial_user_attr(self._ids[number], name, attribute)
             self._copy._storage.set_trial_user_attr(self._copied_id(number), name, attribute)
 
-    def _store(self, trial: FrozenTrial) -> None:
-        """Bring a trial that just began, or was queued, from the copy into the storage."""
+    def _store(self, trial: FrozenTrial, is_known: bool = False) -> None:
+        """Bring a trial that just began, or was queued, into the storage, which may know its parameters."""
         if trial.number not in self._ids:
             trial_id = self.storage.create_new_trial(self._study_id, trial)
             if self.storage.get_trial_number_from_id(trial_id) != trial.number:
@@ -258,13 +294,19 @@ class Ledger:
             self._ids[trial.number] = trial_id
             return
         trial_id = self._ids[trial.number]  # it waited; should the driver die before all is written, it still does
-        for path, distribution in trial.distributions.items():
-            self.storage.set_trial_param(
-                trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
-            )
+        if not is_known:
+            for path, distribution in trial.distributions.items():
+                self.storage.set_trial_param(
+                    trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
+                )
         for name, fact in trial.user_attrs.items():
             self.storage.set_trial_user_attr(trial_id, name, fact)
         self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    @property
+    def sampler(self) -> BaseSampler:
+        """Who draws the trials."""
+        return self._copy.sampler
 
     @contextmanager
     def _access(self) -> Iterator[None]:
@@ -277,14 +319,3 @@ class Ledger:
             raise SpoofsweepError(
                 "a study must be run by one driver at a time", str(error), "stop the other sweep of this study"
             ) from error
-
-
-class _Queue(InMemoryStorage):
-    """A storage in memory whose trials may wait again: Optuna's own looks for those that wait from the last one on."""
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        done = super().set_trial_state_values(trial_id, state, values)
-        if state == TrialState.WAITING:
-            for study_id in self._prev_waiting_trial_number:
-                self._prev_waiting_trial_number[study_id] = 0
-        return done

@@ -6,7 +6,8 @@ from itertools import pairwise
 from search.candidates import Candidate
 from search.commands import Commands
 from search.finalists import Finalist, Standing
-from search.leaderboard import percent, short
+from search.leaderboard import percent, short, shown
+from search.objective import EER
 from search.score_tables import attack_section, cost_section, error_rate_table, group_section
 from search.space import leaves
 from trainable.config import TrialConfig
@@ -39,7 +40,7 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         error_rate_table(champion),
         *validation_note(champion.candidate),
         f"Seeds of this configuration: {seeds(ranking[0])}. The dev EER is {percent(ranking[0].mean)} on average "
-        f"(standard deviation {percent(ranking[0].spread)}); this is the best of them.",
+        f"(standard deviation {percent(ranking[0].spread)}); this is the best of them{_criterion(ranking[0])}.",
         *cost_section(champion),
         "## Use",
         "\n".join(["```", *commands.environment, commands.detect(), commands.reproduce(provenance.run_id), "```"]),
@@ -76,12 +77,28 @@ def seeds(standing: Standing) -> str:
     return f"{len(standing.finalists)}{note}"
 
 
+def _criterion(standing: Standing) -> str:
+    """By what, if not by the pooled EER."""
+    objective = standing.objective
+    if objective == EER:
+        return ""
+    figures = shown(standing.best.value, objective), shown(standing.mean_value, objective)
+    return " by {}, {} ({} on average): {}".format(objective.label, *figures, objective.meaning)
+
+
 def validation_note(candidate: Candidate) -> list[str]:
     """What the dev EER is about, where attacks were held out: a paragraph or none."""
     if candidate.fold_eer is not None:
+        objective = candidate.objective
+        chosen, also = (
+            ("mean dev EER", "")
+            if objective == EER
+            else (objective.label, f"{shown(candidate.fold_value, objective)}, with a mean dev EER of ")
+        )
         return [
-            f"The configuration was chosen by its mean dev EER over {len(candidate.folds)} leave-attack-out folds "
-            f"({named(candidate.folds)}): **{percent(candidate.fold_eer)}** on attacks that its models had never met. "
+            f"The configuration was chosen by its {chosen} over {len(candidate.folds)} leave-attack-out folds "
+            f"({named(candidate.folds)}): {also}**{percent(candidate.fold_eer)}** on attacks that its models had never "
+            "met. "
             "The model itself was then trained on all attacks, and its own dev EER is about attacks that it knows."
         ]
     if candidate.held_out:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
@@ -49,6 +50,21 @@ class PatientStorage(RDBStorage):
             if known is not None and _user_attributes(known) == template_trial.user_attrs:
                 return known
         return super()._get_prepared_new_trial(study_id, template_trial, session)
+
+    def _set_trial_param_without_commit(
+        self,
+        session: Session,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None = None,
+    ) -> None:
+        # A space may change between sweeps. Optuna would ask the database for the study's first such parameter, and
+        # refuse one with other choices; given a previous distribution it compares with that.
+        super()._set_trial_param_without_commit(
+            session, trial_id, param_name, param_value_internal, distribution, previous_distribution or distribution
+        )
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         """Set the state; to have ended is no error where the end was confirmed to nobody."""

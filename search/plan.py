@@ -11,10 +11,11 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.config import StudyConfig
 from search.forecast import Forecast, forecast, num_simulations
+from search.objective import EER
 from search.preview import Preview, preview
 from search.study import Study
 
-_LEARNING = ("tpe",)
+_LEARNING = ("tpe", "cmaes", "gp")
 """Samplers that look at other trials."""
 
 
@@ -94,7 +95,7 @@ def count_places(cluster: ClusterConfig) -> int:
 
 def notes(plan: Plan) -> list[str]:
     """What is to be said of a study that is too small for what it asks."""
-    return [*_budget_notes(plan), *_validation_notes(plan)]
+    return [*_budget_notes(plan), *_validation_notes(plan), *_objective_notes(plan)]
 
 
 def _measure(found: Preview, console: Console) -> tuple[float, float]:
@@ -152,6 +153,19 @@ def _rung_notes(plan: Plan) -> list[str]:
         found.append(
             f"the rung at {rung.passes:g} passes sees {rung.reached.mean:.1f} trials, fewer than "
             f"search.reduction_factor = {eta}: it can hardly stop one; raise search.num_trials"
+        )
+    return found
+
+
+def _objective_notes(plan: Plan) -> list[str]:
+    objective, second, found = plan.found.study.objective, plan.found.study.second, []
+    if objective != EER:
+        found.append(
+            f"trials are simulated by their pooled EER; the {objective.label}, which is minimised, may rank otherwise"
+        )
+    if second is not None:
+        found.append(
+            f"trials are simulated without {second.label}: those that go on because none dominates them come on top"
         )
     return found
 

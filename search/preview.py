@@ -1,6 +1,7 @@
 """What a study would do, shown before anything is computed."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,12 +20,17 @@ from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig, SearchConfig, StudyConfig
 from search.horizon import Horizon, horizon_of
+from search.sampler import sampler_notes
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
 from search.study import Study
 from search.succession import free_parameters
 from search.tandem import Tandem, read_tandem
+from search.warm_start import read_earlier
 from trainable.hold_out import Folds, hold_out, samples_per_pass
+
+_FEW_SPOOFS = 30
+"""One of fewer moves its attack's false acceptance by more than three points."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     """
     config = study.config
     space = SearchSpace(config.space)
-    notes = space.check(config.trial)
+    notes = [*space.check(config.trial), *sampler_notes(config.search, space)]
     if config.search.pruning == "population":
         free_parameters(space)
     if trains_here:
@@ -84,7 +90,8 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     has_shards = is_complete(folder)
     utterances = _clean_views(ShardSet.open(folder)) if has_shards else _frame(report)
     folds = study.folds(utterances)
-    _require_same_study(study, identity, folds)
+    begun_from = _require_same_study(study, identity, folds)
+    unevenly = _attack_notes(utterances, folds) if study.objective.is_by_attack else []
     divisions = tuple(_divide(utterances, attacks) for attacks in folds)
     models = divisions or (_divide(utterances, ()),)
     return Preview(
@@ -97,7 +104,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
         divisions=divisions,
         num_dev=min((division.num_dev[LABELS[0]], division.num_dev[LABELS[1]]) for division in models),
         num_train=samples_per_pass(utterances, folds if len(folds) == 1 else ()),
-        notes=(*notes, *_nameless(utterances, folds)),
+        notes=(*notes, *_nameless(utterances, folds), *unevenly, *_starts(study, begun_from)),
         tandem=tandem,
     )
 
@@ -145,11 +152,48 @@ def _nameless(utterances: pd.DataFrame, folds: Folds) -> list[str]:
     return [f"{number:,} spoofs of train have no attack's name: they stay in training, whatever attack is held out"]
 
 
-def _require_same_study(study: Study, identity: str, folds: Folds) -> None:
-    if holds_study(study.storage_url, study.name):
-        from search.sweep import open_ledger  # Ray comes with it
+def _attack_notes(utterances: pd.DataFrame, folds: Folds) -> list[str]:
+    """What is to be said of the validation attacks where each counts by itself.
 
-        open_ledger(study, identity, folds).close()
+    Raises:
+        SpoofsweepError: none of them has a name.
+    """
+    parts = [hold_out(utterances, attacks) for attacks in folds or ((),)]
+    spoofs = [part[(part["split"] == "dev") & (part["label"] == "spoof")] for part in parts]
+    counts = Counter(str(name) for part in spoofs for name in part["attack"])
+    if all(name.split("/")[-1] == UNKNOWN_ATTACK for name in counts):
+        raise SpoofsweepError(
+            "a search.objective over attacks needs dev spoofs whose attack has a name",
+            f"{counts.total():,} without one",
+            "minimise 'eer' or 'min_dcf'",
+        )
+    few = [f"{name} ({count})" for name, count in sorted(counts.items()) if count < _FEW_SPOOFS]
+    if not few:
+        return []
+    return [f"search.objective looks at each attack of dev by itself, and some have few spoofs: {', '.join(few)}"]
+
+
+def _require_same_study(study: Study, identity: str, folds: Folds) -> Collection[str]:
+    """The earlier studies that this one has begun from."""
+    if not holds_study(study.storage_url, study.name):
+        return ()
+    from search.sweep import open_ledger  # Ray comes with it
+
+    ledger = open_ledger(study, identity, folds)
+    try:
+        return ledger.earlier().keys()
+    finally:
+        ledger.close()
+
+
+def _starts(study: Study, begun_from: Collection[str]) -> list[str]:
+    """What is to be said of earlier studies that were not yet read."""
+    search, found = study.config.search, []
+    for reference in search.start_from:
+        if reference not in begun_from:
+            number = sum(trial.converged for trial in read_earlier(study, reference))
+            found.append(f"starts from '{reference}': the best {search.start_trials} of {number} finished trials")
+    return found
 
 
 def _require_gpu(study: Study) -> None:
@@ -180,6 +224,8 @@ def _facts(found: Preview) -> Table:
         "study": f"{study.name} ({study.path})",
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
         "search": f"{search.num_trials} {_drawn(search)}, {len(config.space)} parameters",
+        "minimised": f"{study.objective.label}: {study.objective.meaning}",
+        **({"minimised besides": study.second.label} if study.second else {}),
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
         "pruning": f"{search.pruning} at {rungs} passes{_pruning_note(config)}" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
@@ -242,10 +288,11 @@ def _space_table(study: Study) -> Table:
 
 
 def _values(parameter: ParameterConfig) -> str:
+    likely = "" if parameter.likely is None else f"; likely {parameter.likely}"
     if parameter.choices is not None:
-        return ", ".join(str(choice) for choice in parameter.choices)
+        return ", ".join(str(choice) for choice in parameter.choices) + likely
     step = f", step {parameter.step:g}" if parameter.step else ""
-    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}"
+    return f"{parameter.low:g} to {parameter.high:g}{', log' if parameter.log else ''}{step}{likely}"
 
 
 def _trial_table(study: Study) -> Table:

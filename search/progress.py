@@ -10,7 +10,8 @@ from rich.table import Table
 
 from search.asha import compute_saved
 from search.disk_use import DiskUse
-from search.leaderboard import interval, percent
+from search.leaderboard import interval, values_of
+from search.objective import EER, Objective
 from search.trial_record import TrialRecord
 
 _LINE_INTERVAL_S = 30.0
@@ -26,6 +27,7 @@ class SweepProgress:
         trials: of earlier sweeps.
         disk: says how much room the study takes; none shows nothing of it.
         clock: seconds that only rise.
+        objective: what the study minimises.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class SweepProgress:
         trials: Sequence[TrialRecord] = (),
         disk: DiskUse | None = None,
         clock: Callable[[], float] = time.monotonic,
+        objective: Objective = EER,
     ) -> None:
         self._console, self._num_trials, self._budget, self._clock = console, num_trials, budget, clock
+        self._objective = objective
         self._ended = {trial.number: trial for trial in trials if trial.counts and trial.state != "RUNNING"}
         self._disk = disk
         self._running: dict[int, TrialRecord] = {}
@@ -110,12 +114,19 @@ class SweepProgress:
             "complete": str(states.count("COMPLETE")),
             "pruned": str(states.count("PRUNED")),
             "failed": str(states.count("FAIL")),
-            "best dev EER": _eer(self._best),
+            f"best {self._objective.label}": self._best_value(),
             "compute saved": f"{compute_saved(trained, self._budget):.0%}",
             "elapsed": _duration(self._clock() - self._start_s),
             "left": self._time_left(),
             **({} if self._disk is None else {"disk": str(self._disk)}),
         }
+
+    def _best_value(self) -> str:
+        if self._best is None:
+            return "-"
+        *value, eer = values_of(self._best, self._objective)
+        told = [*value, f"{EER.label} {eer}" if value else eer]
+        return f"{', '.join(told)} ({interval(self._best.attributes)}), trial {self._best.number}"
 
     def _time_left(self) -> str:
         if not self._num_trained_here:
@@ -152,12 +163,6 @@ class SweepProgress:
 
 def _value(trial: TrialRecord) -> float:
     return float("inf") if trial.value is None else trial.value
-
-
-def _eer(trial: TrialRecord | None) -> str:
-    if trial is None:
-        return "-"
-    return f"{percent(trial.value)} ({interval(trial.attributes.get('metrics', {}))}), trial {trial.number}"
 
 
 def _duration(duration_s: float) -> str:

@@ -1,12 +1,14 @@
 """The pruner that a study asks for, and what its trials have taught about its rungs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from search.asha import Asha, Leeway
 from search.config import SearchConfig, StudyConfig
+from search.front_pruner import FrontPruner
 from search.horizon import Horizon
 from search.hyperband import Hyperband
 from search.median_rule import MedianRule
@@ -19,7 +21,9 @@ from search.trial_record import TrialRecord
 from trainable.hold_out import Folds
 
 
-def study_pruner(config: StudyConfig, horizon: Horizon, index: pd.DataFrame, folds: Folds) -> Pruner:
+def study_pruner(
+    config: StudyConfig, horizon: Horizon, index: pd.DataFrame, folds: Folds, fact: Callable[[int, str], Any]
+) -> Pruner:
     """The pruner of a study on these shards, without reports.
 
     Args:
@@ -27,9 +31,11 @@ def study_pruner(config: StudyConfig, horizon: Horizon, index: pd.DataFrame, fol
         horizon: rungs and budget.
         index: the shards' index.
         folds: attacks held out, a group a model.
+        fact: what is known of a trial, from its number and the fact's name; for ``search.second_objective`` alone.
     """
     noise = partial(eer_standard_error, trials=dev_trials(index, folds)) if config.search.noise_budget else None
-    return make_pruner(config.search, horizon, config.study.seed, noise)
+    pruner, second = make_pruner(config.search, horizon, config.study.seed, noise), config.search.second_objective
+    return pruner if second is None else FrontPruner(pruner, horizon.rungs, lambda trial: fact(trial, second))
 
 
 def make_pruner(config: SearchConfig, horizon: Horizon, seed: int, noise: Noise | None = None) -> Pruner:

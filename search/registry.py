@@ -100,6 +100,7 @@ def _new_version(client: MlflowClient, study_name: str, finalist: Finalist, run_
         "spoofsweep.signature": finalist.record.signature,
         "spoofsweep.shard_set_id": finalist.record.shard_set_id,
         "spoofsweep.held_out": named(folds_of(finalist.record.held_out)),
+        "spoofsweep.objective": finalist.candidate.objective.name,
         "spoofsweep.code_version": finalist.record.code_version,
         "spoofsweep.trial_number": str(finalist.candidate.trial_number),
     }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
@@ -13,21 +14,27 @@ from data_prep.atomic import atomic_write_text
 from search import figures
 from search.commands import Commands
 from search.finalists import Finalist, Standing
+from search.front_runs import FRONT_FIGURE, FRONT_TABLE
 from search.horizon import Horizon
 from search.leaderboard import (
     Summary,
     correlation_of,
-    last_eer,
+    decimals,
     leaderboard_table,
     origin,
     percent,
     ranked,
     short,
+    shown,
     status_lines,
+    value_names,
+    values_of,
     varying,
     verdict_of,
 )
 from search.model_card import seeds, validation_note
+from search.objective import EER, Objective, Second
+from search.pareto import second_of
 from search.registry import Champion, score_figures
 from search.score_tables import (
     attack_section,
@@ -59,11 +66,19 @@ class StudyOutcome:
     champion: Champion
     study: Study
 
+    @property
+    def objective(self) -> Objective:
+        """What the study minimised."""
+        return self.study.objective
+
 
 def write_report(outcome: StudyOutcome, folder: Path) -> Path:
     """Write ``report.md`` and its figures into ``folder``; returns the report's path."""
-    points = [_history_point(trial) for trial in outcome.trials if trial.counts]
-    figures.save(figures.history_figure(points), folder / "history.png")
+    points = [_history_point(trial, outcome.objective) for trial in outcome.trials if trial.counts]
+    figures.save(figures.history_figure(points, outcome.objective), folder / "history.png")
+    if outcome.summary.second is not None:
+        figures.save(_pareto_figure(outcome, outcome.summary.second), folder / FRONT_FIGURE)
+        atomic_write_text(folder / FRONT_TABLE, _front_rows(outcome, outcome.summary.second))
     if outcome.summary.rungs:
         figures.save(figures.survival_figure(outcome.summary.rungs), folder / "rungs.png")
     score_figures(outcome.champion.finalist, folder)
@@ -75,7 +90,10 @@ def write_report(outcome: StudyOutcome, folder: Path) -> Path:
 def print_summary(outcome: StudyOutcome, console: Console, report: Path, limit: int = 10) -> None:
     """The leaderboard, the finalists, the champion's error rates, what pruning saved, and how to go on."""
     console.rule("[bold]Leaderboard")
-    console.print(leaderboard_table(outcome.trials, outcome.horizon.samples_per_pass, limit))
+    table = leaderboard_table(
+        outcome.trials, outcome.horizon.samples_per_pass, limit, outcome.objective, outcome.summary.second
+    )
+    console.print(table)
     console.rule("[bold]Finalists")
     console.print(finalists_table(outcome.ranking))
     console.rule("[bold]Champion")
@@ -179,7 +197,15 @@ def _markdown(outcome: StudyOutcome) -> str:
     ]
     if summary.rungs:
         parts += ["![Survival at the rungs](rungs.png)", _rung_rows(summary)]
-    parts += ["## Trials", _trial_rows(outcome.trials, outcome.horizon.samples_per_pass), "## Go on"]
+    if summary.second is not None:
+        parts += [
+            f"## Pareto front of {summary.objective.label} and {summary.second.label}",
+            f"![Pareto front]({FRONT_FIGURE})",
+            _front_rows(outcome, summary.second),
+            "No trial is better in one of them and not worse in the other. Finalists are spread over the front; the "
+            f"champion is the best of the finalists by mean {summary.objective.label}.",
+        ]
+    parts += ["## Trials", _trial_rows(outcome), "## Go on"]
     parts.append(
         "```\n" + "\n".join(f"{command}  # {purpose}" for purpose, command in next_commands(outcome)) + "\n```"
     )
@@ -188,47 +214,74 @@ def _markdown(outcome: StudyOutcome) -> str:
 
 def _finalists(ranking: Sequence[Standing]) -> tuple[list[str], list[list[str]]]:
     """Names of the columns and rows of the finalists."""
-    has_folds = ranking[0].fold_eer is not None
-    names = ["trial", "seeds", *(["dev EER over folds"] if has_folds else [])]
-    names += ["mean dev EER", "sd", "best dev EER", "mean eval EER", "mean eval minDCF"]
+    objective, has_folds = ranking[0].objective, ranking[0].fold_eer is not None
+    names = ["trial", "seeds"]
+    if objective != EER:
+        names += [*([f"{objective.label} over folds"] if has_folds else []), f"mean {objective.label}"]
+    names += [*(["dev EER over folds"] if has_folds else []), "mean dev EER", "sd", "best dev EER"]
     rows = []
     for s in ranking:
+        values = [*((s.fold_value,) if has_folds else ()), s.mean_value] if objective != EER else []
         rates = (*((s.fold_eer,) if has_folds else ()), s.mean, s.spread, s.best.dev_eer, s.mean_of("eval"))
-        shown = [*map(percent, rates), _decimals(s.mean_cost("eval", "min_dcf"))]
-        rows.append([str(s.trial_number), seeds(s), *shown])
-    return names, rows
-
-
-def _decimals(cost: float | None) -> str:
-    return "-" if cost is None else f"{cost:.4f}"
+        told = [*(shown(value, objective) for value in values), *map(percent, rates)]
+        rows.append([str(s.trial_number), seeds(s), *told, decimals(s.mean_cost("eval", "min_dcf"))])
+    return [*names, "mean eval EER", "mean eval minDCF"], rows
 
 
 def _criterion(ranking: Sequence[Standing]) -> str:
+    objective = ranking[0].objective
+    meaning = "" if objective == EER else f" ({objective.meaning})"
     if ranking[0].fold_eer is None:
-        return "the mean dev EER over seeds (where one that diverged counts as 100%)"
-    return "the trial's mean dev EER over its folds, while the seeds were trained on all attacks"
+        return f"the mean {objective.label}{meaning} over seeds (where one that diverged counts as the worst)"
+    return f"the trial's mean {objective.label}{meaning} over its folds, while the seeds were trained on all attacks"
 
 
 def _rung_rows(summary: Summary) -> str:
-    names = ["passes", "reached", "stopped", "rank correlation with the final EER (Kendall's tau)", "prunes"]
+    label = summary.objective.label
+    names = ["passes", "reached", "stopped", f"rank correlation with the final {label} (Kendall's tau)", "prunes"]
     rows = [[f"{r.passes:.3g}", r.num_reached, r.num_stopped, correlation_of(r), verdict_of(r)] for r in summary.rungs]
     return markdown_table(names, rows)
 
 
-def _trial_rows(trials: Sequence[TrialRecord], samples_per_pass: int) -> str:
-    paths = list(varying(trials))
-    forked = ["from trial, at passes"] if any(trial.lineage for trial in trials) else []
+def _trial_rows(outcome: StudyOutcome) -> str:
+    paths, objective, second = list(varying(outcome.trials)), outcome.objective, outcome.summary.second
+    forked = ["from trial, at passes"] if any(trial.lineage for trial in outcome.trials) else []
     rows = []
-    for trial in ranked(trials):
+    for trial in ranked(outcome.trials):
         values = [short(trial.params[path]) if path in trial.params else "" for path in paths]
-        passes = f"{trial.samples_seen / samples_per_pass:.3g}"
-        parent = [origin(trial, samples_per_pass)] if forked else []
-        rows.append([trial.number, *parent, trial.state.lower(), percent(last_eer(trial)), passes, *values])
-    return markdown_table(["trial", *forked, "state", "dev EER", "passes", *(f"`{path}`" for path in paths)], rows)
+        passes = f"{trial.samples_seen / outcome.horizon.samples_per_pass:.3g}"
+        parent = [origin(trial, outcome.horizon.samples_per_pass)] if forked else []
+        sizes = [second.show(second_of(trial, second))] if second else []
+        rows.append([trial.number, *parent, trial.state.lower(), *values_of(trial, objective), *sizes, passes, *values])
+    labels = [*value_names(objective), *([second.label] if second else [])]
+    return markdown_table(["trial", *forked, "state", *labels, "passes", *(f"`{path}`" for path in paths)], rows)
 
 
-def _history_point(trial: TrialRecord) -> figures.HistoryPoint:
-    metrics = trial.attributes.get("metrics", {})
+def _front_rows(outcome: StudyOutcome, second: Second) -> str:
+    finalists = {standing.trial_number: standing for standing in outcome.ranking}
+    rows = []
+    for trial in outcome.summary.front:
+        values = [*values_of(trial, outcome.objective), second.show(second_of(trial, second))]
+        standing = finalists.get(trial.number)
+        mean = [percent(standing.mean), percent(standing.mean_of("eval"))] if standing else ["-", "-"]
+        rows.append([trial.number, *values, *mean, f"`{trial.config.model.kind}`"])
+    names = ["trial", *value_names(outcome.objective), second.label]
+    return markdown_table([*names, "mean dev EER over seeds", "mean eval EER", "model"], rows)
+
+
+def _pareto_figure(outcome: StudyOutcome, second: Second) -> Figure:
+    front = {trial.number for trial in outcome.summary.front}
+    finalists = {standing.trial_number for standing in outcome.ranking}
+    points = [
+        figures.TradeOff(trial.number, trial.value, size, trial.number in front, trial.number in finalists)
+        for trial in outcome.trials
+        if trial.converged and trial.value is not None and (size := second_of(trial, second)) is not None
+    ]
+    return figures.pareto_figure(points, outcome.objective, second.label)
+
+
+def _history_point(trial: TrialRecord, objective: Objective) -> figures.HistoryPoint:
+    metrics = trial.attributes.get("metrics", {}) if objective == EER else {}  # others have no interval
     return figures.HistoryPoint(
-        trial.number, trial.state, last_eer(trial), metrics.get("dev_eer_low"), metrics.get("dev_eer_high")
+        trial.number, trial.state, trial.last_value, metrics.get("dev_eer_low"), metrics.get("dev_eer_high")
     )

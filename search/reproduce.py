@@ -15,7 +15,9 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet, is_complete
 from deploy.models import find_run
 from deploy.tracking_store import open_client
+from search.leaderboard import shown
 from search.lineage_tags import lineage_of
+from search.objective import EER, OBJECTIVES, Objective
 from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin
 from trainable.hold_out import Folds, named
@@ -55,6 +57,10 @@ class RecordedRun:
     """Bootstrap interval of the last of them."""
     lineage: Lineage = ()
     """Trainings that it grew out of."""
+    objective: Objective = EER
+    """What the run's study minimises."""
+    values: dict[int, float] = field(default_factory=dict)
+    """Of that, by samples seen, where it is not the pooled EER."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +69,15 @@ class Reproduction:
 
     run: RecordedRun
     reproduced: dict[int, float]
+    values: dict[int, float] = field(default_factory=dict)
+    """The course of what the study minimises, where it is not the pooled EER."""
     notes: list[str] = field(default_factory=list)
     """Circumstances that differ from the recorded ones."""
 
     @property
     def verdict(self) -> Verdict:
-        """``same``, ``within noise`` or ``different``; see ``MEANINGS``."""
-        if _bits(self.run.dev_eers) == _bits(self.reproduced):
+        """``same``, ``within noise`` or ``different``; see ``MEANINGS``. The pooled EER alone has an interval."""
+        if (_bits(self.run.dev_eers), _bits(self.run.values)) == (_bits(self.reproduced), _bits(self.values)):
             return "same"
         low, high = self.run.final_interval
         final = self.reproduced.get(max(self.run.dev_eers), math.nan)
@@ -117,7 +125,7 @@ def reproduce(
     for ancestor in run.lineage:
         console.print(f"First an ancestor of it up to {ancestor.until} samples, seed {ancestor.seed}")
     training = begin(run.config, shard_set, run.seed, device, run.folds, lineage=run.lineage)
-    reproduction = Reproduction(run, _repeat(training, run, console), notes)
+    reproduction = Reproduction(run, *_repeat(training, run, console), notes)
     if save is not None:
         training.write_model(save)
         console.print(f"Model saved in {escape(str(save))}")
@@ -161,7 +169,7 @@ def read_run(reference: str, tracking_uri: str) -> RecordedRun:
     dev_eers = _history(client, run.info.run_id, "dev_eer")
     if not dev_eers:
         raise SpoofsweepError("a run to reproduce must have reported", run.info.run_id, "choose another run")
-    last = max(dev_eers)
+    last, objective = max(dev_eers), OBJECTIVES[tags.get("objective", EER.name)]
     low, high = (
         _history(client, run.info.run_id, f"dev_eer_{end}").get(last, dev_eers[last]) for end in ("low", "high")
     )
@@ -180,6 +188,8 @@ def read_run(reference: str, tracking_uri: str) -> RecordedRun:
         dev_eers=dev_eers,
         final_interval=(low, high),
         lineage=lineage_of(tags),
+        objective=objective,
+        values=_history(client, run.info.run_id, objective.metric) if objective != EER else {},
     )
 
 
@@ -189,18 +199,27 @@ def _history(client: Any, run_id: str, metric: str) -> dict[int, float]:
     return {point.step: point.value for point in points}
 
 
-def _repeat(training: Training | FoldedTraining, run: RecordedRun, console: Console) -> dict[int, float]:
+def _repeat(
+    training: Training | FoldedTraining, run: RecordedRun, console: Console
+) -> tuple[dict[int, float], dict[int, float]]:
+    """The course of the EER and, if it is another figure, of what the study minimises."""
     console.print(f"{'samples seen':>14}{'recorded':>12}{'reproduced':>12}{'difference':>14}")
     reproduced: dict[int, float] = {}
+    values: dict[int, float] = {}
     last = max(run.dev_eers)
     # A finalist tells of its whole schedule, a trial of what came after it took over.
     told = [report for report in training.history if report.samples_seen in run.dev_eers]
     for report in chain(told, training):
         reproduced[report.samples_seen] = value = report.metrics["dev_eer"]
         console.print(_line(report.samples_seen, run.dev_eers.get(report.samples_seen), value), highlight=False)
+        if run.objective != EER:
+            values[report.samples_seen] = report.metrics[run.objective.metric]
         if report.samples_seen >= last:
             break
-    return reproduced
+    if run.objective != EER:
+        recorded, found = (shown(course.get(last), run.objective) for course in (run.values, values))
+        console.print(f"{run.objective.label}, which its study minimises: {recorded} recorded, {found} reproduced")
+    return reproduced, values
 
 
 def _line(samples_seen: int, recorded: float | None, reproduced: float) -> str:

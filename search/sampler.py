@@ -1,161 +1,176 @@
-"""Which configuration comes next: TPE with a share of quasi-random draws, or quasi-random, or random."""
+"""Which configuration comes next: TPE, CMA-ES or a Gaussian process with a share of quasi-random draws, or these."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
+from optuna.trial import FrozenTrial
 
+from cluster.errors import SpoofsweepError
+from search.bounded_gp import BoundedGp
 from search.bounded_history import BoundedHistory, BoundedTpe
 from search.config import SearchConfig
+from search.cube import CubeSampler, count_before, random_points, sobol_points, trial_rng
+from search.evolution import Evolution, EvolutionSampler
+from search.pair_history import PairHistory
+from search.prior import PriorSampler, PriorTurns
+from search.space import SearchSpace
 
-Uniforms = Callable[[int], np.ndarray]
-"""From a trial's number to its coordinates in the unit cube, one for each parameter of the space."""
+_JOINT = {"cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution,)}
+"""Samplers that draw only parameters which every trial has, and of these only such ones."""
 
 
-def make_sampler(config: SearchConfig, seed: int, names: Sequence[str]) -> BaseSampler:
-    """The sampler of a study over the parameters ``names``.
+class Choice(NamedTuple):
+    """Samplers by trial."""
+
+    sampler: Callable[[int], BaseSampler]
+    """From a trial's number to the sampler that draws it."""
+    learn: Callable[[Sequence[FrozenTrial]], None] = lambda earlier: None
+    """Takes in trials of earlier studies."""
+
+
+def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedSampler":
+    """The sampler of a study.
 
     A draw is a function of the seed, the trial's number and the trials known so far, and of nothing else: a study that
     is resumed goes on as if it had never stopped, and never repeats its first draws.
+
+    Raises:
+        SpoofsweepError: the sampler cannot draw from the space.
     """
-    dimensions = {name: index for index, name in enumerate(sorted(names))}
-    if config.sampler == "random":
-        return CubeSampler(dimensions, lambda number: _rng(seed, number).random(len(dimensions)))
-    if config.sampler == "qmc" or config.pruning == "population":
-        return CubeSampler(dimensions, _sobol(seed, len(dimensions), lambda number: number))
-    is_random = _random_trials(config, seed)
-    rank = _count_before(is_random)
-    return MixedSampler(CubeSampler(dimensions, _sobol(seed, len(dimensions), rank)), is_random, seed)
+    dimensions = {name: index for index, name in enumerate(sorted(space.parameters))}
+    likely = space.likely()
+    turns = PriorTurns(config.prior_share if likely else 0.0, seed + 2, config.startup_trials)
+    prior = PriorSampler(dimensions, sobol_points(seed + 3, len(dimensions), count_before(turns.has_turn)), likely)
+    if config.draws_blindly:
+        points = (
+            random_points(seed, len(dimensions))
+            if config.sampler == "random"
+            else sobol_points(seed, len(dimensions), lambda number: number)
+        )
+        blind = CubeSampler(dimensions, points)
+        return MixedSampler(Choice(lambda number: blind), prior, turns)
+    is_random = _random_trials(config, seed, turns)
+    cube = CubeSampler(dimensions, sobol_points(seed, len(dimensions), count_before(is_random)))
+    learner = _learner(config, seed, space)
+    choice = Choice(lambda number: cube if is_random(number) else learner.sampler(number), learner.learn)
+    return MixedSampler(choice, prior, turns)
 
 
-class CubeSampler(BaseSampler):
-    """Draws that do not look at other trials: each trial is one point of the unit cube."""
+def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
+    """What is to be said of a sampler that cannot draw all parameters of a space.
 
-    def __init__(self, dimensions: Mapping[str, int], uniforms: Uniforms) -> None:
-        self._dimensions, self._uniforms = dimensions, uniforms
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return scale(float(self._uniforms(trial.number)[self._dimensions[param_name]]), param_distribution)
+    Raises:
+        SpoofsweepError: it can draw none.
+    """
+    if config.sampler not in _JOINT or config.draws_blindly:
+        return []
+    together = _drawn_together(config, space)
+    others = [path for path in space.parameters if path not in together]
+    if not others:
+        return []
+    return [f"search.sampler = '{config.sampler}' leaves to TPE, each by itself: {', '.join(others)}"]
 
 
 class MixedSampler(BaseSampler):
-    """Optuna's TPE, but quasi-random for the trials that ``is_random`` names.
+    """Several samplers, each trial drawn by one of them.
 
-    TPE is multivariate, decomposed into groups for conditional parameters, and assumes the worst of trials that still
-    run (constant liar). It is built anew for each trial, seeded by the trial's number.
+    Args:
+        choice: the samplers; one that learns is built anew for each trial, seeded by the trial's number.
+        prior: draws in the place of these where it has the turn, unless it has been misled.
+        turns: whose turn it is.
     """
 
-    def __init__(self, cube: CubeSampler, is_random: Callable[[int], bool], seed: int) -> None:
-        self._cube, self._is_random, self._seed = cube, is_random, seed
-        self._delegate: tuple[int, BaseSampler] = (-1, cube)
-        self._history = BoundedHistory(seed)
+    def __init__(self, choice: Choice, prior: BaseSampler, turns: PriorTurns) -> None:
+        self._choice, self._prior, self._turns = choice, prior, turns
+        self._delegate: tuple[int, BaseSampler] = (-1, prior)
+
+    def learn(self, earlier: Sequence[FrozenTrial]) -> None:
+        """Take in trials of earlier studies that have ended, with parameters of this one; before the first draw."""
+        self._choice.learn(earlier)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._for(trial).before_trial(study, trial)
+        self._for(study, trial).before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._for(trial).infer_relative_search_space(study, trial)
+        return self._for(study, trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._for(trial).sample_relative(study, trial, search_space)
+        return self._for(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return self._for(trial).sample_independent(study, trial, param_name, param_distribution)
+        return self._for(study, trial).sample_independent(study, trial, param_name, param_distribution)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        self._cube.after_trial(study, trial, state, values)
-
-    def _for(self, trial: FrozenTrial) -> BaseSampler:
+    def _for(self, study: Study, trial: FrozenTrial) -> BaseSampler:
         if self._delegate[0] != trial.number:
-            sampler = self._cube if self._is_random(trial.number) else self._tpe(trial.number)
-            self._delegate = (trial.number, sampler)
+            is_prior = self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
+            self._delegate = (trial.number, self._prior if is_prior else self._choice.sampler(trial.number))
         return self._delegate[1]
 
-    def _tpe(self, number: int) -> BaseSampler:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
-            return BoundedTpe(
-                self._history,
-                multivariate=True,
-                group=True,
-                constant_liar=True,
-                n_startup_trials=1,
-                seed=int(_rng(self._seed, number).integers(2**31)),
-            )
+
+def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Choice:
+    second = config.second_objective
+    history = BoundedHistory(seed) if second is None else PairHistory(seed, second)
+    if config.sampler == "tpe":
+        return Choice(lambda number: _tpe(history, seed, number), history.learn)
+    together = _drawn_together(config, space)
+    if config.sampler == "gp":
+        return Choice(
+            lambda number: BoundedGp(
+                history, together, _tpe(history, seed, number), int(trial_rng(seed, number).integers(2**31))
+            ),
+            history.learn,
+        )
+    evolution = Evolution(together, seed)
+
+    def learn(earlier: Sequence[FrozenTrial]) -> None:
+        history.learn(earlier)
+        evolution.learn(earlier)
+
+    return Choice(lambda number: EvolutionSampler(evolution, _tpe(history, seed, number)), learn)
 
 
-def scale(uniform: float, distribution: BaseDistribution) -> Any:
-    """The value of ``distribution`` at the quantile ``uniform`` in [0, 1)."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[min(int(uniform * len(distribution.choices)), len(distribution.choices) - 1)]
-    if not isinstance(distribution, FloatDistribution | IntDistribution):
-        raise TypeError(f"no rule to draw from {distribution!r}")
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if distribution.log:
-        # An integer owns the interval of half a unit to each side, as in Optuna.
-        half = 0.5 if isinstance(distribution, IntDistribution) else 0.0
-        value = float(np.exp(np.log(low - half) + uniform * (np.log(high + half) - np.log(low - half))))
-        value = round(value) if half else value
-    elif step is not None:
-        value = low + step * int(uniform * (round((high - low) / step) + 1))
-    else:
-        value = low + uniform * (high - low)
-    return type(low)(min(max(value, low), high))
+def _drawn_together(config: SearchConfig, space: SearchSpace) -> Mapping[str, BaseDistribution]:
+    """The parameters that CMA-ES, or the Gaussian process, draws together; TPE draws the others, each by itself."""
+    kinds = _JOINT[config.sampler]
+    distributions = {path: d for path, d in space.unconditional().items() if isinstance(d, kinds) and not d.single()}
+    if not distributions:
+        raise SpoofsweepError(
+            f"search.sampler = '{config.sampler}' needs a {'range' if config.sampler == 'cmaes' else 'parameter'} in "
+            "[space] that every trial has",
+            ", ".join(space.parameters) or "an empty [space]",
+            "take search.sampler = 'tpe'",
+        )
+    return distributions
 
 
-def _rng(seed: int, number: int) -> np.random.Generator:
-    return np.random.default_rng([seed, number])
+def _tpe(history: BoundedHistory, seed: int, number: int) -> BaseSampler:
+    """Multivariate, decomposed into groups for conditional parameters; assumes the worst of trials that still run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
+        return BoundedTpe(
+            history,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            n_startup_trials=1,
+            warn_independent_sampling=False,
+            seed=int(trial_rng(seed, number).integers(2**31)),
+        )
 
 
-def _random_trials(config: SearchConfig, seed: int) -> Callable[[int], bool]:
+def _random_trials(config: SearchConfig, seed: int, turns: PriorTurns) -> Callable[[int], bool]:
     def is_random(number: int) -> bool:
-        return number < config.startup_trials or bool(_rng(seed + 1, number).random() < config.random_share)
+        if turns.has_turn(number):
+            return False
+        return number < config.startup_trials or bool(trial_rng(seed + 1, number).random() < config.random_share)
 
     return is_random
-
-
-def _count_before(is_random: Callable[[int], bool]) -> Callable[[int], int]:
-    """How many quasi-random trials precede one, so that their points are consecutive in the sequence."""
-    totals = [0]
-
-    def rank(number: int) -> int:
-        while len(totals) <= number:
-            totals.append(totals[-1] + is_random(len(totals) - 1))
-        return totals[number]
-
-    return rank
-
-
-def _sobol(seed: int, num_dimensions: int, rank: Callable[[int], int]) -> Uniforms:
-    """Points of one Sobol sequence, scrambled (Owen 1998) as in ``scipy.stats.qmc``."""
-
-    @lru_cache(maxsize=4)
-    def point(index: int) -> np.ndarray:
-        engine = qmc.Sobol(max(num_dimensions, 1), scramble=True, rng=np.random.default_rng(seed))
-        if index > 0:  # SciPy cannot go forward by nothing
-            engine.fast_forward(index)
-        return engine.random(1)[0]
-
-    return lambda number: point(rank(number))

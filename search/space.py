@@ -2,10 +2,8 @@
 
 import json
 import math
-import types
-import typing
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -15,6 +13,7 @@ from pydantic import BaseModel
 from cluster.errors import SpoofsweepError
 from cluster.settings import nearest, parse_settings
 from search.config import ParameterConfig
+from search.trial_fields import bounds, is_integer, value_at
 from trainable.config import TrialConfig
 
 _NUM_PROBES = 64
@@ -57,7 +56,13 @@ class SearchSpace:
             SpoofsweepError: a range is not well formed, or a value is not allowed in a trial.
         """
         for path, parameter in self.parameters.items():
-            values = parameter.choices if parameter.choices is not None else _bounds(path, parameter)
+            if parameter.likely is not None and not self.contains(path, parameter.likely):
+                raise SpoofsweepError(
+                    f"[space] '{path}': what is likely must be one of its values",
+                    repr(parameter.likely),
+                    "correct `likely`, or widen the [space]",
+                )
+            values = parameter.choices if parameter.choices is not None else bounds(path, parameter)
             for value in values:
                 self._prove(defaults, {**self._enabling(path), path: value}, f"[space] '{path}' = {value!r}")
         rng = np.random.default_rng(0)
@@ -70,7 +75,7 @@ class SearchSpace:
         inside = self.defaults(defaults)
         never = [path for path in self.parameters if not self._can_exist(path, defaults)]
         return [f"[space] '{path}' is in no trial: what it asks for in `when` never comes about" for path in never] + [
-            f"'{path}' = {_value_at(defaults, path)!r} in [trial] lies outside of its [space]: the first trial draws it"
+            f"'{path}' = {value_at(defaults, path)!r} in [trial] lies outside of its [space]: the first trial draws it"
             for path in self.parameters
             if self.active(path, defaults, {}) and path not in inside
         ]
@@ -88,17 +93,25 @@ class SearchSpace:
         parameter = self.parameters[path]
         if parameter.choices is not None:
             return CategoricalDistribution(list(self._codecs[path]))
-        low, high = _bounds(path, parameter)
-        if _is_integer(path):
+        low, high = bounds(path, parameter)
+        if is_integer(path):
             return IntDistribution(int(low), int(high), parameter.log, int(parameter.step or 1))
         return FloatDistribution(float(low), float(high), parameter.log, parameter.step)
+
+    def unconditional(self) -> dict[str, BaseDistribution]:
+        """Optuna's descriptions of the parameters that every trial has."""
+        return {path: self.distribution(path) for path, parameter in self.parameters.items() if not parameter.when}
+
+    def likely(self) -> dict[str, Any]:
+        """The values that the study calls likely, as Optuna holds them."""
+        return {path: _encode(p.likely) for path, p in self.parameters.items() if p.likely is not None}
 
     def defaults(self, defaults: TrialConfig) -> dict[str, Any]:
         """The study's own configuration, for Optuna to enqueue: active parameters whose default lies in the space."""
         return {
-            path: _encode(_value_at(defaults, path))
+            path: _encode(value_at(defaults, path))
             for path in self.parameters
-            if self.active(path, defaults, {}) and self._contains(path, _value_at(defaults, path))
+            if self.active(path, defaults, {}) and self.contains(path, value_at(defaults, path))
         }
 
     def apply(self, defaults: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
@@ -120,10 +133,32 @@ class SearchSpace:
         """A parameter's value from what Optuna holds (JSON text of a list becomes the list)."""
         return self._codecs.get(path, {}).get(value, value) if isinstance(value, str) else value
 
+    def decoded(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters as ``TrialConfig`` takes them, from what Optuna holds."""
+        return {path: self.decode(path, value) for path, value in params.items()}
+
+    def held(self, path: str, value: Any) -> Any:
+        """One of the parameter's values as Optuna holds it."""
+        distribution = self.distribution(path)
+        if isinstance(distribution, CategoricalDistribution):
+            return next(choice for choice in distribution.choices if _plain(self.decode(path, choice)) == _plain(value))
+        return float(value) if isinstance(distribution, FloatDistribution) else int(value)
+
+    def contains(self, path: str, value: Any) -> bool:
+        """Whether a value, as ``TrialConfig`` has it, is one of the parameter's."""
+        parameter = self.parameters[path]
+        if parameter.choices is not None:
+            return any(_plain(value) == _plain(choice) for choice in parameter.choices)
+        low, high = bounds(path, parameter)
+        if not isinstance(value, int | float) or not low <= value <= high:
+            return False
+        steps = (value - low) / parameter.step if parameter.step else 0.0
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
+
     def active(self, path: str, defaults: TrialConfig, point: Mapping[str, Any]) -> bool:
         """Whether ``path`` exists in the trial that sets ``point`` over ``defaults``."""
         for other, wanted in (self.parameters[path].when or {}).items():
-            value = point[other] if other in point else _value_at(defaults, other)
+            value = point[other] if other in point else value_at(defaults, other)
             if _plain(value) not in _alternatives(wanted):
                 return False
         return True
@@ -141,16 +176,6 @@ class SearchSpace:
             path, distribution.low, distribution.high, step=distribution.step, log=distribution.log
         )
 
-    def _contains(self, path: str, value: Any) -> bool:
-        parameter = self.parameters[path]
-        if parameter.choices is not None:
-            return any(_plain(value) == _plain(choice) for choice in parameter.choices)
-        low, high = _bounds(path, parameter)
-        if not isinstance(value, int | float) or not low <= value <= high:
-            return False
-        steps = (value - low) / parameter.step if parameter.step else 0.0
-        return math.isclose(steps, round(steps), abs_tol=1e-9)
-
     def _can_exist(self, path: str, defaults: TrialConfig) -> bool:
         """Whether some trial has the parameter."""
         conditions = (self.parameters[path].when or {}).items()
@@ -158,10 +183,10 @@ class SearchSpace:
 
     def _can_be(self, path: str, wanted: list[Any], defaults: TrialConfig) -> bool:
         """Whether a field has one of these values in some trial; where its parameter is missing, it is the default."""
-        is_default = _plain(_value_at(defaults, path)) in wanted
+        is_default = _plain(value_at(defaults, path)) in wanted
         if path not in self.parameters:
             return is_default
-        is_drawn = any(self._contains(path, value) for value in wanted) and self._can_exist(path, defaults)
+        is_drawn = any(self.contains(path, value) for value in wanted) and self._can_exist(path, defaults)
         return is_drawn or (is_default and self.parameters[path].when is not None)
 
     def _enabling(self, path: str) -> dict[str, Any]:
@@ -177,8 +202,8 @@ class SearchSpace:
         parameter = self.parameters[path]
         if parameter.choices is not None:
             return parameter.choices[int(rng.integers(len(parameter.choices)))]
-        low, high = _bounds(path, parameter)
-        if _is_integer(path):
+        low, high = bounds(path, parameter)
+        if is_integer(path):
             step = int(parameter.step or 1)
             return int(low) + step * int(rng.integers((int(high) - int(low)) // step + 1))
         return float(rng.uniform(low, high))
@@ -235,55 +260,6 @@ def _parents_first(parameters: Mapping[str, ParameterConfig]) -> list[str]:
     for path in parameters:
         visit(path, ())
     return order
-
-
-def _bounds(path: str, parameter: ParameterConfig) -> tuple[float, float]:
-    """Low and high of a well-formed range.
-
-    Raises:
-        SpoofsweepError: a bound is missing, beyond the other, or not whole for an integer; log and step together; a
-            ragged step.
-    """
-    low, high, step = parameter.low, parameter.high, parameter.step
-    problem = None
-    if low is None or high is None:
-        problem = "needs either `choices`, or both `low` and `high`"
-    elif low > high:
-        problem = f"has low {low} above high {high}"
-    elif parameter.log and (low <= 0 or step is not None):
-        problem = "is logarithmic, so its low must be positive and it takes no step"
-    elif _is_integer(path) and any(bound != int(bound) for bound in (low, high, step or 1)):
-        problem = "is an integer, so its bounds and step must be whole"
-    elif step is not None and (
-        step <= 0 or not math.isclose((high - low) / step, round((high - low) / step), abs_tol=1e-9)
-    ):
-        problem = f"has a step {step} that does not divide its range {low} to {high}"
-    if problem is not None or low is None or high is None:
-        raise SpoofsweepError(f"[space] '{path}' {problem}", remedy="correct the study's [space]")
-    return low, high
-
-
-def _annotation(path: str) -> Any:
-    model: Any = TrialConfig
-    for part in path.split("."):
-        model = model.model_fields[part].annotation
-    return model
-
-
-def _is_integer(path: str) -> bool:
-    annotation = _annotation(path)
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
-    if typing.get_origin(annotation) is Literal:
-        return all(type(value) is int for value in typing.get_args(annotation))
-    return annotation is int
-
-
-def _value_at(config: TrialConfig, path: str) -> Any:
-    value: Any = config
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,7 @@ from data_prep.config import PrepConfig
 from data_prep.remote_files import expand_path, is_remote
 from data_prep.shard_store import shards_folder
 from search.config import ParameterConfig, StudyConfig
+from search.objective import OBJECTIVES, SECONDS, Objective, Second
 from trainable.hold_out import Folds, resolve_folds
 
 
@@ -29,6 +30,17 @@ class Study:
     def name(self) -> str:
         """Name of the Optuna study, the MLflow parent run and the registered model."""
         return self.config.study.name
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+        return OBJECTIVES[self.config.search.objective]
+
+    @property
+    def second(self) -> Second | None:
+        """What is minimised besides."""
+        name = self.config.search.second_objective
+        return None if name is None else SECONDS[name]
 
     @property
     def reference(self) -> str:

@@ -1,16 +1,31 @@
-"""What a study may not change once it has begun: its data, what is fixed of its trials, and the kind of its space."""
+"""What a study may not change once it has begun: its data, and what is fixed of its trials."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.distributions import check_distribution_compatibility
 from optuna.study import Study
 
 from cluster.errors import SpoofsweepError
+from search.objective import EER
 from search.space import SearchSpace, leaves
 from trainable.config import TrialConfig
 
-_FACTS = {"shard_set_id": "shards", "held_out": "held-out attacks", "defaults": "trial settings"}
+_FACTS = {
+    "shard_set_id": "shards",
+    "held_out": "held-out attacks",
+    "objective": "search.objective",
+    "second_objective": "search.second_objective",
+    "defaults": "trial settings",
+}
+
+_BEFORE = {"objective": EER.name, "second_objective": ""}
+"""What a study had that began before there was a choice."""
+
+
+def comparable(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a study's attributes, what another must have alike for a trial of the one to mean the same in the other."""
+    known = {**_BEFORE, **attributes}
+    return {name: known.get(name) for name in _FACTS if name != "defaults"}
 
 
 def claim(study: Study, facts: Mapping[str, Any]) -> None:
@@ -18,12 +33,15 @@ def claim(study: Study, facts: Mapping[str, Any]) -> None:
 
     Args:
         study: the Optuna study.
-        facts: ``shard_set_id``, ``held_out`` and ``defaults`` (settings of a trial that are not searched).
+        facts: ``shard_set_id``, ``held_out``, ``objective``, ``second_objective`` and ``defaults`` (settings of a trial
+            that are not searched).
 
     Raises:
         SpoofsweepError: the study began with other facts.
     """
     known = study.user_attrs
+    if known:
+        known = {**_BEFORE, **known}
     for name, value in facts.items():
         if name not in known:
             study.set_user_attr(name, value)
@@ -39,27 +57,6 @@ def fixed_defaults(space: SearchSpace, defaults: TrialConfig) -> dict[str, Any]:
     """Settings of a trial that are not searched, by dotted path."""
     values = leaves(defaults.model_dump(mode="json"))
     return {path: value for path, value in values if path not in space.parameters}
-
-
-def require_compatible_space(study: Study, space: SearchSpace) -> None:
-    """Make sure that the sampler can learn from a study's earlier trials.
-
-    A range may grow or shrink; Optuna cannot compare other choices, or a logarithm with none.
-
-    Raises:
-        SpoofsweepError: it cannot.
-    """
-    for trial in study.get_trials(deepcopy=False):
-        for path, known in trial.distributions.items():
-            if path in space.parameters:
-                try:
-                    check_distribution_compatibility(known, space.distribution(path))
-                except ValueError as error:
-                    raise SpoofsweepError(
-                        f"[space] '{path}' of study '{study.study_name}' must go on as it began",
-                        str(space.distribution(path)),
-                        f"give the study a new name, or restore {known}",
-                    ) from error
 
 
 def _difference(known: Any, value: Any) -> str:

@@ -1,17 +1,31 @@
 """Reads a study's trials without laying claim to the study."""
 
+from typing import Any, NamedTuple
+
 import optuna
 
 from cluster.errors import SpoofsweepError
 from deploy.tracking_store import sqlite_file
 from search.storage import open_storage, unreachable
+from search.study_claim import comparable
 from search.trial_record import TrialRecord, run_key
 
 
-def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], str, str]:
-    """A study's trials, the identity of its shards, and its held-out attacks as `trainable.hold_out.named` has them.
+class BegunStudy(NamedTuple):
+    """What the ledger holds of a study."""
 
-    May be read while a sweep runs.
+    trials: list[TrialRecord]
+    shard_set_id: str
+    held_out: str
+    """As `trainable.hold_out.named` has it."""
+    objective: str
+    """Name of what is minimised, see `search.objective`."""
+    second_objective: str
+    """Name of what is minimised besides; empty for nothing."""
+
+
+def read_trials(storage_url: str, study_name: str) -> BegunStudy:
+    """A study's trials, and what it began with; may be read while a sweep runs.
 
     Raises:
         SpoofsweepError: there is no such study, or the storage cannot be reached.
@@ -24,7 +38,26 @@ def read_trials(storage_url: str, study_name: str) -> tuple[list[TrialRecord], s
         study = optuna.load_study(storage=storage, study_name=study_name)
         runs = study.user_attrs
         trials = [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in study.get_trials()]
-        return trials, str(runs["shard_set_id"]), str(runs.get("held_out", ""))
+        facts = {name: str(fact) for name, fact in comparable(runs).items()}
+        return BegunStudy(trials, **facts | {"shard_set_id": str(runs["shard_set_id"])})
+    except KeyError as error:
+        raise _not_started(study_name) from error
+    except optuna.exceptions.StorageInternalError as error:
+        raise unreachable(storage_url, error) from error
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def read_facts(storage_url: str, study_name: str) -> dict[str, Any]:
+    """What must be alike in two studies for their trials to compare: see `search.study_claim`.
+
+    Raises:
+        SpoofsweepError: as `read_trials`.
+    """
+    storage = open_storage(storage_url)
+    try:
+        return comparable(optuna.load_study(storage=storage, study_name=study_name).user_attrs)
     except KeyError as error:
         raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:

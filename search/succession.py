@@ -13,10 +13,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from cluster.errors import SpoofsweepError
 from data_prep.draws import generator
+from search.cube import scale
 from search.ledger import Ledger
 from search.population import Population
 from search.pruner import Pruner
-from search.sampler import scale
 from search.space import SearchSpace
 from search.trial_record import HEIR
 from trainable.lineage import Ancestor, may_change

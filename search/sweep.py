@@ -27,9 +27,10 @@ from search.driver_lock import driver_lock
 from search.fork_keeper import ForkKeeper
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
-from search.leaderboard import Summary, summarise
+from search.leaderboard import Summary, eer_of, summarise
 from search.ledger import Ledger
 from search.model_keeper import ModelKeeper
+from search.objective import EER
 from search.progress import SweepProgress
 from search.pruners import study_pruner
 from search.sampler import make_sampler
@@ -40,6 +41,7 @@ from search.sweep_log import sweep_log
 from search.tracking import Tracker, dataset_of
 from search.trial_record import TrialRecord
 from search.tune_run import execute, num_places
+from search.warm_start import start_from_earlier
 from trainable.hold_out import Folds, samples_per_pass
 from trainable.signature import code_version, trial_signature
 
@@ -141,8 +143,8 @@ class _Sweep:
         self._study, self._shards, self._folds, self._ledger, self._lease = study, shards, folds, ledger, lease
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
-        self._unfinished = _prepare_queue(study, ledger)
-        asha = study_pruner(study.config, self._horizon, shards.index, folds)
+        self._unfinished, self._notes = _prepare_queue(study, ledger)
+        asha = study_pruner(study.config, self._horizon, shards.index, folds, ledger.fact)
         succession = make_succession(asha, ledger, SearchSpace(study.config.space), study.config.study.seed)
         trials = ledger.trials()
         asha.replay(ledger.reports())
@@ -152,7 +154,9 @@ class _Sweep:
         self._forks = None if succession is None else ForkKeeper(forks, succession.population, checkpoints, trials)
         self._tracker = _open_tracker(study, shards, folds, ledger, packing)
         disk = DiskUse(study.folder)
-        self.progress = SweepProgress(console, search.num_trials, self._horizon.budget, trials, disk)
+        self.progress = SweepProgress(
+            console, search.num_trials, self._horizon.budget, trials, disk, objective=study.objective
+        )
         self._budget = _open_budget(study, ledger, self._end_study)
         parts: list[Listener] = [
             self._tracker,  # first: what is deleted afterwards takes its time, and the driver may be killed
@@ -173,10 +177,14 @@ class _Sweep:
             shares_gpu,
             places,
             parts,
+            study.objective.metric,
+            search.second_objective,
             succession,
         )
 
     def run(self, trainable: type[Trainable]) -> None:
+        for note in self._notes:
+            self.progress.say(note)
         self._tracker.start()
         for trial in self._unfinished:
             self._tracker.trial_ended(trial)
@@ -209,7 +217,14 @@ class _Sweep:
         try:
             self._budget.close()
             trials = self._ledger.trials()
-            summary = summarise(trials, horizon.rungs, horizon.budget, horizon.samples_per_pass)
+            summary = summarise(
+                trials,
+                horizon.rungs,
+                horizon.budget,
+                horizon.samples_per_pass,
+                objective=self._study.objective,
+                second=self._study.second,
+            )
             for number in self._keeper.kept():
                 self._tracker.model_kept(number, self._keeper.folder_of(number))
             self._tracker.study_ended(_figures(summary), "FINISHED" if reason is None else "KILLED")
@@ -237,20 +252,23 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         study.name,
         space,
         config.trial,
-        make_sampler(config.search, config.study.seed, list(space.parameters)),
+        make_sampler(config.search, config.study.seed, space),
         config.study.seed,
         shard_set_id,
         folds,
         lambda trial, seed, lineage: trial_signature(trial, seed, shard_set_id, folds, lineage),
+        study.objective.name,
+        config.search.second_objective or "",
     )
 
 
-def _prepare_queue(study: Study, ledger: Ledger) -> list[TrialRecord]:
-    """Queue what an earlier driver left unfinished, or the study's own configuration; returns the former."""
+def _prepare_queue(study: Study, ledger: Ledger) -> tuple[list[TrialRecord], list[str]]:
+    """Queue what an earlier driver left unfinished, or what the study starts from; returns the former, and notes."""
     unfinished = set(ledger.requeue_unfinished())
     if study.config.search.start_from_defaults and not ledger.trials():
         ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
-    return [trial for trial in ledger.trials() if trial.number in unfinished]
+    notes = start_from_earlier(study, ledger)
+    return [trial for trial in ledger.trials() if trial.number in unfinished], notes
 
 
 def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger, packing: Packing | None) -> Tracker:
@@ -261,6 +279,8 @@ def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger,
     tags = {
         "spoofsweep.shard_set_id": shards.shard_set_id,
         "spoofsweep.held_out": json.dumps(folds),
+        "spoofsweep.objective": study.objective.name,
+        "spoofsweep.second_objective": study.config.search.second_objective or "",
         "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
         "spoofsweep.device": study.config.cluster.device,
         "spoofsweep.gpu_share": f"{study.config.cluster.gpu_share:.4g}",
@@ -319,6 +339,7 @@ def _config_maker(
             "lineage": trial.attributes.get("lineage", []),
             "fork": None if fork is None else str(fork.absolute()),
             "trial_number": trial.number,
+            "measures_latency": study.config.search.second_objective == "latency_ms",
         }
 
     return make_config
@@ -327,7 +348,10 @@ def _config_maker(
 def _figures(summary: Summary) -> dict[str, float]:
     """The sweep in numbers, for the parent run."""
     counts = {f"num_{state.lower()}": float(count) for state, count in summary.num_by_state.items()}
-    best = {} if summary.best is None or summary.best.value is None else {"best_dev_eer": summary.best.value}
+    best, objective = {}, summary.objective
+    if summary.best is not None:
+        told = {EER.metric: eer_of(summary.best, objective), objective.metric: summary.best.value}
+        best = {f"best_{metric}": value for metric, value in told.items() if value is not None}
     return {**counts, **best, "compute_saved": summary.compute_saved}
 
 

@@ -23,10 +23,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 
 from cluster.errors import SpoofsweepError
 from deploy.models import RUN_ARTIFACT
-from search.conductor import OBJECTIVE
 from search.journal import Journal
 from search.ledger import Ledger
 from search.lineage_tags import lineage_tags
+from search.objective import EER
 from search.trial_record import ARITHMETIC, TrialRecord
 
 _logger = logging.getLogger("spoofsweep.tracking")
@@ -212,7 +212,7 @@ class Tracker:
         reports = [event for event in events if event["kind"] == "report"]
         if not any(event.get("again") for event in reports):
             return reports
-        there = {metric.step for metric in self._client.get_metric_history(run_id, OBJECTIVE)}
+        there = {metric.step for metric in self._client.get_metric_history(run_id, EER.metric)}
         missing = []
         for event in reports:
             if not (event["again"] and event["step"] in there):

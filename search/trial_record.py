@@ -26,9 +26,9 @@ class TrialRecord:
     params: dict[str, Any]
     """Sampled values by dotted path, lists as JSON text."""
     reports: dict[int, float]
-    """Validation EER by samples seen."""
+    """What the study minimises, by samples seen."""
     value: float | None
-    """Final validation EER of a COMPLETE trial."""
+    """The same at the end of a COMPLETE trial."""
     attributes: dict[str, Any] = field(default_factory=dict)
     """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision``,
     ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
@@ -64,6 +64,11 @@ class TrialRecord:
     def first_report(self, samples: int) -> int:
         """Samples seen at its own first report at or beyond ``samples``; there is one."""
         return min(step for step in self.reports if step >= samples)
+
+    @property
+    def last_value(self) -> float | None:
+        """What the study minimises at the last report; None before the first."""
+        return self.value if self.value is not None else self.reports.get(self.samples_seen)
 
     @property
     def converged(self) -> bool:

@@ -34,8 +34,9 @@ def virtual_sweep(
     Raises:
         SpoofsweepError: the study's space or ledger refuses it.
     """
-    space, search = SearchSpace(config.space), config.search
-    sampler = make_sampler(search, seed, list(space.parameters))
+    # Curves tell of one objective.
+    space, search = SearchSpace(config.space), config.search.model_copy(update={"second_objective": None})
+    sampler = make_sampler(search, seed, space)
     ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))

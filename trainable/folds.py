@@ -28,11 +28,12 @@ class FoldedTraining(Iterator[Report]):
     every model over its own training utterances, and ``samples_seen`` counts the samples of all models.
 
     Metrics are means over the folds, but ``epoch_s`` is the sum over the models that trained since the report before,
-    and there is no ``dev_threshold``: thresholds of different models have no mean. Besides, there are
-    ``dev_eer_fold0``, ``dev_eer_fold1`` and so on, and ``dev_eer_folds_sd``, the standard deviation of these: how much
-    it depends on the attacks. The interval and the deviation of ``dev_eer`` are the means of the folds' own, which is
-    as wide as the mean's can be: the folds share their bona fide speech, so errors may not be taken as independent and
-    averaged away. One diverged model ends the trial as diverged.
+    ``dev_mean_attack_eer`` and ``dev_worst_attack_eer`` are the mean and the maximum over all attacks, each judged by
+    the model that did without it, and there is no ``dev_threshold``: thresholds of different models have no mean.
+    Besides, there are ``dev_eer_fold0``, ``dev_eer_fold1`` and so on, and ``dev_eer_folds_sd``, the standard deviation
+    of these: how much it depends on the attacks. The interval and the deviation of ``dev_eer`` are the means of the
+    folds' own, which is as wide as the mean's can be: the folds share their bona fide speech, so errors may not be
+    taken as independent and averaged away. One diverged model ends the trial as diverged.
 
     Args:
         trainings: one a fold, of equal configuration, seed and shards.
@@ -109,7 +110,8 @@ class FoldedTraining(Iterator[Report]):
         new = [training.history[number] for training in self.trainings if len(training.history) > number]
         samples_seen = sum(report.samples_seen for report in reports)
         diverged = any(report.diverged for report in reports)
-        metrics = _mean_metrics(reports) | ({**WORST_DEV, "diverged": 1.0} if diverged else {})
+        metrics = _mean_metrics(reports) | self._over_attacks(reports)
+        metrics |= {**WORST_DEV, "diverged": 1.0} if diverged else {}
         metrics["epoch_s"] = sum(report.metrics["epoch_s"] for report in new)
         del metrics["dev_threshold"]
         return Report(
@@ -118,6 +120,13 @@ class FoldedTraining(Iterator[Report]):
             metrics=metrics,
             final=diverged or all(report.final for report in reports),
         )
+
+    def _over_attacks(self, reports: Sequence[Report]) -> dict[str, float]:
+        num_attacks = [len(training.held_out) for training in self.trainings]
+        means = [report.metrics["dev_mean_attack_eer"] for report in reports]
+        total = sum(number * mean for number, mean in zip(num_attacks, means, strict=True))
+        worst = max(report.metrics["dev_worst_attack_eer"] for report in reports)
+        return {"dev_mean_attack_eer": total / sum(num_attacks), "dev_worst_attack_eer": worst}
 
 
 def begin(

@@ -16,8 +16,10 @@ from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin, resume
 from trainable.frames import Frames
 from trainable.gpu_share import GpuShare
+from trainable.latency import latency_ms
 from trainable.lineage import Ancestor
 from trainable.release import ReleaseCheck
+from trainable.scoring import frames_in
 from trainable.signature import trial_signature
 from trainable.training import Training
 
@@ -32,8 +34,10 @@ class TrialActor(tune.Trainable):
     a GPU that several trials share), ``num_threads``, ``output`` (folder for the finished trial's model, or none),
     ``checkpoint`` (folder that is written at every report, beside those of earlier attempts, or none), ``reported``
     (samples seen at the last report that is known of those attempts), ``lineage`` (a list of `Ancestor` as plain
-    values), ``fork`` (checkpoint of the last of them, where it was taken over, or none) and ``trial_number``. Errors go
-    through to Ray, which marks the trial failed.
+    values), ``fork`` (checkpoint of the last of them, where it was taken over, or none), ``trial_number``, and
+    ``measures_latency`` (whether reports tell `trainable.latency.latency_ms`, measured once before the training).
+    Errors go through to Ray, which marks the trial failed. Reports tell ``num_parameters`` besides; of a trial over
+    folds that is one model's.
 
     The trial goes on from the latest checkpoint of its attempts. The last known report is made again: what was to
     follow from it may never have happened.
@@ -74,6 +78,7 @@ class TrialActor(tune.Trainable):
                 or self._forked(trial, config, wanted)
                 or begin(trial, self._shards, config["seed"], self._device, folds, self._frames, lineage)
             )
+        self._size = self._size_of_model(config.get("measures_latency", False))
         inherited = lineage[-1].until if lineage else 0
         reports = self._training.history
         self._unreported = [r for r in reports if r.samples_seen >= max(config["reported"], inherited + 1)]
@@ -96,7 +101,7 @@ class TrialActor(tune.Trainable):
         course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
         # Only here it is known what this machine makes of precision "auto".
         arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
-        return {**report.metrics, **course, **arithmetic, "plan": self._training.plan, "warning": warning}
+        return {**report.metrics, **self._size, **course, **arithmetic, "plan": self._training.plan, "warning": warning}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Note another trial for this process."""
@@ -157,7 +162,18 @@ class TrialActor(tune.Trainable):
             return f"it has no checkpoint at {self._training.history[-1].samples_seen} samples: {error}"
         return ""
 
+    def _size_of_model(self, measures_latency: bool) -> dict[str, float]:
+        first = self._trainings[0]
+        size: dict[str, float] = {"num_parameters": sum(parameter.numel() for parameter in first.model.parameters())}
+        if measures_latency:
+            num_frames = frames_in(first.config.validation.window_s, first.features)
+            size["latency_ms"] = latency_ms(first.model, num_frames, first.record.num_bins)
+        return size
+
+    @property
+    def _trainings(self) -> list[Training]:
+        return self._training.trainings if isinstance(self._training, FoldedTraining) else [self._training]
+
     def _follow(self) -> None:
-        trainings = self._training.trainings if isinstance(self._training, FoldedTraining) else [self._training]
-        self._release.follow(trainings)
-        self._release.follow(training.model for training in trainings)
+        self._release.follow(self._trainings)
+        self._release.follow(training.model for training in self._trainings)

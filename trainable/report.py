@@ -14,10 +14,11 @@ class Report:
         samples_seen: training samples so far; the time axis of everything.
         passes: the same in passes over the training split.
         metrics: train_loss (mean since the report before), learning_rate (last used), grad_norm (mean before clipping),
-            dev_eer, dev_eer_low, dev_eer_high, dev_eer_sd (bootstrap), dev_threshold, dev_min_dcf, dev_act_dcf and
-            dev_cllr (of the scores as they are), utterances_per_s (training alone), epoch_s (seconds of training and
-            validation since the report before), diverged (0 or 1). A trial over folds has others, see
-            `trainable.folds`.
+            dev_eer, dev_eer_low, dev_eer_high, dev_eer_sd (bootstrap), dev_threshold, dev_mean_attack_eer and
+            dev_worst_attack_eer (over the attacks of dev, each one's spoofs against all bona fide speech; spoofs
+            without an attack's name count as one attack), dev_min_dcf, dev_act_dcf and dev_cllr (of the scores as they
+            are), utterances_per_s (training alone), epoch_s (seconds of training and validation since the report
+            before), diverged (0 or 1). A trial over folds has others, see `trainable.folds`.
         final: no report follows.
     """
 
@@ -38,6 +39,8 @@ WORST_DEV = {
     "dev_eer_high": 1.0,
     "dev_eer_sd": 0.0,
     "dev_threshold": 0.0,
+    "dev_mean_attack_eer": 1.0,
+    "dev_worst_attack_eer": 1.0,
     "dev_min_dcf": 1.0,
     "dev_act_dcf": float(ASVSPOOF5.of(1.0, 1.0)),
     "dev_cllr": math.inf,

@@ -83,7 +83,7 @@ def tiny_outcome(tiny_study, tiny_shards) -> StudyOutcome:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """Of a study that searches the dropout alone."""
     space = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
-    sampler = make_sampler(SearchConfig(), 1, list(space.parameters))
+    sampler = make_sampler(SearchConfig(), 1, space)
     ledger = Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", space, TrialConfig(), sampler)
     yield ledger
     ledger.close()

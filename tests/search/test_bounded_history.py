@@ -67,6 +67,38 @@ def test_a_view_is_a_function_of_the_trials_and_not_of_earlier_looks() -> None:
     assert numbers != [trial.number for trial in seen(fresh, study, 422)]
 
 
+def test_scores_put_every_pruned_trial_behind_every_complete_one() -> None:
+    """Though the pruned ones' last values are lower here."""
+    trials = [create_trial(value=1.0 + x, params={"x": x}, distributions=AXIS) for x in (0.9, 0.1, 0.5)]
+    trials += [
+        create_trial(
+            state=TrialState.PRUNED,
+            params={"x": x},
+            distributions=AXIS,
+            intermediate_values={step: 0.01, step - 1: 0.5},
+        )
+        for x, step in ((0.3, 2), (0.4, 9))
+    ]
+    trials.append(create_trial(value=0.0))  # without the parameter
+    study = optuna.create_study()
+    study.add_trials(trials)
+    view = BoundedHistory(1).scored(study, 6, ["x"])._get_trials(deepcopy=False)
+    assert [trial.number for trial in sorted(view, key=lambda trial: trial.value)] == [1, 2, 0, 4, 3]
+    assert {trial.state for trial in view} == {TrialState.COMPLETE}
+    assert [trial.state for trial in study.get_trials()[3:5]] == [TrialState.PRUNED] * 2
+
+
+def test_trials_of_earlier_studies_are_seen_as_older_ones() -> None:
+    study, history = made_study(MOST_FINISHED + 50), BoundedHistory(1)
+    history.learn([create_trial(value=value, params={"x": 0.5}, distributions=AXIS) for value in (-1.0, 2.0)])
+    view = seen(history, study, 300)
+    assert -1 in {trial.number for trial in view}
+    assert len(list(finished(view))) == MOST_FINISHED
+    small = BoundedHistory(1)
+    small.learn([create_trial(value=-1.0, params={"x": 0.5}, distributions=AXIS)])
+    assert [trial.number for trial in seen(small, made_study(3, num_running=1), 5)] == [-1, 0, 1, 2, 4]
+
+
 def test_tpe_draws_as_ever_from_a_small_study_and_well_from_a_large_one() -> None:
     def drawn(study: Study, sampler: optuna.samplers.BaseSampler) -> float:
         study.sampler = sampler

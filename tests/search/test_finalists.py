@@ -96,7 +96,9 @@ def test_seeds_are_distinct_and_not_the_sweeps():
 def finalist(record, rank, index, dev_eer):
     candidate = Candidate(rank, 10 + rank, index, index, record.trial, {})
     threshold = None if dev_eer == 1.0 else 0.0  # 1.0 stands for a seed that diverged
-    return Finalist(candidate, None, record.model_copy(update={"dev_eer": dev_eer, "threshold": threshold}))
+    last = dataclasses.replace(record.history[-1], metrics={**record.history[-1].metrics, "dev_eer": dev_eer})
+    changed = {"dev_eer": dev_eer, "threshold": threshold, "history": (*record.history[:-1], last)}
+    return Finalist(candidate, None, record.model_copy(update=changed))
 
 
 def test_the_best_mean_wins_not_the_luckiest_seed(tiny_outcome):
@@ -276,7 +278,7 @@ def test_names_that_mlflow_cannot_tell_apart_get_a_number():
 def test_finalists_fit_a_narrow_terminal(tiny_outcome):
     """Also where there are folds, and a seed diverged."""
     good = tiny_outcome.champion.finalist
-    candidate = dataclasses.replace(good.candidate, fold_eer=1.0)
+    candidate = dataclasses.replace(good.candidate, fold_eer=1.0, fold_value=1.0)
     lost = dataclasses.replace(good, record=good.record.model_copy(update={"threshold": None}), candidate=candidate)
     table = finalists_table(standings([dataclasses.replace(good, candidate=candidate), lost]))
     assert [column.header for column in table.columns][-2:] == ["mean eval EER", "mean eval minDCF"]

@@ -151,3 +151,30 @@ def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, fold
     assert first[0].config == first[1].config == first[2].config
     assert first[0].seed == first[1].seed == first[2].seed
     assert len({trial.attributes["signature"] for trial in first}) == 3
+
+
+def test_the_worst_attack_is_minimised_from_the_sweep_to_the_card(tiny_study, tiny_shards, output):
+    """Over folds, so that each attack is judged by the model that never met it."""
+    name, validation = "tiny-worst", {"folds": 2}
+    study = study_with(tiny_study, output, name, **validation)
+    search = study.config.search.model_copy(update={"objective": "worst_attack_eer"})
+    study = Study(study.path, study.config.model_copy(update={"search": search}))
+    outcome = swept(study, tiny_shards)
+    best = outcome.summary.best
+    assert best.value == best.attributes["metrics"]["dev_worst_attack_eer"] >= best.attributes["metrics"]["dev_eer"]
+    candidate = outcome.champion.finalist.candidate
+    eer = best.attributes["metrics"]["dev_eer"]
+    assert (candidate.fold_value, candidate.fold_eer) == (best.value, eer)
+    card = MlflowClient(study.tracking_uri).get_model_version(name, outcome.champion.version).description
+    for text in (card, (study.folder / "report" / "report.md").read_text(), text_of(outcome)):
+        assert "chosen by its worst attack EER over 2 leave-attack-out folds" in text
+        assert f"{100 * best.value:.2f}%" in text
+        assert f"{100 * eer:.2f}%" in text
+    metrics = MlflowClient(study.tracking_uri).get_run(outcome.champion.run_id).data.metrics
+    assert (metrics["fold_dev_worst_attack_eer"], metrics["fold_dev_eer"]) == (best.value, eer)
+    assert "The study minimises the worst attack EER" in read_progress(study).about
+    search = search.model_copy(update={"objective": "min_dcf"})
+    (warning,) = read_progress(Study(study.path, study.config.model_copy(update={"search": search}))).warnings
+    assert warning == "search.objective of the study file is min_dcf, the study began with worst_attack_eer"
+    for reference in (best.attributes["mlflow_run_id"], outcome.champion.run_id):
+        assert repeat(study, tiny_shards, reference).verdict == "same"

@@ -133,7 +133,7 @@ def conductor_of(config: StudyConfig, horizon: Horizon, ledger: Ledger, space: S
 
 def swept(config: StudyConfig, horizon: Horizon, num_workers: int) -> list[TrialRecord]:
     space = SearchSpace(config.space)
-    sampler = make_sampler(config.search, 5, list(space.parameters))
+    sampler = make_sampler(config.search, 5, space)
     ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, 5)
     list(simulate(conductor_of(config, horizon, ledger, space), curves_of(config, horizon), num_workers))
     return ledger.trials()
@@ -241,7 +241,7 @@ def test_killed_at_any_write_it_ends_as_if_it_had_not_been(tmp_path: Path) -> No
     space, curves = SearchSpace(config.space), curves_of(config, horizon)
 
     def sweep(url: str, num_left: int = -1) -> list[tuple[Any, ...]]:
-        sampler = make_sampler(config.search, 5, list(space.parameters))
+        sampler = make_sampler(config.search, 5, space)
         ledger = DyingLedger(url, "virtual", space, config.trial, sampler, 5)
         try:
             ledger.num_left = num_left
@@ -334,5 +334,9 @@ def test_settings_that_make_no_population_are_refused() -> None:
         parse_settings(StudyConfig, {**values, "validation": {"folds": 2}}, "study")
     with pytest.raises(SpoofsweepError, match=r"not below trial\.budget_passes"):
         parse_settings(StudyConfig, {**values, "search": {"pruning": "population", "ready_passes": 30}}, "study")
+    for pruning in ("pasha", "population"):
+        search = {"pruning": pruning, "second_objective": "num_parameters"}
+        with pytest.raises(SpoofsweepError, match=f"'{pruning}' does not: take 'asha', 'hyperband'"):
+            parse_settings(SearchConfig, search, "search")
     with pytest.raises(SpoofsweepError, match="not 'population'"):
         parse_settings(SearchConfig, {"pruning": "population", "noise_budget": 0.1}, "search")

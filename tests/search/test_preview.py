@@ -62,6 +62,18 @@ def test_a_population_says_what_it_holds_and_needs_something_that_may_change(loa
     assert "model.gru_size held fixed within a lineage" in text
 
 
+def test_what_the_sampler_leaves_to_another_is_said(load) -> None:
+    space = "[space]\nmodel.dropout = { low = 0.0, high = 0.5 }\nmodel.bidirectional = { choices = [true, false] }\n"
+    assert "leaves to TPE" in str(preview(load(space + "[search]\nsampler = 'cmaes'\n")).notes)
+    with pytest.raises(SpoofsweepError, match="'cmaes' needs a range"):
+        preview(load("[space]\nmodel.bidirectional = { choices = [true, false] }\n[search]\nsampler = 'cmaes'\n"))
+
+
+def test_an_earlier_study_that_is_not_there_stops_here(load) -> None:
+    with pytest.raises(SpoofsweepError, match="must have been started; got nowhere"):
+        preview(load("[search]\nstart_from = ['nowhere']\n"))
+
+
 def test_gpu_that_is_not_there_stops_here(load, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -82,7 +82,7 @@ def launched(study: Study, target: str, output: Path, **environment: str) -> Ite
 
 def finished(study: Study) -> list[TrialRecord]:
     try:
-        trials, _, _ = read_trials(study.storage_url, study.name)
+        trials = read_trials(study.storage_url, study.name).trials
     except SpoofsweepError:  # not started yet
         return []
     return [trial for trial in trials if trial.state == "COMPLETE"]
@@ -97,7 +97,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen, timeout_s
 
 
 def check_outcome(study: Study, num_trials: int, said: str) -> None:
-    trials, _, _ = read_trials(study.storage_url, study.name)
+    trials = read_trials(study.storage_url, study.name).trials
     assert {trial.state for trial in trials} <= {"COMPLETE", "FAIL"}
     assert sum(trial.counts for trial in trials) == num_trials
     assert int(MlflowClient(study.tracking_uri).get_model_version_by_alias("lab", "champion").version) == 1

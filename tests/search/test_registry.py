@@ -10,7 +10,8 @@ from deploy.models import CHAMPION, resolve
 from search.commands import Commands
 from search.finale import conclude
 from search.finalists import standings
-from search.model_card import Provenance, chain_table, description
+from search.model_card import Provenance, chain_table, description, model_card
+from search.objective import EER, OBJECTIVES
 from search.registry import register_champion
 from trainable.checkpoint import read_record
 
@@ -76,12 +77,25 @@ def test_the_card_follows_what_became_of_the_other_seeds(client, tiny_shards, ti
 def test_the_card_tells_the_champions_own_attacks_from_the_folds_of_the_sweep(tiny_outcome):
     """The champion of a study over folds trains on all attacks."""
     finalist = tiny_outcome.champion.finalist
-    candidate = dataclasses.replace(finalist.candidate, folds=(("A01",), ("A02", "A04")), fold_eer=0.1)
+    candidate = dataclasses.replace(finalist.candidate, folds=(("A01",), ("A02", "A04")), fold_eer=0.1, fold_value=0.1)
     commands = Commands("tiny", "sqlite:///mlflow.db", Path("shards"))
     provenance = Provenance("layout", "corpus", "tiny", "run", "1", commands)
     table = chain_table(dataclasses.replace(finalist, candidate=candidate), provenance)
     assert "| attacks held out | `none` |" in table
     assert r"| folds of the sweep | `A01 \| A02, A04` |" in table
+
+
+def test_the_card_says_by_what_the_champion_was_chosen(tiny_outcome):
+    finalist = tiny_outcome.champion.finalist
+    provenance = Provenance("layout", "corpus", "tiny", "run", "1", Commands("tiny", "sqlite:///m.db", Path("shards")))
+
+    def card(objective):
+        candidate = dataclasses.replace(finalist.candidate, objective=objective)
+        return model_card(standings([dataclasses.replace(finalist, candidate=candidate)]), provenance)
+
+    chosen = f"by dev minDCF, {finalist.record.history[-1].metrics['dev_min_dcf']:.4f}"
+    assert chosen not in card(EER)
+    assert chosen in card(OBJECTIVES["min_dcf"])
 
 
 def test_a_description_is_no_longer_than_the_registry_takes():

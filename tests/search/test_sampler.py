@@ -6,9 +6,12 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
 
+from cluster.errors import SpoofsweepError
 from search.config import ParameterConfig, SearchConfig
-from search.sampler import make_sampler, scale
+from search.cube import place, scale
+from search.sampler import make_sampler, sampler_notes
 from search.space import SearchSpace
 from trainable.config import TrialConfig
 
@@ -30,38 +33,66 @@ def run(
     Low dropout and a learning rate of 1e-3 are best, or with ``sign`` -1 worst.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    config, names = SearchConfig(sampler=name, startup_trials=4, random_share=0.25), list(SPACE.parameters)
-    study = optuna.create_study(sampler=make_sampler(config, seed, names))
+    config = SearchConfig(sampler=name, startup_trials=4, random_share=0.25)
+    study = optuna.create_study(sampler=make_sampler(config, seed, SPACE))
     for number in range(num_trials):
         if number in restarts:
-            study.sampler = make_sampler(config, seed, names)
+            study.sampler = make_sampler(config, seed, SPACE)
         trial = study.ask()
         point = SPACE.suggest(trial, TrialConfig())
-        study.tell(trial, sign * (point["model.dropout"] + abs(np.log10(point["optimizer.learning_rate"]) + 3)))
+        value = sign * (point["model.dropout"] + abs(np.log10(point["optimizer.learning_rate"]) + 3))
+        if value > sign * 0.5:  # as a rung would have it
+            trial.report(value, 100)
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, value)
     return [trial.params for trial in study.trials]
 
 
-@pytest.mark.parametrize("name", ["tpe", "qmc", "random"])
+@pytest.mark.parametrize("name", ["tpe", "cmaes", "qmc", "random"])
 def test_same_seed_same_trials_across_restarts(name: str) -> None:
-    trials = run(name, 16)
-    assert run(name, 16, restarts=(3, 9)) == trials
-    assert len({str(trial) for trial in trials}) == 16
+    trials = run(name, 24)
+    assert run(name, 24, restarts=(3, 9, 17, 18)) == trials
+    assert len({str(trial) for trial in trials}) == 24
     assert run(name, 3, seed=6) != trials[:3]
 
 
-def test_random_share_stays_random_throughout() -> None:
-    """Quasi-random trials are those that stay the same whatever TPE has learnt."""
-    trials = zip(run("tpe", 60), run("tpe", 60, sign=-1.0), strict=True)
+@pytest.mark.slow
+def test_a_gaussian_process_learns_and_is_the_same_across_restarts() -> None:
+    """A quarter of a second a draw."""
+    trials = run("gp", 12)
+    assert run("gp", 12, restarts=(6, 9)) == trials
+    assert np.median([trial["model.dropout"] for trial in trials[4:]]) < 0.1
+
+
+@pytest.mark.parametrize("name", ["tpe", "cmaes"])
+def test_random_share_stays_random_throughout(name: str) -> None:
+    """Quasi-random trials are those that stay the same whatever the sampler has learnt."""
+    trials = zip(run(name, 60), run(name, 60, sign=-1.0), strict=True)
     is_random = [trial == other for trial, other in trials]
     assert all(is_random[:4])
     assert 0.15 < np.mean(is_random[4:]) < 0.35
     assert any(is_random[40:])
 
 
-def test_tpe_learns() -> None:
-    trials = run("tpe", 60)
+@pytest.mark.parametrize("name", ["tpe", "cmaes"])
+def test_samplers_learn(name: str) -> None:
+    trials = run(name, 60)
     late = np.mean([trial["model.dropout"] for trial in trials[30:]])
     assert late < 0.2  # 0.25 at random
+
+
+def test_what_a_sampler_cannot_draw_is_said_before() -> None:
+    assert sampler_notes(SearchConfig(sampler="tpe"), SPACE) == []
+    (note,) = sampler_notes(SearchConfig(sampler="cmaes"), SPACE)
+    assert note.endswith("leaves to TPE, each by itself: spec_augment.time_masks, spec_augment.time_mask_s")
+    (note,) = sampler_notes(SearchConfig(sampler="gp"), SPACE)
+    assert note.endswith("leaves to TPE, each by itself: spec_augment.time_mask_s")
+    choices = SearchSpace({"model.gru_size": ParameterConfig(choices=(32, 64))})
+    assert sampler_notes(SearchConfig(sampler="gp"), choices) == []
+    for refuse in (sampler_notes, lambda config, space: make_sampler(config, 1, space)):
+        with pytest.raises(SpoofsweepError, match=r"'cmaes' needs a range .* got model.gru_size"):
+            refuse(SearchConfig(sampler="cmaes"), choices)
 
 
 def test_quasi_random_points_cover_the_cube_evenly() -> None:
@@ -80,6 +111,26 @@ def test_quasi_random_points_cover_the_cube_evenly() -> None:
 )
 def test_scale_reaches_every_value(distribution: Any, values: set[Any]) -> None:
     assert {scale(uniform, distribution) for uniform in np.linspace(0, 1, 101, endpoint=False)} == values
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        CategoricalDistribution(["a", "b", "c"]),
+        IntDistribution(1, 7, step=3),
+        IntDistribution(1, 9, log=True),
+        FloatDistribution(0.0, 1.0, step=0.25),
+        FloatDistribution(1e-4, 1e-2, log=True),
+        FloatDistribution(-2.0, 4.0),
+        IntDistribution(3, 3),
+    ],
+)
+def test_every_value_has_its_place(distribution: Any) -> None:
+    for value in {scale(uniform, distribution) for uniform in np.linspace(0, 1, 21)}:
+        assert 0.0 <= place(value, distribution) <= 1.0
+        assert scale(place(value, distribution), distribution) == (
+            pytest.approx(value) if isinstance(value, float) else value
+        )
 
 
 def test_scale_of_ranges() -> None:

@@ -1,5 +1,6 @@
 """Whole sweeps of toy trials through Ray Tune, the ledger and MLflow."""
 
+import io
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 import mlflow
 import optuna
 import pytest
+from rich.console import Console
 from toys import ToyData, toy_study, toy_trial
 
 from cluster.errors import SpoofsweepError
@@ -18,6 +20,7 @@ from search.gpu_sharing import Packing
 from search.study import Study
 from search.sweep import SweepResult, open_ledger, run_sweep
 from search.trial_record import TrialRecord
+from search.warm_start import START
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -301,3 +304,16 @@ def test_optuna_opens_the_ledger(eventful: tuple[Study, SweepResult]) -> None:
     opened = optuna.load_study(study_name=study.name, storage=study.storage_url)
     assert result.summary.best is not None
     assert opened.best_trial.number == result.summary.best.number
+
+
+def test_a_study_starts_from_an_earlier_one(eventful: tuple[Study, SweepResult], output: Path) -> None:
+    earlier = eventful[0]
+    study = toy_study(output, "starting", 2, search={"start_from": ["eventful"], "start_trials": 1})
+    terminal = io.StringIO()
+    run_sweep(study, ToyData(output), trainable=toy_trial(), console=Console(file=terminal, width=200))
+    best = min((trial for trial in trials_of(earlier) if trial.converged), key=lambda trial: trial.value or 0.0)
+    default, first = trials_of(study)
+    assert START not in default.attributes
+    assert first.attributes[START] == f"eventful:{best.number}"
+    assert first.config == best.config
+    assert f"Trial {best.number} of eventful is tried first, as it was" in terminal.getvalue()

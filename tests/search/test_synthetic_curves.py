@@ -23,7 +23,7 @@ SPACE = SearchSpace(CONFIG.space)
 @pytest.fixture(scope="module")
 def drawn() -> list[TrialRecord]:
     """Two hundred random trials."""
-    sampler = make_sampler(SearchConfig(sampler="random"), 5, list(SPACE.parameters))
+    sampler = make_sampler(SearchConfig(sampler="random"), 5, SPACE)
     ledger = Ledger(MEMORY, "drawn", SPACE, CONFIG.trial, sampler)
     return [ledger.ask() for _ in range(200)]
 

@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 from courses import equal_weights, numbers, weights
+from toy_shards import write_toy_shards
 
 from trainable.checkpoint import read_record
 from trainable.feature_store import FeatureStore
@@ -60,6 +61,22 @@ def test_folds_are_the_separate_trainings_bit_for_bit(toy_shards, toy_trial):
         for name in ("dev_eer_low", "dev_min_dcf", "dev_act_dcf", "dev_cllr"):
             assert report.metrics[name] == sum(part.metrics[name] for part in parts) / 2
     assert [report.final for report in reports] == [False, False, True]
+
+
+def test_over_folds_every_attack_counts_once_by_the_model_that_did_without_it(toy_trial, tmp_path):
+    """Three attacks in two folds: their mean is not the mean of the folds."""
+    shards = write_toy_shards(tmp_path)
+    index = shards.index
+    is_third = (index["attack"] == "A02") & (index["utterance_id"].str[-1].astype(int) > 6)
+    index.loc[is_third, "attack"] = "A03"
+    folded = begin(toy_trial(budget_passes=1.0), shards, 1, folds=(("A01", "A02"), ("A03",)))
+    (report,) = folded
+    tables = [training.score("dev") for training in folded.trainings]
+    eers = [eer_by_attack(table.score, table.label, table.attack) for table in tables]
+    assert [each.keys() for each in eers] == [{"A01", "A02"}, {"A03"}]
+    every = [eer for each in eers for eer in each.values()]
+    assert report.metrics["dev_mean_attack_eer"] == pytest.approx(sum(every) / 3)
+    assert report.metrics["dev_worst_attack_eer"] == max(every)
 
 
 def test_a_pass_is_one_of_every_model(toy_shards, toy_trial):

@@ -62,6 +62,20 @@ def test_results_are_the_reports_laid_flat(make_config, toy_shards, toy_trial):
     assert [(r["samples_seen"], r["passes"], r["done"]) for r in found] == [(40, 1.0, False), (80, 2.0, True)]
 
 
+def test_every_report_tells_the_size_and_if_asked_the_latency_of_a_model(make_config, toy_shards, toy_trial):
+    """Measured once; the trial's numbers are the same. Over folds it is one model's."""
+    model = Training(toy_trial(budget_passes=2.0), toy_shards, seed=1).model
+    number = sum(parameter.numel() for parameter in model.parameters())
+    plain = results(TrialActor(config=make_config()))
+    measured = results(TrialActor(config=make_config() | {"measures_latency": True}))
+    assert [result["num_parameters"] for result in (*plain, *measured)] == [number] * 4
+    latencies = [result.pop("latency_ms") for result in measured]
+    assert latencies[0] == latencies[1] > 0
+    assert measured == plain
+    folded = TrialActor(config=make_config(folds=(("A01",), ("A02",))))
+    assert folded.step()["num_parameters"] == number
+
+
 def test_a_reused_actor_gives_the_numbers_of_fresh_ones(make_config):
     other = {"model": {"channels": [6], "gru_size": 8, "pooling": "max"}}
     fresh = [results(TrialActor(config=make_config(1))), results(TrialActor(config=make_config(2, **other)))]

@@ -9,6 +9,7 @@ from toy_shards import write_toy_shards
 from cluster.errors import SpoofsweepError
 from data_prep.error_rates import equal_error_rate
 from trainable.costs import detection_costs
+from trainable.metrics import eer_by_attack
 from trainable.training import Training
 
 
@@ -29,6 +30,7 @@ def test_a_report_says_all_it_promises(toy_shards, toy_trial):
     assert set(report.metrics) == {
         *("train_loss", "learning_rate", "grad_norm", "dev_eer", "dev_eer_low", "dev_eer_high", "dev_eer_sd"),
         *("dev_threshold", "dev_min_dcf", "dev_act_dcf", "dev_cllr", "utterances_per_s", "epoch_s", "diverged"),
+        *("dev_mean_attack_eer", "dev_worst_attack_eer"),
     }
     assert all(isinstance(value, float) and math.isfinite(value) for value in report.metrics.values())
     assert report.metrics["dev_eer_low"] <= report.metrics["dev_eer"] <= report.metrics["dev_eer_high"]
@@ -40,6 +42,16 @@ def test_costs_are_those_of_the_scores(toy_shards, toy_trial):
     costs = detection_costs(training.score("dev"))
     assert set(costs) == {"min_dcf", "act_dcf", "cllr"}
     assert {name: report.metrics[f"dev_{name}"] for name in costs} == costs
+
+
+def test_eers_over_attacks_are_those_of_the_scores(toy_shards, toy_trial):
+    training = Training(toy_trial(budget_passes=1.0), toy_shards, seed=1)
+    (report,) = training
+    table = training.score("dev")
+    eers = eer_by_attack(table.score, table.label, table.attack)
+    assert eers.keys() == {"A01", "A02"}
+    assert report.metrics["dev_mean_attack_eer"] == sum(eers.values()) / 2
+    assert report.metrics["dev_worst_attack_eer"] == max(eers.values())
 
 
 def test_training_learns_a_learnable_set(toy_shards, toy_trial):
