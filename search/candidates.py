@@ -57,18 +57,18 @@ def select(
     config: FinalistsConfig,
     study_seed: int,
     folds: Folds = (),
-    stopped_too: bool = False,
     objective: Objective = EER,
     second: Second | None = None,
+    stopped_too: bool = False,
 ) -> list[Candidate]:
     """The best distinct configurations that were trained to the end, each with its seeds.
 
     Args:
         folds: the attacks that the trials' models did without.
-        stopped_too: take trials that a rung stopped as well, after all that came further.
         objective: what the trials' values are.
         second: what is minimised besides: configurations are then spread over the Pareto front, and where it has fewer
             than are wanted, the best others follow.
+        stopped_too: take trials that a rung stopped as well, after all that came further.
 
     Raises:
         SpoofsweepError: no trial came to its end without diverging.

@@ -89,7 +89,7 @@ def _crown(
         run_ids[finalist.candidate.name] = runs.record(finalist)
 
     stopped_too = config.search.pruning == "pasha"  # it need not train any to its end
-    candidates = select(trials, config.finalists, config.study.seed, folds, stopped_too, study.objective, study.second)
+    candidates = select(trials, config.finalists, config.study.seed, folds, study.objective, study.second, stopped_too)
     with ray_session(config.cluster):
         place = study.folder / "finalists"
         finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)
