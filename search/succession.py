@@ -5,7 +5,7 @@ parameter by 1.2 or 0.8, or drawing it anew. Deviations: a choice among several 
 moves by one step at least.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from search.ledger import Ledger
 from search.population import Population
 from search.pruner import Pruner
 from search.space import SearchSpace
-from search.trial_record import HEIR
+from search.trial_record import HEIR, TrialRecord
 from trainable.lineage import Ancestor, may_change
 
 _RESAMPLED = 0.25
@@ -36,13 +36,14 @@ class Succession:
         seed: of the study; a draw is a function of it, of the trial that is replaced, and of the known trials.
 
     Raises:
-        SpoofsweepError: nothing in the space may change within a lineage.
+        SpoofsweepError: nothing in the space may change within a lineage, or the space lacks a trial's configuration.
     """
 
     def __init__(self, population: Population, ledger: Ledger, space: SearchSpace, seed: int) -> None:
         self.population, self._ledger, self._space, self._seed = population, ledger, space, seed
         self._free = free_parameters(space)
         trials = ledger.trials()
+        _require_all_within(ledger, trials)
         population.births |= {trial.number: trial.forked_at for trial in trials if trial.lineage}
         replaced = {trial.attributes.get("replaces") for trial in trials}
         for trial in trials:
@@ -72,6 +73,18 @@ class Succession:
         if is_resampled:
             return scale(quantile, distribution)
         return perturbed(value, _FACTORS[int(quantile < 0.5)], distribution)
+
+
+def _require_all_within(ledger: Ledger, trials: Iterable[TrialRecord]) -> None:
+    """What lies outside of a space that was changed has no parameters there that an heir could take over."""
+    for trial in trials:
+        is_drawn = "config" in trial.attributes and trial.state != "FAIL"
+        if is_drawn and ledger.translation.exact(trial.config) is None:
+            raise SpoofsweepError(
+                "the [space] of a population must go on to hold the configurations of all its trials",
+                f"without that of trial {trial.number}",
+                "restore the [space], or widen it, or give the study a new name",
+            )
 
 
 def make_succession(pruner: Pruner, ledger: Ledger, space: SearchSpace, seed: int) -> Succession | None:

@@ -207,6 +207,24 @@ def test_a_population_ends_better_than_the_same_members_alone() -> None:
     assert min(gains) > 0.0
 
 
+def test_a_space_that_lacks_a_member_is_refused_and_a_wider_one_is_not(tmp_path: Path) -> None:
+    config, horizon = population_study(2)
+
+    def go_on(**dropout: float) -> None:
+        space = SearchSpace({**config.space, "model.dropout": ParameterConfig.model_validate(dropout)})
+        sampler = make_sampler(config.search, 5, space)
+        ledger = Ledger(f"sqlite:///{tmp_path}/optuna.db", "virtual", space, config.trial, sampler, 5)
+        try:
+            conductor_of(config, horizon, ledger, space).next_trial("a")
+        finally:
+            ledger.close()
+
+    go_on(low=0.0, high=0.5)
+    go_on(low=0.0, high=0.6)
+    with pytest.raises(SpoofsweepError, match=r"without that of trial 0"):
+        go_on(low=0.59, high=0.6)
+
+
 class Killed(BaseException):
     """The driver is gone."""
 
