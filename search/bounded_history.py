@@ -61,6 +61,8 @@ class BoundedHistory:
         self._ended = EndedTrials()
         self._points: dict[int, dict[str, float]] = {}
         """Parameters of trials that have ended, as TPE reckons with them."""
+        self.running_points: dict[int, dict[str, float]] = {}
+        """The same of trials that run, as far as they were asked for: Optuna keeps what it drew for them as text."""
         self._earlier: dict[int, FrozenTrial] = {}
         """Trials of earlier studies, by negative numbers."""
         self._kinds: dict[frozenset[str], FrozenTrial] = {}
@@ -134,6 +136,7 @@ class BoundedHistory:
 
     def _take(self, trial: FrozenTrial) -> None:
         insort(self._ranks, rank(trial))
+        self.running_points.pop(trial.number, None)
         distributions, params = trial.distributions, trial.params
         self._points[trial.number] = {name: d.to_internal_repr(params[name]) for name, d in distributions.items()}
         known = self._kinds.setdefault(frozenset(distributions), trial)
@@ -173,8 +176,10 @@ class BoundedTpe(TPESampler):
         for trial in trials:
             point = self._history.point(trial)
             if point is None:
-                params = self._get_params(trial, study)
-                point = {name: d.to_internal_repr(params[name]) for name, d in search_space.items() if name in params}
+                point = self._history.running_points.setdefault(trial.number, {})
+                if not point.keys() >= search_space.keys():
+                    params = self._get_params(trial, study)
+                    point |= {n: d.to_internal_repr(params[n]) for n, d in search_space.items() if n in params}
             if point.keys() >= search_space.keys():
                 rows.append([point[name] for name in names])
         columns = np.array(rows).reshape(-1, len(names)).T

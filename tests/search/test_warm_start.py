@@ -58,6 +58,7 @@ def test_the_best_come_first_after_the_default(tmp_path: Path, earlier: list[Tri
         f"earlier:{trial.number}" for trial in best(earlier, 2)
     ] + [None] * 3
     assert [trial.config for trial in trials[:2]] == [trial.config for trial in best(earlier, 2)]
+    assert [trial.params for trial in trials[:2]] == [trial.params for trial in best(earlier, 2)]  # in the storage
     assert len(trials) == 5
 
 
