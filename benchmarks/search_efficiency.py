@@ -2,7 +2,7 @@
 sampler and by rung policy, over learning curves in virtual time.
 
     python benchmarks/search_efficiency.py [--seeds 50] [--workers 1 8 64 512] [--curves benchmarks/curves/NAME.parquet
-        --study benchmarks/studies/NAME.toml] [--jobs 2] [--output results/reference]
+        --study benchmarks/studies/NAME.toml] [--searches NAME ...] [--jobs 2] [--output results/reference]
 
 The target is what random search comes to: it trains `--trials` configurations to their end, at least two a worker,
 and picks the one whose measured EER is best; the target is that one's EER without the noise of validation. A search has
@@ -10,11 +10,15 @@ come there when the trial that it would pick so far is as good. Random search it
 and up to twice as many trials; the time that these take is the limit of all searches. One that has not come there
 within it, or within four times the trials, counts with the limit, which is too little: such counts stand beside ratios.
 
+PASHA need not train any trial to its end: its pick is the best of those that came furthest, and counts from when it
+would have come to its end, too, had it gone on; what it then reaches is what it is judged by.
+
 Everything runs through the code of a real sweep: ours through conductor, ledger, sampler and pruner, the stock one
 through Ray's own scheduler and Ray's own searcher, told what Ray Tune's controller tells them.
 
 Landscapes are the synthetic families of `search.synthetic_curves` over the study's space, one by seed, or with
-`--curves` recorded trainings. Finished cells lie in OUTPUT/search-efficiency.jsonl: the same command goes on.
+`--curves` recorded trainings. What is finished lies in OUTPUT/search-efficiency.jsonl: the same command goes on, and
+one that names further searches adds them.
 """
 
 import argparse
@@ -50,6 +54,8 @@ from search.virtual_sweep import virtual_sweep
 SAMPLES_PER_PASS = 25_380
 NUM_DEV = (2_548, 22_296)
 """ASVspoof 2019 LA."""
+FIRST_RUNG_SHARE = "first_rung_share"
+"""Of the budget, in the place of ``first_rung_passes``."""
 NINTH, FIRST_PASS = {"rung_trust": False}, {"rung_trust": False, "first_rung_passes": 1.0}
 POLICIES: dict[str, dict[str, Any]] = {
     "spoofsweep (TPE, rungs on trust)": {},
@@ -59,9 +65,11 @@ POLICIES: dict[str, dict[str, Any]] = {
     "random, rungs on trust": {"sampler": "random"},
     "TPE, first rung at a ninth": NINTH,
     "TPE, first rung at the first pass": FIRST_PASS,
+    "TPE, first rung at a third": {"rung_trust": False, FIRST_RUNG_SHARE: 1 / 3},
+    "TPE, PASHA": {"pruning": "pasha"},
     "TPE, no pruning": {"pruning": "none"},
 }
-"""Ours, by what differs from a study's defaults."""
+"""Ours, by what differs from a study's defaults; in the demo study the first pass is a 27th of the budget."""
 STOCK = {"stock Ray, first rung at the first pass": 1, "stock Ray, first rung at a ninth": 3}
 """Grace period in reports."""
 RANDOM = "random search"
@@ -69,6 +77,8 @@ RANDOM_SEARCH = {"sampler": "random", "pruning": "none"}
 OTHER_SEEDS = 1_000_000
 """Added to a seed where something is to be drawn anew."""
 NAMES = (RANDOM, *STOCK, *POLICIES)
+COMPARED = (RANDOM, next(iter(STOCK)), next(iter(POLICIES)))
+"""In every table."""
 MOST_TRIALS = 4
 """Times those of random search that set the target."""
 
@@ -102,10 +112,19 @@ class Race:
 
     def sweep(self, num_trials: int, **search: Any) -> Iterable[SimulatedTrial]:
         """Ours, with other settings than the study's."""
+        config = self._config(num_trials, **search)
+        return virtual_sweep(config, self.horizon(config), self.curves, self.num_workers, self.seed)
+
+    def rungs(self, **search: Any) -> Sequence[int]:
+        """Where such a sweep judges its trials."""
+        return self.horizon(self._config(1, **search)).rungs
+
+    def _config(self, num_trials: int, **search: Any) -> StudyConfig:
         # Made-up landscapes know nothing of what is good in the field.
         settings = {"num_trials": num_trials, "start_from_defaults": False, "prior_share": 0.0, **search}
-        config = self.config.model_copy(update={"search": type(self.config.search).model_validate(settings)})
-        return virtual_sweep(config, self.horizon(config), self.curves, self.num_workers, self.seed)
+        if FIRST_RUNG_SHARE in settings:
+            settings["first_rung_passes"] = settings.pop(FIRST_RUNG_SHARE) * self.config.trial.budget_passes
+        return self.config.model_copy(update={"search": type(self.config.search).model_validate(settings)})
 
     def stock(self, num_trials: int, grace_period: int) -> Iterable[SimulatedTrial]:
         trial = self.config.trial
@@ -134,19 +153,27 @@ def race_of(cell: Cell) -> Race:
     return Race(config, SAMPLES_PER_PASS, curves, cell.num_workers, cell.seed)
 
 
-def picks(trials: Iterable[SimulatedTrial]) -> Iterable[tuple[float, float]]:
-    """Whenever another trial would be picked: the time, and the pick's EER without noise."""
-    best = math.inf
+def picks(trials: Iterable[SimulatedTrial], rungs: Sequence[int] = ()) -> Iterable[tuple[float, float]]:
+    """Whenever another trial would be picked: when it is trained to its end, and its EER there without noise.
+
+    Args:
+        trials: in the order in which they end.
+        rungs: where those that were stopped may be picked too, the furthest first; none picks finished ones alone.
+    """
+    best = (0, math.inf)
     for trial in trials:
-        if trial.completed and trial.dev_eer < best:
-            best = trial.dev_eer
-            yield trial.end_s, trial.expected_eer
+        reports = trial.curve.samples_seen
+        is_stopped = trial.samples_seen < reports[-1]
+        rank = (-sum(rung <= trial.samples_seen for rung in rungs) - trial.completed, trial.dev_eer)
+        if (trial.completed or (rungs and is_stopped)) and rank < best:
+            best = rank
+            yield trial.start_s + float(trial.curve.seconds[-1]), float(trial.curve.expected_eer[-1])
 
 
-def time_to(target: float, trials: Iterable[SimulatedTrial], limit_s: float) -> float | None:
+def time_to(target: float, trials: Iterable[SimulatedTrial], limit_s: float, rungs: Sequence[int] = ()) -> float | None:
     """When the pick is as good as ``target``; none if not within the limit."""
-    for end_s, eer in picks(_until(trials, limit_s)):
-        if eer <= target:
+    for end_s, eer in picks(_until(trials, limit_s), rungs):
+        if eer <= target and end_s <= limit_s:
             return end_s
     return None
 
@@ -158,8 +185,8 @@ def _until(trials: Iterable[SimulatedTrial], limit_s: float) -> Iterable[Simulat
         yield trial
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
-    """Virtual seconds to random search's result, by policy; none where a search did not come there."""
+def run_cell(cell: Cell, names: Sequence[str]) -> dict[str, Any]:
+    """Virtual seconds to random search's result, by search; none where one did not come there."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     race = race_of(cell)
@@ -168,30 +195,47 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     target = list(picks(rival.sweep(num_random, **RANDOM_SEARCH)))[-1][1]
     drawn = list(race.sweep(2 * num_random, **RANDOM_SEARCH))
     limit_s = max(trial.end_s for trial in drawn)
-    times = {RANDOM: time_to(target, drawn, limit_s)}
-    for name, grace_period in STOCK.items():
-        times[name] = time_to(target, race.stock(MOST_TRIALS * num_random, grace_period), limit_s)
-    for name, settings in POLICIES.items():
-        times[name] = time_to(target, race.sweep(MOST_TRIALS * num_random, **settings), limit_s)
+    times = {}
+    for name in names:
+        if name == RANDOM:
+            times[name] = time_to(target, drawn, limit_s)
+        elif name in STOCK:
+            times[name] = time_to(target, race.stock(MOST_TRIALS * num_random, STOCK[name]), limit_s)
+        else:
+            settings = POLICIES[name]
+            rungs = race.rungs(**settings) if settings.get("pruning") == "pasha" else ()
+            times[name] = time_to(target, race.sweep(MOST_TRIALS * num_random, **settings), limit_s, rungs)
     return {"cell": cell.key, "target": target, "limit_s": limit_s, "times": times}
 
 
-def run(cells: Sequence[Cell], jobs: int, kept: Path) -> list[dict[str, Any]]:
-    """Every cell's result; those that lie in ``kept`` are taken from there."""
-    results = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    wanted, there = [cell.key for cell in cells], [result["cell"] for result in results]
-    missing = [cell for cell in cells if cell.key not in there]
+def run(cells: Sequence[Cell], names: Sequence[str], jobs: int, kept: Path) -> list[dict[str, Any]]:
+    """Every cell's result; what lies in ``kept`` is taken from there."""
+    results: dict[str, dict[str, Any]] = {}
+    for line in kept.read_text().splitlines() if kept.exists() else ():
+        _merge(results, json.loads(line))
+    missing = {cell: [name for name in names if name not in _times(results, cell)] for cell in cells}
+    missing = {cell: lacking for cell, lacking in missing.items() if lacking}
     start_s = time.perf_counter()
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool, kept.open("a") as file:
-        for number, future in enumerate(as_completed([pool.submit(run_cell, cell) for cell in missing]), 1):
-            results.append(future.result())
-            print(json.dumps(results[-1]), file=file, flush=True)
+        futures = [pool.submit(run_cell, cell, lacking) for cell, lacking in missing.items()]
+        for number, future in enumerate(as_completed(futures), 1):
+            _merge(results, future.result())
+            print(json.dumps(future.result()), file=file, flush=True)
             left_s = (time.perf_counter() - start_s) / number * (len(missing) - number)
             print(f"{number} of {len(missing)} cells, about {left_s / 60:.0f} minutes left", flush=True)
-    return [result for result in results if result["cell"] in wanted]
+    return [results[json.dumps(cell.key)] for cell in cells]
 
 
-def tables(results: Sequence[dict[str, Any]]) -> list[str]:
+def _merge(results: dict[str, dict[str, Any]], result: dict[str, Any]) -> None:
+    known = results.setdefault(json.dumps(result["cell"]), result)
+    known["times"] |= result["times"]
+
+
+def _times(results: dict[str, dict[str, Any]], cell: Cell) -> dict[str, Any]:
+    return results.get(json.dumps(cell.key), {"times": {}})["times"]
+
+
+def tables(results: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
     lines = []
     for landscape in dict.fromkeys(result["cell"][0] for result in results):
         by_workers = defaultdict(list)
@@ -205,7 +249,7 @@ def tables(results: Sequence[dict[str, Any]]) -> list[str]:
             "|---|" + "---|" * len(by_workers),
             *(
                 f"| {name} |" + "".join(f" {_cell(name, by_workers[n])} |" for n in sorted(by_workers))
-                for name in NAMES
+                for name in names
             ),
             "",
             f"Speed-up of {next(iter(POLICIES))} over its one worker: {_speed_ups(by_workers)}.",
@@ -219,7 +263,7 @@ def _cell(name: str, results: Sequence[dict[str, Any]]) -> str:
     taken = [_seconds(result, name) for result in results]
     ratio = _mean_ratio([_seconds(result, RANDOM) for result in results], taken)
     came = sum(result["times"][name] is not None for result in results)
-    against = {"random": RANDOM, "stock": next(iter(STOCK))}
+    against = {"random": RANDOM, "stock": COMPARED[1]}
     p = ", ".join(
         f"p {_p([_seconds(result, other) for result in results], taken):.2g} ({what})"
         for what, other in against.items()
@@ -265,6 +309,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8, 64, 512])
     parser.add_argument("--trials", type=int, default=128)
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument(
+        "--searches", nargs="+", default=list(NAMES), choices=list(NAMES), help="besides the main three"
+    )
     parser.add_argument("--study", default="demo")
     parser.add_argument("--curves", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
@@ -276,13 +323,14 @@ def main() -> None:
         Cell(landscape, workers, seed, arguments.trials, arguments.study, arguments.curves)
         for seed, workers, landscape in product(range(arguments.seeds), arguments.workers, landscapes)
     ]
-    results = run(cells, arguments.jobs, arguments.output / "search-efficiency.jsonl")
+    names = [name for name in NAMES if name in COMPARED or name in arguments.searches]
+    results = run(cells, names, arguments.jobs, arguments.output / "search-efficiency.jsonl")
     facts = ", ".join(f"{name} {value}" for name, value in machine_facts("ray", "optuna", "scipy").items())
     head = (
         f"{arguments.seeds} seeds; times as fast as random search (geometric mean), p by Wilcoxon's signed-rank test."
     )
     lines = ["# Search efficiency", "", f"`{arguments.command}`; {facts}", "", *(__doc__ or "").strip().splitlines()]
-    text = "\n".join([*lines, "", head, "", *tables(results)])
+    text = "\n".join([*lines, "", head, "", *tables(results, names)])
     (arguments.output / "search-efficiency.md").write_text(text)
     print(text)
 

@@ -1,5 +1,6 @@
 """Which configurations are trained again after a sweep, and with which seeds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,10 @@ from search.leaderboard import eer_of
 from search.objective import EER, Objective, Second
 from search.pareto import pareto_front, spread
 from search.seeds import finalist_seed
-from search.trial_record import TrialRecord
+from search.trial_record import PRUNE_RUNG, TrialRecord
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
+from trainable.lineage import Lineage
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Candidate:
     """What the study minimises, in the sweep; none without folds."""
     objective: Objective = EER
     """What the study minimises."""
+    lineage: Lineage = ()
+    """The schedule up to ``config``: what is trained before it, and how far, all with the same ``seed``."""
 
     @property
     def held_out(self) -> tuple[str, ...]:
@@ -55,6 +59,7 @@ def select(
     folds: Folds = (),
     objective: Objective = EER,
     second: Second | None = None,
+    stopped_too: bool = False,
 ) -> list[Candidate]:
     """The best distinct configurations that were trained to the end, each with its seeds.
 
@@ -63,13 +68,15 @@ def select(
         objective: what the trials' values are.
         second: what is minimised besides: configurations are then spread over the Pareto front, and where it has fewer
             than are wanted, the best others follow.
+        stopped_too: take trials that a rung stopped as well, after all that came further.
 
     Raises:
         SpoofsweepError: no trial came to its end without diverging.
     """
     distinct: list[TrialRecord] = []
-    for trial in sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number)):
-        if all(trial.config != other.config for other in distinct):
+    eligible = [trial for trial in trials if trial.converged or (stopped_too and _was_stopped(trial))]
+    for trial in sorted(eligible, key=_order):
+        if all(_schedule(trial) != _schedule(other) for other in distinct):
             distinct.append(trial)
     if not distinct:
         num_complete = sum(trial.state == "COMPLETE" for trial in trials)
@@ -85,17 +92,38 @@ def select(
             rank=rank,
             trial_number=trial.number,
             seed_index=index,
-            seed=finalist_seed(study_seed, trial.number, index),
+            seed=seed,
             config=trial.config,
             params=trial.params,
             folds=folds,
             fold_eer=eer_of(trial, objective) if len(folds) > 1 else None,
-            fold_value=trial.value if len(folds) > 1 else None,
+            fold_value=trial.last_value if len(folds) > 1 else None,
             objective=objective,
+            lineage=tuple(a.model_copy(update={"seed": seed}) for a in trial.lineage),
         )
         for rank, trial in enumerate(_chosen(distinct, config.num_configs, second), 1)
         for index in range(1, config.num_seeds + 1)
+        for seed in [finalist_seed(study_seed, trial.number, index)]
     ]
+
+
+def _schedule(trial: TrialRecord) -> tuple[TrialConfig | int, ...]:
+    """What it was trained with, one after the other."""
+    return *(part for ancestor in trial.lineage for part in (ancestor.trial, ancestor.until)), trial.config
+
+
+def _was_stopped(trial: TrialRecord) -> bool:
+    return trial.state == "PRUNED" and trial.attributes.get(PRUNE_RUNG) is not None and math.isfinite(_value(trial))
+
+
+def _order(trial: TrialRecord) -> tuple[float, float, int]:
+    """From the best on: the further a trial came, the more its value says."""
+    return -trial.attributes.get(PRUNE_RUNG, math.inf), _value(trial), trial.number
+
+
+def _value(trial: TrialRecord) -> float:
+    value = trial.last_value
+    return math.inf if value is None else value
 
 
 def _chosen(distinct: Sequence[TrialRecord], count: int, second: Second | None) -> list[TrialRecord]:

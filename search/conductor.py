@@ -10,7 +10,8 @@ from search.fault import Fault
 from search.ledger import Ledger
 from search.objective import EER
 from search.pruner import Decision, Pruner
-from search.trial_record import PRUNE_RUNG, TrialRecord
+from search.succession import Succession
+from search.trial_record import HEIR, PRUNE_RUNG, TrialRecord
 
 T = TypeVar("T")
 _MOST_LOSSES = 20
@@ -61,6 +62,7 @@ class Conductor:
         listeners: told of every event.
         metric: the reported one that is minimised.
         second: the reported one that is minimised besides; the first report decides it.
+        succession: who takes the place of a trial that is stopped; none leaves it to the sampler.
     """
 
     def __init__(
@@ -75,8 +77,9 @@ class Conductor:
         listeners: Sequence[Listener] = (),
         metric: str = EER.metric,
         second: str | None = None,
+        succession: Succession | None = None,
     ) -> None:
-        self._ledger, self._asha, self._listeners = ledger, asha, listeners
+        self._ledger, self._asha, self._listeners, self._succession = ledger, asha, listeners, succession
         self._metric, self._second = metric, second
         self._remaining = num_trials - ledger.num_counted()
         self._max_failures, self._max_retries, self._shares_gpu = max_failures, max_retries, shares_gpu
@@ -187,6 +190,7 @@ class Conductor:
             self._end(key, "COMPLETE", value, **({"diverged": True} if metrics.get("diverged") else {}))
         elif decision is Decision.STOP:
             self._end(key, "PRUNED", None, **cause)
+            self._replace(live.record.number, cause)
         elif self.is_leaving:
             self._postpone(key, self._reason_to_wait)
             return Decision.STOP
@@ -257,13 +261,26 @@ class Conductor:
 
     def _decide(self, live: _Live, samples_seen: int, value: float) -> tuple[Decision, dict[str, Any]]:
         """The decision about a report and, of a stop, what is to be recorded about its cause."""
-        decided = live.record.attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
+        attributes = live.record.attributes
+        decided = attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
         decision = self._asha.report(live.record.number, samples_seen, value)
         if not math.isfinite(value):
             return Decision.STOP, {"reason": f"{self._metric} is {value}"}
         if decided is not None and samples_seen >= decided:
-            return Decision.STOP, {PRUNE_RUNG: decided}
-        return decision, {PRUNE_RUNG: self._asha.rung_reached(samples_seen)}
+            return Decision.STOP, {name: attributes[name] for name in (PRUNE_RUNG, HEIR) if name in attributes}
+        rung = self._asha.rung_reached(samples_seen)
+        cause: dict[str, Any] = {PRUNE_RUNG: rung}
+        succession = self._succession
+        if decision is Decision.STOP and succession is not None and rung is not None:
+            cause[HEIR] = self.guard(lambda: succession.draw(live.record.number, rung))
+        return decision, cause
+
+    def _replace(self, number: int, cause: Mapping[str, Any]) -> None:
+        """Put the heir of a trial that ended in line, in its place."""
+        succession = self._succession
+        if succession is not None and HEIR in cause and self.failure is None:
+            self.guard(lambda: succession.enqueue(number, cause[HEIR]))
+            self._remaining += 1
 
     def _postpone(self, key: str, reason: str, **attributes: Any) -> None:
         live = self._live.pop(key)

@@ -55,9 +55,12 @@ class SearchConfig(Settings):
     """Best configurations of each of these studies."""
     start_from_defaults: bool = True
     """The first trial is the study's own ``[trial]``."""
-    pruning: Literal["asha", "hyperband", "median", "none"] = "asha"
+    pruning: Literal["asha", "hyperband", "median", "pasha", "population", "none"] = "asha"
     """``asha``: asynchronous successive halving (Li et al. 2020, algorithm 2, stopping variant); ``hyperband``: several
-    of them that begin at different rungs; ``median``: worse than the median of the others."""
+    of them that begin at different rungs; ``median``: worse than the median of the others; ``pasha``: halving that
+    trains none further than it takes to rank them, so that the finalists may be the first to train to the end;
+    ``population``: population-based training, where ``num_trials`` members of quasi-random parameters train side by
+    side, and the worst are replaced by trials that go on from the best ones' weights with other parameters."""
     reduction_factor: int = Field(default=3, ge=2)
     """One trial in this many goes on from each rung."""
     first_rung_passes: float | None = Field(default=None, gt=0.0)
@@ -66,7 +69,8 @@ class SearchConfig(Settings):
     """A rung prunes once witnesses, trials that run to the end whatever it says, have shown that it ranks as their ends
     do (`search.rung_trust`). On by default: a rung that misleads costs more than no pruning saves, nobody sees it, and
     what the witnesses cost comes back, for the first rung may lie at a third of where it had to lie unproven. Off, all
-    rungs prune from the first trial on: for studies of which it is known, and for more workers than trials."""
+    rungs prune from the first trial on: for studies of which it is known, and for more workers than trials. Not for
+    `pasha`, which asks the next rung instead of witnesses, nor for a population."""
     trust_trials: int = Field(default=8, ge=5)
     """Witnesses from the start: the first so many trials."""
     trust_share: float = Field(default=0.05, ge=0.0, le=1.0)
@@ -74,6 +78,10 @@ class SearchConfig(Settings):
     noise_budget: float = Field(default=0.0, ge=0.0, le=1.0)
     """Most that the trials may train longer, as a share, because `asha` or `hyperband` stops none that is worse than a
     rung's cut by less than the standard error of its EER; 0 stops them."""
+    ready_passes: float | None = Field(default=None, gt=0.0)
+    """Passes between two comparisons of a population; none means a ninth of the budget."""
+    replaced_share: float = Field(default=0.2, gt=0.0, le=0.5)
+    """Of a population: the worst of it that are replaced at a comparison, and the best that replace them."""
     max_retries: int = Field(default=1, ge=0)
     """Errors of a trial after which it is tried again from its last checkpoint; lost machines are not counted."""
     max_failures: int = Field(default=5, ge=0)
@@ -86,12 +94,32 @@ class SearchConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _second_objective_has_full_trainings(self) -> "SearchConfig":
+        if self.second_objective is not None and self.pruning in ("pasha", "population"):
+            raise ValueError(
+                "search.second_objective needs trials that train one configuration to its end, as its Pareto front "
+                f"holds no others, which search.pruning = '{self.pruning}' does not: take 'asha', 'hyperband', "
+                "'median' or 'none'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _noise_is_for_halving(self) -> "SearchConfig":
         if self.noise_budget and self.pruning not in ("asha", "hyperband"):
             raise ValueError(f"search.noise_budget needs pruning by asha or hyperband, not '{self.pruning}'")
         if self.noise_budget and self.objective != "eer":
             raise ValueError(f"search.noise_budget knows the noise of objective 'eer' alone, not '{self.objective}'")
         return self
+
+    @property
+    def draws_blindly(self) -> bool:
+        """Whether no trial is drawn by what others have taught; a population learns by its heirs instead."""
+        return self.sampler in ("random", "qmc") or self.pruning == "population"
+
+    @property
+    def has_witnesses(self) -> bool:
+        """Whether rungs earn trust."""
+        return self.rung_trust and self.pruning not in ("pasha", "population")
 
 
 class BudgetConfig(Settings):
@@ -176,6 +204,22 @@ class StudyConfig(Settings):
         first, budget = self.search.first_rung_passes, self.trial.budget_passes
         if first is not None and first >= budget:
             raise ValueError(f"search.first_rung_passes {first:g} is not below trial.budget_passes {budget:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_need_full_trainings(self) -> "StudyConfig":
+        if self.search.pruning in ("pasha", "population") and self.validation.folds > 1:
+            raise ValueError(
+                f"validation.folds needs trials that train one configuration to its end, which search.pruning = "
+                f"'{self.search.pruning}' does not: hold attacks out instead"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _members_meet_before_the_end(self) -> "StudyConfig":
+        ready, budget = self.search.ready_passes, self.trial.budget_passes
+        if ready is not None and ready >= budget:
+            raise ValueError(f"search.ready_passes {ready:g} is not below trial.budget_passes {budget:g}")
         return self
 
     @model_validator(mode="after")

@@ -88,7 +88,8 @@ def _crown(
     def record(finalist: Finalist) -> None:
         run_ids[finalist.candidate.name] = runs.record(finalist)
 
-    candidates = select(trials, config.finalists, config.study.seed, folds, study.objective, study.second)
+    stopped_too = config.search.pruning == "pasha"  # it need not train any to its end
+    candidates = select(trials, config.finalists, config.study.seed, folds, study.objective, study.second, stopped_too)
     with ray_session(config.cluster):
         place = study.folder / "finalists"
         finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)

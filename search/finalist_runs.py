@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, keys_path, score_path
+from search.lineage_tags import lineage_tags
 from search.objective import EER
 from trainable.hold_out import folds_of
 from trainable.score_summary import plain
@@ -96,6 +97,7 @@ class FinalistRuns:
             "precision": record.precision,
             "torch_version": record.torch_version,
             "code_version": record.code_version,
+            **lineage_tags(record.lineage),
         }
         return {
             MLFLOW_PARENT_RUN_ID: self._parent_run_id,

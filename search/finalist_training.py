@@ -18,7 +18,9 @@ from search.tandem import NO_ASV, Tandem
 from trainable.atomic_folder import replace_folder
 from trainable.calibration import fit_calibration
 from trainable.checkpoint import write_model_files
+from trainable.folds import begin
 from trainable.gpu_share import GpuShare
+from trainable.hold_out import folds_of
 from trainable.scores import ScoreTable
 from trainable.training import Training
 
@@ -76,7 +78,9 @@ def train_finalist(
     share.enforce()
     tables: Mapping[str, ScoreTable] = {}
     with share.explained():
-        training = Training(candidate.config, shards, candidate.seed, share.device, candidate.held_out)
+        folds = folds_of(candidate.held_out)
+        training = begin(candidate.config, shards, candidate.seed, share.device, folds, lineage=candidate.lineage)
+        assert isinstance(training, Training)  # a model for use knows all attacks, or lacks one group of them
         for _ in training:
             pass
         record = training.record

@@ -165,7 +165,8 @@ def read_finalist(candidate: Candidate, folder: Path, shard_set_id: str, tandem:
     if not (path / "model.json").exists():
         return None
     record = read_record(path)
-    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds_of(candidate.held_out))
+    folds = folds_of(candidate.held_out)
+    wanted = trial_signature(candidate.config, candidate.seed, shard_set_id, folds, candidate.lineage)
     same = record.signature == wanted and record.code_version == code_version()
     return Finalist(candidate, path, record, tandem) if same else None
 

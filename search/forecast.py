@@ -112,7 +112,7 @@ def num_simulations(num_trials: int) -> int:
 def _rung(
     sweeps: Sequence[Sequence[SimulatedTrial]], samples: int, horizon: Horizon, reduction_factor: int
 ) -> RungForecast:
-    reached = [[trial for trial in sweep if trial.samples_seen >= samples] for sweep in sweeps]
+    reached = [[trial for trial in sweep if trial.forked_at < samples <= trial.samples_seen] for sweep in sweeps]
     return RungForecast(
         passes=samples / horizon.samples_per_pass,
         reached=Spread.of([len(trials) for trials in reached]),

@@ -81,7 +81,7 @@ def summarise(
             Rung(
                 samples=rung,
                 passes=rung / samples_per_pass,
-                num_reached=sum(trial.begun and trial.samples_seen >= rung for trial in trials),
+                num_reached=sum(trial.begun and trial.forked_at < rung <= trial.samples_seen for trial in trials),
                 num_stopped=sum(
                     trial.state == "PRUNED" and trial.attributes.get("prune_rung") == rung for trial in trials
                 ),
@@ -90,7 +90,7 @@ def summarise(
             )
             for rung in rungs
         ),
-        compute_saved=compute_saved([trial.samples_seen for trial in ended], budget),
+        compute_saved=compute_saved([trial.samples_seen for trial in ended if trial.counts], budget),
         objective=objective,
         second=second,
         front=() if second is None else tuple(pareto_front(trials, second)),
@@ -105,9 +105,8 @@ def finished_standings(trials: Sequence[TrialRecord], rungs: Sequence[int]) -> d
     correlations = {rung: RankCorrelation() for rung in rungs}
     for rung, correlation in correlations.items():
         for trial in trials:
-            if trial.value is not None and trial.samples_seen >= rung:
-                early = min((step, value) for step, value in trial.reports.items() if step >= rung)[1]
-                correlation.add(early, trial.value)
+            if trial.value is not None and trial.forked_at < rung <= trial.samples_seen:
+                correlation.add(trial.reports[trial.first_report(rung)], trial.value)
     return {rung: Standing.of(correlation) for rung, correlation in correlations.items()}
 
 
@@ -131,9 +130,11 @@ def leaderboard_table(
 ) -> Table:
     """The first ``limit`` trials of `ranked`, with the parameters in which the trials differ."""
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    forked = ["from"] if any(trial.lineage for trial in trials) else []
     for name in (
         "rank",
         "trial",
+        *forked,
         "state",
         *value_names(objective),
         "interval",
@@ -149,6 +150,7 @@ def leaderboard_table(
         table.add_row(
             str(rank) if trial.state == "COMPLETE" else "",
             str(trial.number),
+            *([origin(trial, samples_per_pass)] if forked else []),
             Text(trial.state.lower(), _STATE_STYLES[trial.state]),
             *values_of(trial, objective),
             interval(trial.attributes),
@@ -158,6 +160,11 @@ def leaderboard_table(
             trial.attributes.get("mlflow_run_id", "")[:8],
         )
     return table
+
+
+def origin(trial: TrialRecord, samples_per_pass: int) -> str:
+    """Whose weights a trial went on from, and after how many passes; empty if it began with its own."""
+    return f"{trial.attributes['parent']} at {trial.forked_at / samples_per_pass:.3g}" if trial.lineage else ""
 
 
 def status_lines(summary: Summary) -> list[str]:

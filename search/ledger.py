@@ -20,6 +20,7 @@ from search.translation import Translation
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
+from trainable.lineage import Ancestor, Lineage
 
 PATIENCE_S = 600.0
 """How long a sweep waits for its database to come back."""
@@ -29,7 +30,7 @@ that they can be read all the time."""
 _SPENT = "spoofsweep:spent"
 _EARLIER = "earlier_studies"
 _LEASE = "spoofsweep:driver"
-Signature = Callable[[TrialConfig, int], str]
+Signature = Callable[[TrialConfig, int, Lineage], str]
 
 
 class Ledger:
@@ -48,7 +49,7 @@ class Ledger:
         seed: study seed, from which trial seeds derive.
         shard_set_id: identity of the data; a study never mixes two.
         folds: attacks held out of training, a group a model; part of the data in the same sense.
-        signature: signature of a trial, from its configuration and seed.
+        signature: signature of a trial, from its configuration, seed and lineage.
         objective: name of what is minimised, see `search.objective`.
         second_objective: name of what is minimised besides; empty for nothing. Optuna knows of the first alone, which
             its reports are about; the second is an attribute of the trials.
@@ -115,7 +116,8 @@ class Ledger:
             attempt = known.get("attempt", 0) + 1
             facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
             if self._signature is not None:
-                facts["signature"] = self._signature(config, seed)
+                lineage = tuple(map(Ancestor.model_validate, known.get("lineage", ())))
+                facts["signature"] = self._signature(config, seed, lineage)
             for name, fact in facts.items():
                 trial.set_user_attr(name, fact)
             self._running[trial.number] = trial
@@ -123,11 +125,17 @@ class Ledger:
             self._store(begun, "config" in known)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
-    def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> None:
-        """Put a configuration first in line; parameters left out are drawn by the sampler."""
+    def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> int:
+        """Put a configuration in line, before any from the sampler; parameters left out are drawn by it.
+
+        Returns:
+            The trial's number.
+        """
         with self._access():
             self._copy.enqueue_trial(dict(params), user_attrs=attributes)
-            self._store(self._copy.get_trials(deepcopy=False)[-1])
+            queued = self._copy.get_trials(deepcopy=False)[-1]
+            self._store(queued)
+        return queued.number
 
     def report(self, number: int, samples_seen: int, value: float, **attributes: Any) -> None:
         """Record an intermediate value of a running trial, after its attributes; NaN is kept as such."""
@@ -236,6 +244,11 @@ class Ledger:
             self.storage.set_trial_state_values(self._ids[number], TrialState.WAITING)
             self._copy._storage.set_trial_state_values(self._copied_id(number), TrialState.WAITING)
             self._running.pop(number, None)
+
+    def trial(self, number: int) -> TrialRecord:
+        """One trial."""
+        with self._access():
+            return TrialRecord.of(self._copied(number), self.run_id(number))
 
     def trials(self) -> list[TrialRecord]:
         """Every trial, by number."""

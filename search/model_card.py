@@ -1,13 +1,16 @@
 """The text that goes with a registered model: what it is, how good, and how to find every stage that led to it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from search.candidates import Candidate
 from search.commands import Commands
 from search.finalists import Finalist, Standing
-from search.leaderboard import percent, shown
+from search.leaderboard import percent, short, shown
 from search.objective import EER
 from search.score_tables import attack_section, cost_section, error_rate_table, group_section
+from search.space import leaves
+from trainable.config import TrialConfig
 from trainable.hold_out import folds_of, named
 
 _LONGEST_DESCRIPTION = 5000
@@ -47,6 +50,7 @@ def model_card(ranking: list[Standing], provenance: Provenance) -> str:
         *attack_section(champion),
         *group_section(champion),
         "## Configuration",
+        *schedule_section(champion),
         f"```json\n{champion.record.trial.model_dump_json(indent=2)}\n```",
     ]
     return "\n\n".join(parts) + "\n"
@@ -100,6 +104,24 @@ def validation_note(candidate: Candidate) -> list[str]:
     if candidate.held_out:
         return [f"Held out of training: {named(candidate.folds)}. The dev EER is about these attacks and no others."]
     return []
+
+
+def schedule_section(finalist: Finalist) -> list[str]:
+    """What changed on the way to the configuration, where that is the end of a schedule: a paragraph or none."""
+    lineage = finalist.record.lineage
+    stages = [*(ancestor.trial for ancestor in lineage), finalist.record.trial]
+    changes = [
+        f"- from {ancestor.until:,} samples on {_difference(before, after)}"
+        for ancestor, (before, after) in zip(lineage, pairwise(stages), strict=True)
+    ]
+    intro = "The end of a schedule, found by population-based training, which changed on the way:"
+    return [intro, "\n".join(changes)] if changes else []
+
+
+def _difference(before: TrialConfig, after: TrialConfig) -> str:
+    old = dict(leaves(before.model_dump()))
+    changed = [f"`{path}` {short(old[path])} to {short(v)}" for path, v in leaves(after.model_dump()) if v != old[path]]
+    return ", ".join(changed) or "nothing but the draws"
 
 
 def chain_table(finalist: Finalist, provenance: Provenance) -> str:

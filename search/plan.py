@@ -124,6 +124,8 @@ def _budget_notes(plan: Plan) -> list[str]:
     search, expected, found = plan.config.search, plan.forecast, []
     if plan.num_workers > search.num_trials:
         found.append(f"{plan.num_workers} workers for {search.num_trials} trials: the others stay idle")
+    if search.pruning == "population":
+        return found
     if search.sampler in _LEARNING and expected.drawn_blindly.mean > search.num_trials / 2:
         found.append(
             f"{expected.drawn_blindly.mean:.0f} of {search.num_trials} trials begin before the first has ended, so "
@@ -139,7 +141,9 @@ def _rung_notes(plan: Plan) -> list[str]:
     lenient = [r for r in plan.forecast.rungs if r not in empty and r.continuing.mean > 1.5 * r.reached.mean / eta]
     for rung in lenient[:1]:
         why = (
-            "until a rung has earned trust it lets all through" if search.rung_trust else "young, it lets many through"
+            "until a rung has earned trust it lets all through"
+            if search.has_witnesses
+            else "young, it lets many through"
         )
         found.append(
             f"{rung.continuing.mean:.1f} trials go on from the rung at {rung.passes:g} passes where one in {eta}, "

@@ -18,12 +18,13 @@ from data_prep.plan import shard_set_id
 from data_prep.shards import ShardSet, is_complete
 from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
-from search.config import ParameterConfig, SearchConfig
+from search.config import ParameterConfig, SearchConfig, StudyConfig
 from search.horizon import Horizon, horizon_of
 from search.sampler import sampler_notes
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
 from search.study import Study
+from search.succession import free_parameters
 from search.tandem import Tandem, read_tandem
 from search.warm_start import read_earlier
 from trainable.hold_out import Folds, hold_out, samples_per_pass
@@ -76,6 +77,8 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     config = study.config
     space = SearchSpace(config.space)
     notes = [*space.check(config.trial), *sampler_notes(config.search, space)]
+    if config.search.pruning == "population":
+        free_parameters(space)
     if trains_here:
         _require_gpu(study)
     corpus = read_corpus(config.corpus, study.base, study.prep.seed)
@@ -220,11 +223,11 @@ def _facts(found: Preview) -> Table:
     facts = {
         "study": f"{study.name} ({study.path})",
         "shards": f"{found.shard_set_id} ({state}), {features.kind}, {features.num_bins} bins, {views}",
-        "search": f"{search.num_trials} trials, {search.sampler}, {len(config.space)} parameters",
+        "search": f"{search.num_trials} {_drawn(search)}, {len(config.space)} parameters",
         "minimised": f"{study.objective.label}: {study.objective.meaning}",
         **({"minimised besides": study.second.label} if study.second else {}),
         "budget": f"{config.trial.budget_passes:g} passes of {trained} = {horizon.budget:,} samples",
-        "pruning": f"{search.pruning} at {rungs} passes{_trust(search)}" if rungs else "none",
+        "pruning": f"{search.pruning} at {rungs} passes{_pruning_note(config)}" if rungs else "none",
         "finalists": f"{finalists.num_configs} configurations x {finalists.num_seeds} seeds, {num_trainings} trainings",
         **({"t-DCF": f"ASV scores of {', '.join(found.tandem.rates)}"} if found.tandem.rates else {}),
         "each trial": f"{_gpus(cluster)}{cluster.cpus_per_trial} CPU cores, on {cluster.address or 'this machine'}",
@@ -237,8 +240,17 @@ def _facts(found: Preview) -> Table:
     return table
 
 
-def _trust(search: SearchConfig) -> str:
-    return f", once {search.trust_trials} full trainings show that they rank" if search.rung_trust else ""
+def _drawn(search: SearchConfig) -> str:
+    return "quasi-random members" if search.pruning == "population" else f"trials, {search.sampler}"
+
+
+def _pruning_note(config: StudyConfig) -> str:
+    search = config.search
+    if search.pruning == "population":
+        free = free_parameters(SearchSpace(config.space))
+        held = ", ".join(path for path in config.space if path not in free) or "nothing"
+        return f", worst {search.replaced_share:.0%} by variations of the best; {held} held fixed within a lineage"
+    return f", once {search.trust_trials} full trainings show that they rank" if search.has_witnesses else ""
 
 
 def _gpus(cluster: ClusterConfig) -> str:

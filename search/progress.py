@@ -92,7 +92,9 @@ class SweepProgress:
         if trial.counts:
             self._ended[trial.number] = trial
             self._num_trained_here += self._share_here(trial)
-        elif "postponed" in trial.attributes:
+        elif trial.is_replaced:  # its heir trains the rest
+            self._num_trained_here += (trial.samples_seen - self._samples_before[trial.number]) / self._budget
+        else:
             self.say(
                 f"Trial {trial.number} waits to go on from {trial.samples_seen} samples: "
                 f"{trial.attributes['postponed']}"

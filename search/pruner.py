@@ -61,7 +61,7 @@ class RungPruner(ABC):
             self._trust.observe(trial, samples_seen, value)
         decision = Decision.CONTINUE
         for rung, values in self.recorded.items():
-            if rung <= samples_seen and trial not in values:
+            if rung <= samples_seen and self._takes(rung, trial):
                 decision = self._judge(rung, trial, value)
                 values[trial] = value
                 self._add(rung, value)
@@ -75,6 +75,10 @@ class RungPruner(ABC):
         """Rebuild the rungs from ``(trial, samples_seen, value)``, each trial's in the order of its samples."""
         for trial, samples_seen, value in reports:
             self.report(trial, samples_seen, value)
+
+    def _takes(self, rung: int, trial: int) -> bool:
+        """Whether a value of ``trial`` is still to be recorded at ``rung``."""
+        return trial not in self.recorded[rung]
 
     def _judge(self, rung: int, trial: int, value: float) -> Decision:
         trust = self._trust

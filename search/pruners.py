@@ -13,6 +13,8 @@ from search.horizon import Horizon
 from search.hyperband import Hyperband
 from search.median_rule import MedianRule
 from search.noise import Noise, dev_trials, eer_standard_error
+from search.pasha import Pasha
+from search.population import Population
 from search.pruner import Pruner
 from search.rung_trust import RungTrust
 from search.trial_record import TrialRecord
@@ -51,6 +53,10 @@ def make_pruner(config: SearchConfig, horizon: Horizon, seed: int, noise: Noise 
         return Hyperband(horizon.rungs, horizon.budget, config.reduction_factor, seed, trust, leeway)
     if config.pruning == "median":
         return MedianRule(horizon.rungs, trust)
+    if config.pruning == "population":
+        return Population(horizon.rungs, config.num_trials, config.replaced_share, seed)
+    if config.pruning == "pasha":
+        return Pasha(horizon.rungs, config.reduction_factor)
     return Asha(horizon.rungs, config.reduction_factor, trust, leeway)  # without rungs it prunes nothing
 
 
@@ -66,6 +72,6 @@ def learnt_trust(config: SearchConfig, horizon: Horizon, seed: int, trials: Iter
 
 
 def _make_trust(config: SearchConfig, horizon: Horizon, seed: int) -> RungTrust | None:
-    if not config.rung_trust:
+    if not config.has_witnesses:
         return None
     return RungTrust(horizon.rungs, horizon.budget, seed, config.trust_trials, config.trust_share)

@@ -43,7 +43,13 @@ class RecordedCurves:
         self._point_CP = np.array([self._coordinates.of(params) for params in self.params])
 
     def curve(self, trial: TrialRecord) -> Curve:
-        """The course of the recording nearest to a trial."""
+        """The course of the recording nearest to a trial.
+
+        Raises:
+            SpoofsweepError: the trial took over from another one, which nothing was recorded about.
+        """
+        if trial.lineage:
+            raise SpoofsweepError("recorded curves are about trials of one configuration", "search.pruning population")
         distance_C = self._distances(trial.params)
         nearest = np.flatnonzero(distance_C <= distance_C.min() + 1e-12)
         return self._curves[int(nearest[trial.seed % len(nearest)])]

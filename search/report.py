@@ -21,6 +21,7 @@ from search.leaderboard import (
     correlation_of,
     decimals,
     leaderboard_table,
+    origin,
     percent,
     ranked,
     short,
@@ -244,14 +245,16 @@ def _rung_rows(summary: Summary) -> str:
 
 def _trial_rows(outcome: StudyOutcome) -> str:
     paths, objective, second = list(varying(outcome.trials)), outcome.objective, outcome.summary.second
+    forked = ["from trial, at passes"] if any(trial.lineage for trial in outcome.trials) else []
     rows = []
     for trial in ranked(outcome.trials):
         values = [short(trial.params[path]) if path in trial.params else "" for path in paths]
         passes = f"{trial.samples_seen / outcome.horizon.samples_per_pass:.3g}"
+        parent = [origin(trial, outcome.horizon.samples_per_pass)] if forked else []
         sizes = [second.show(second_of(trial, second))] if second else []
-        rows.append([trial.number, trial.state.lower(), *values_of(trial, objective), *sizes, passes, *values])
+        rows.append([trial.number, *parent, trial.state.lower(), *values_of(trial, objective), *sizes, passes, *values])
     labels = [*value_names(objective), *([second.label] if second else [])]
-    return markdown_table(["trial", "state", *labels, "passes", *(f"`{path}`" for path in paths)], rows)
+    return markdown_table(["trial", *forked, "state", *labels, "passes", *(f"`{path}`" for path in paths)], rows)
 
 
 def _front_rows(outcome: StudyOutcome, second: Second) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,12 @@ from data_prep.shards import ShardSet, is_complete
 from deploy.models import find_run
 from deploy.tracking_store import open_client
 from search.leaderboard import shown
+from search.lineage_tags import lineage_of
 from search.objective import EER, OBJECTIVES, Objective
 from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin
 from trainable.hold_out import Folds, named
+from trainable.lineage import Lineage
 from trainable.precision import Precision, resolve_precision
 from trainable.signature import code_version
 from trainable.training import Training
@@ -52,6 +55,8 @@ class RecordedRun:
     """Validation EER by samples seen."""
     final_interval: tuple[float, float]
     """Bootstrap interval of the last of them."""
+    lineage: Lineage = ()
+    """Trainings that it grew out of."""
     objective: Objective = EER
     """What the run's study minimises."""
     values: dict[int, float] = field(default_factory=dict)
@@ -117,7 +122,9 @@ def reproduce(
     for note in notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
     torch.set_num_threads(run.num_threads)
-    training = begin(run.config, shard_set, run.seed, device, run.folds)
+    for ancestor in run.lineage:
+        console.print(f"First an ancestor of it up to {ancestor.until} samples, seed {ancestor.seed}")
+    training = begin(run.config, shard_set, run.seed, device, run.folds, lineage=run.lineage)
     reproduction = Reproduction(run, *_repeat(training, run, console), notes)
     if save is not None:
         training.write_model(save)
@@ -180,6 +187,7 @@ def read_run(reference: str, tracking_uri: str) -> RecordedRun:
         torch_version=tags.get("torch_version"),
         dev_eers=dev_eers,
         final_interval=(low, high),
+        lineage=lineage_of(tags),
         objective=objective,
         values=_history(client, run.info.run_id, objective.metric) if objective != EER else {},
     )
@@ -199,7 +207,9 @@ def _repeat(
     reproduced: dict[int, float] = {}
     values: dict[int, float] = {}
     last = max(run.dev_eers)
-    for report in training:
+    # A finalist tells of its whole schedule, a trial of what came after it took over.
+    told = [report for report in training.history if report.samples_seen in run.dev_eers]
+    for report in chain(told, training):
         reproduced[report.samples_seen] = value = report.metrics["dev_eer"]
         console.print(_line(report.samples_seen, run.dev_eers.get(report.samples_seen), value), highlight=False)
         if run.objective != EER:

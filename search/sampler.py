@@ -46,7 +46,7 @@ def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedS
     likely = space.likely()
     turns = PriorTurns(config.prior_share if likely else 0.0, seed + 2, config.startup_trials)
     prior = PriorSampler(dimensions, sobol_points(seed + 3, len(dimensions), count_before(turns.has_turn)), likely)
-    if config.sampler in ("random", "qmc"):
+    if config.draws_blindly:
         points = (
             random_points(seed, len(dimensions))
             if config.sampler == "random"
@@ -67,7 +67,7 @@ def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
     Raises:
         SpoofsweepError: it can draw none.
     """
-    if config.sampler not in _JOINT:
+    if config.sampler not in _JOINT or config.draws_blindly:
         return []
     together = _drawn_together(config, space)
     others = [path for path in space.parameters if path not in together]

@@ -34,6 +34,8 @@ class SimulatedTrial:
     """At its last report, as measured."""
     expected_eer: float
     """The same without the noise of the validation data."""
+    forked_at: int = 0
+    """Samples that its parent had seen, of one that took over."""
 
 
 def simulate(source: TrialSource, curves: Curves, num_workers: int, start_s: float = 0.0) -> Iterator[SimulatedTrial]:
@@ -62,15 +64,16 @@ def simulate(source: TrialSource, curves: Curves, num_workers: int, start_s: flo
             trial = source.next_trial(key)
             if trial is None:
                 continue
-            running[worker] = _Run(key, trial.number, now_s, now_s + start_s, curves.curve(trial))
+            running[worker] = _Run(key, trial, now_s, now_s + start_s, curves.curve(trial))
         heapq.heappush(events, (running[worker].next_s, worker))
 
 
 class _Run:
     """A trial in execution, between two reports."""
 
-    def __init__(self, key: str, number: int, start_s: float, first_sample_s: float, curve: Curve) -> None:
-        self._key, self._number, self._start_s, self._curve = key, number, start_s, curve
+    def __init__(self, key: str, trial: TrialRecord, start_s: float, first_sample_s: float, curve: Curve) -> None:
+        self._key, self._number, self._start_s, self._curve = key, trial.number, start_s, curve
+        self._forked_at = trial.forked_at
         self._num_reports = len(curve.samples_seen)
         seconds = (curve.seconds + first_sample_s).tolist()
         self._reports: Iterator[tuple[int, int, float, float]] = zip(  # Python's own numbers, as a real report has them
@@ -99,5 +102,13 @@ class _Run:
         completed = index == self._num_reports - 1 and not self._curve.diverged
         expected_eer = float(self._curve.expected_eer[index])
         return SimulatedTrial(
-            self._number, self._start_s, now_s, samples_seen, self._curve, completed, dev_eer, expected_eer
+            self._number,
+            self._start_s,
+            now_s,
+            samples_seen,
+            self._curve,
+            completed,
+            dev_eer,
+            expected_eer,
+            self._forked_at,
         )

@@ -1,22 +1,19 @@
 """Runs a study's trials: sampler, pruning, ledger, executor, MLflow and progress put together."""
 
-import json
 import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
-import pandas
 from ray.tune import Trainable
 from rich.console import Console
 
 from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
-from deploy.tracking_store import check_reachable, new_client, open_experiment
+from deploy.tracking_store import check_reachable
+from search.actor_config import config_maker
 from search.budget import Budget, Spent
 from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor, Listener
@@ -24,6 +21,7 @@ from search.control import Control
 from search.disk_use import DiskUse
 from search.driver_lease import DriverLease
 from search.driver_lock import driver_lock
+from search.fork_keeper import ForkKeeper
 from search.gpu_sharing import Packing
 from search.horizon import horizon_of
 from search.leaderboard import Summary, eer_of, summarise
@@ -35,29 +33,18 @@ from search.pruners import study_pruner
 from search.sampler import make_sampler
 from search.space import SearchSpace
 from search.study import Study
+from search.study_tracker import open_tracker
+from search.succession import make_succession
 from search.sweep_log import sweep_log
-from search.tracking import Tracker, dataset_of
+from search.trial_data import TrialData
 from search.trial_record import TrialRecord
 from search.tune_run import execute, num_places
 from search.warm_start import start_from_earlier
 from trainable.hold_out import Folds, samples_per_pass
-from trainable.signature import code_version, trial_signature
+from trainable.signature import trial_signature
 
 _PAUSE_S = 0.5
 _logger = logging.getLogger("spoofsweep.trials")
-
-
-class TrialData(Protocol):
-    """What a sweep needs of a ``data_prep.shards.ShardSet``."""
-
-    @property
-    def folder(self) -> Path: ...
-
-    @property
-    def shard_set_id(self) -> str: ...
-
-    @property
-    def index(self) -> pandas.DataFrame: ...
 
 
 @dataclass(frozen=True)
@@ -142,12 +129,15 @@ class _Sweep:
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
         self._unfinished, self._notes = _prepare_queue(study, ledger)
-        trials = ledger.trials()
         asha = study_pruner(study.config, self._horizon, shards.index, folds, ledger.fact)
+        succession = make_succession(asha, ledger, SearchSpace(study.config.space), study.config.study.seed)
+        trials = ledger.trials()
         asha.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
-        self._tracker = _open_tracker(study, shards, folds, ledger, packing)
+        forks, checkpoints = study.folder / "forks", self._checkpoints
+        self._forks = None if succession is None else ForkKeeper(forks, succession.population, checkpoints, trials)
+        self._tracker = open_tracker(study, shards, folds, ledger, packing)
         disk = DiskUse(study.folder)
         self.progress = SweepProgress(
             console, search.num_trials, self._horizon.budget, trials, disk, objective=study.objective
@@ -156,6 +146,7 @@ class _Sweep:
         parts: list[Listener] = [
             self._tracker,  # first: what is deleted afterwards takes its time, and the driver may be killed
             self._keeper,
+            *([self._forks] if self._forks else []),
             self._checkpoints,
             self._budget,
             self.progress,
@@ -173,6 +164,7 @@ class _Sweep:
             parts,
             study.objective.metric,
             search.second_objective,
+            succession,
         )
 
     def run(self, trainable: type[Trainable]) -> None:
@@ -184,7 +176,7 @@ class _Sweep:
         self._budget.check()
         if self.conductor.finished:
             return
-        make_config = _config_maker(self._study, self._shards, self._folds, self._keeper, self._checkpoints)
+        make_config = config_maker(self._study, self._shards, self._folds, self._keeper, self._checkpoints, self._forks)
         folder = self._study.folder / "ray"
         control, cluster = Control(self._ledger, self.conductor, self.progress.say), self._study.config.cluster
 
@@ -247,7 +239,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         config.study.seed,
         shard_set_id,
         folds,
-        lambda trial, seed: trial_signature(trial, seed, shard_set_id, folds),
+        lambda trial, seed, lineage: trial_signature(trial, seed, shard_set_id, folds, lineage),
         study.objective.name,
         config.search.second_objective or "",
     )
@@ -260,26 +252,6 @@ def _prepare_queue(study: Study, ledger: Ledger) -> tuple[list[TrialRecord], lis
         ledger.enqueue(SearchSpace(study.config.space).defaults(study.config.trial))
     notes = start_from_earlier(study, ledger)
     return [trial for trial in ledger.trials() if trial.number in unfinished], notes
-
-
-def _open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger, packing: Packing | None) -> Tracker:
-    client = new_client(study.tracking_uri)
-    experiment_id = open_experiment(client, study.config.mlflow.experiment, study.artifact_folder)
-    views = shards.index.loc[shards.index["view"] == 0, "split"].value_counts()
-    rows_by_split = {str(split): int(count) for split, count in views.items()}
-    tags = {
-        "spoofsweep.shard_set_id": shards.shard_set_id,
-        "spoofsweep.held_out": json.dumps(folds),
-        "spoofsweep.objective": study.objective.name,
-        "spoofsweep.second_objective": study.config.search.second_objective or "",
-        "spoofsweep.num_threads": str(study.config.cluster.cpus_per_trial),
-        "spoofsweep.device": study.config.cluster.device,
-        "spoofsweep.gpu_share": f"{study.config.cluster.gpu_share:.4g}",
-        **({} if packing is None else {"spoofsweep.packing": str(packing)}),
-        "spoofsweep.code_version": code_version(),
-    }
-    dataset = dataset_of(shards.shard_set_id, shards.folder, rows_by_split)
-    return Tracker(client, experiment_id, ledger, study.name, study.folder / "mlflow-journal.jsonl", tags, dataset)
 
 
 def _open_budget(study: Study, ledger: Ledger, end: Callable[[str], None]) -> Budget:
@@ -301,31 +273,6 @@ def _open_budget(study: Study, ledger: Ledger, end: Callable[[str], None]) -> Bu
         end,
         save,
     )
-
-
-def _config_maker(
-    study: Study, shards: TrialData, folds: Folds, keeper: ModelKeeper, checkpoints: CheckpointKeeper
-) -> Callable[[TrialRecord], dict[str, Any]]:
-    gpu_share = study.config.cluster.gpu_share
-
-    def make_config(trial: TrialRecord) -> dict[str, Any]:
-        return {
-            "trial": trial.attributes["config"],
-            "seed": trial.seed,
-            "shards": str(shards.folder.absolute()),
-            "shard_set_id": shards.shard_set_id,
-            "folds": folds,
-            "device": study.config.cluster.device,
-            "gpu_share": max(1.0, gpu_share) if trial.attributes.get("alone") else gpu_share,
-            "num_threads": study.config.cluster.cpus_per_trial,
-            "output": str(keeper.folder_of(trial.number).absolute()),
-            "checkpoint": str(checkpoints.folder_of(trial).absolute()),
-            "reported": trial.samples_seen,
-            "trial_number": trial.number,
-            "measures_latency": study.config.search.second_objective == "latency_ms",
-        }
-
-    return make_config
 
 
 def _figures(summary: Summary) -> dict[str, float]:

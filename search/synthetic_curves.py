@@ -11,6 +11,7 @@ Legend: P parameters, R reports; coordinates are those of `search.coordinates`.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from search.curves import Curve, FloatArray
 from search.horizon import Horizon
 from search.space import SearchSpace
 from search.trial_record import TrialRecord
+from trainable.lineage import Lineage
 
 _CHANCE = 0.5
 _WORST_EER = 1.0
@@ -67,6 +69,13 @@ FAMILIES = {
 ``deceptive``: the better a configuration ends, the later it starts, so that early rungs rank in reverse."""
 
 
+class _Fork(NamedTuple):
+    """Where one training took over from another."""
+
+    report: int
+    eer: float
+
+
 class SyntheticCurves:
     """Curves of one landscape.
 
@@ -99,22 +108,41 @@ class SyntheticCurves:
         self._seconds_R: FloatArray = self._samples_R / horizon.samples_per_pass * seconds_per_pass
         self._progress_R: FloatArray = self._samples_R / horizon.budget
         self._cost_log_spread = cost_log_spread
+        self._space = space
         self._draw_landscape(np.random.default_rng(seed))
 
     def curve(self, trial: TrialRecord) -> Curve:
-        """The course of a trial."""
+        """The course of a trial; of one that took over from another, beyond that point."""
         point_P = self._coordinates.of(trial.params)
         rng = np.random.default_rng([self._seed, trial.seed])
-        expected_R = self._course(point_P, rng)
+        fork = self._fork(trial.lineage)
+        first = 0 if fork is None else fork.report + 1
+        expected_R = self._course(point_P, rng, fork)
         measured_R = expected_R if self._num_dev is None else self._measured(expected_R, rng)
         seconds_R = self._seconds_R * math.exp(self._cost_log_spread * (_mean(point_P, self._cost_weight_P) - 0.5))
-        num_reports = self._num_reports(point_P, rng)
+        num_reports = max(self._num_reports(point_P, rng), first + 1)
         if num_reports < len(expected_R):
             expected_R, measured_R = (
                 np.append(eer_R[: num_reports - 1], _WORST_EER) for eer_R in (expected_R, measured_R)
             )
-        part = slice(num_reports)
-        return Curve(self._samples_R[part], measured_R, expected_R, seconds_R[part], num_reports < len(self._samples_R))
+        part = slice(first, num_reports)
+        return Curve(
+            self._samples_R[part],
+            measured_R[part],
+            expected_R[part],
+            seconds_R[part] - (seconds_R[first - 1] if first else 0.0),
+            num_reports < len(self._samples_R),
+        )
+
+    def _fork(self, lineage: Lineage) -> _Fork | None:
+        """Where the ancestors came to."""
+        fork = None
+        for ancestor in lineage:
+            point_P = self._coordinates.of(self._space.defaults(ancestor.trial))
+            course_R = self._course(point_P, np.random.default_rng([self._seed, ancestor.seed]), fork)
+            report = int(np.searchsorted(self._samples_R, ancestor.until))
+            fork = _Fork(report, float(course_R[report]))
+        return fork
 
     def _draw_landscape(self, rng: np.random.Generator) -> None:
         num_choices_P = self._coordinates.num_choices
@@ -132,8 +160,8 @@ class SyntheticCurves:
         fatal = _RATE if _RATE in ranges else next(iter(ranges), None)
         self._fatal = None if fatal is None else self._coordinates.paths.index(fatal)
 
-    def _course(self, point_P: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """EER at each report, ``[R]``, without noise."""
+    def _course(self, point_P: FloatArray, rng: np.random.Generator, fork: _Fork | None) -> FloatArray:
+        """EER at each report, ``[R]``, without noise; from a fork on what is left of the way is gone as by itself."""
         family, badness, regularised = self._family, self._badness(point_P), self._regularised(point_P)
         log_final = (
             math.log(family.best_eer)
@@ -150,7 +178,8 @@ class SyntheticCurves:
             + family.delay_of_good * (1.0 - badness)
         )
         gap_R = 1.0 / (1.0 + self._progress_R / half_time)
-        return final + (_CHANCE - final) * (gap_R - gap_R[-1]) / (1.0 - gap_R[-1])
+        start, whole_gap = (_CHANCE, 1.0) if fork is None else (fork.eer, gap_R[fork.report])
+        return final + (start - final) * (np.minimum(gap_R, whole_gap) - gap_R[-1]) / (whole_gap - gap_R[-1])
 
     def _badness(self, point_P: FloatArray) -> float:
         """0 at the optimum, 1 where every parameter is as bad as it can be."""

@@ -25,6 +25,7 @@ from cluster.errors import SpoofsweepError
 from deploy.models import RUN_ARTIFACT
 from search.journal import Journal
 from search.ledger import Ledger
+from search.lineage_tags import lineage_tags
 from search.objective import EER
 from search.trial_record import ARITHMETIC, TrialRecord
 
@@ -90,6 +91,10 @@ class Tracker:
             "spoofsweep.signature": str(trial.attributes.get("signature", "")),
             "spoofsweep.config": trial.config.model_dump_json(),
         }
+        if trial.lineage:
+            origin = {name: str(trial.attributes[name]) for name in ("parent", "replaces")}
+            origin |= {"forked_at": str(trial.forked_at), **lineage_tags(trial.lineage)}
+            tags |= {f"spoofsweep.{name}": value for name, value in origin.items()}
         params = {name: str(value) for name, value in trial.params.items()}
         self._resumed_at[trial.number] = trial.samples_seen
         is_resumed = trial.attributes.get("attempt", 1) > 1

@@ -6,9 +6,13 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from trainable.config import TrialConfig
+from trainable.lineage import Ancestor, Lineage
 
 PRUNE_RUNG = "prune_rung"
 """User attribute of a trial that was pruned, or is about to be: the rung in samples."""
+HEIR = "heir"
+"""User attribute of a trial that was replaced, or is about to be: who takes its place. ``parent``, the trial whose
+weights it goes on from, ``until``, the samples that the parent had seen, and ``params``."""
 ARITHMETIC = ("precision", "torch_version", "plan")
 """User attributes that say what a trial computed with, as the machine that ran it told."""
 
@@ -29,7 +33,8 @@ class TrialRecord:
     """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision``,
     ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
     ``prune_rung``, ``diverged``; ``attempt`` (how often it was begun), ``failures`` (how many of these ended in an
-    error) and ``alone`` (it needs a GPU for itself); those that do not apply are absent."""
+    error) and ``alone`` (it needs a GPU for itself); ``heir``, and of an heir ``parent`` and ``replaces`` (numbers of
+    trials) and ``lineage``; those that do not apply are absent."""
 
     @property
     def config(self) -> TrialConfig:
@@ -41,9 +46,24 @@ class TrialRecord:
         return int(self.attributes["seed"])
 
     @property
+    def lineage(self) -> Lineage:
+        """The trainings whose weights it goes on from, up to its parent's."""
+        return tuple(map(Ancestor.model_validate, self.attributes.get("lineage", ())))
+
+    @property
+    def forked_at(self) -> int:
+        """Samples that its parent had seen; 0 of a trial that began with weights of its own."""
+        lineage = self.attributes.get("lineage")
+        return int(lineage[-1]["until"]) if lineage else 0
+
+    @property
     def samples_seen(self) -> int:
-        """Training samples at the last report."""
-        return max(self.reports, default=0)
+        """Training samples at the last report, its ancestors' counted."""
+        return max(self.reports, default=self.forked_at)
+
+    def first_report(self, samples: int) -> int:
+        """Samples seen at its own first report at or beyond ``samples``; there is one."""
+        return min(step for step in self.reports if step >= samples)
 
     @property
     def last_value(self) -> float | None:
@@ -57,8 +77,16 @@ class TrialRecord:
 
     @property
     def counts(self) -> bool:
-        """Whether the trial uses up one of the study's trials: all but those that wait, for the first time or again."""
-        return self.state != "WAITING"
+        """Whether the trial uses up one of the study's trials.
+
+        All do but those that wait, for the first time or again, and those that handed their place on.
+        """
+        return self.state != "WAITING" and not self.is_replaced
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether it gave its place in a population to an heir."""
+        return self.state == "PRUNED" and HEIR in self.attributes
 
     @property
     def begun(self) -> bool:

@@ -12,6 +12,7 @@ from search.sampler import make_sampler
 from search.simulator import SimulatedTrial, simulate
 from search.space import SearchSpace
 from search.storage import MEMORY
+from search.succession import make_succession
 
 
 def virtual_sweep(
@@ -39,7 +40,9 @@ def virtual_sweep(
     ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))
-    conductor = Conductor(ledger, make_pruner(search, horizon, seed), search.num_trials)
+    pruner = make_pruner(search, horizon, seed)
+    succession = make_succession(pruner, ledger, space, seed)
+    conductor = Conductor(ledger, pruner, search.num_trials, succession=succession)
     yield from simulate(conductor, curves, num_workers, start_s)
     if conductor.failure is not None:
         raise conductor.failure

@@ -20,6 +20,7 @@ from data_prep.config import FeaturesConfig
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.calibration import Calibration
 from trainable.config import TrialConfig
+from trainable.lineage import Lineage
 from trainable.losses import head_of
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
@@ -64,6 +65,8 @@ class ModelRecord(Settings):
     calibration: Calibration | None = None
     """Makes log-likelihood ratios of scores, fitted on dev; none but for finalists."""
     history: tuple[Report, ...] = ()
+    lineage: Lineage = ()
+    """Trainings that it grew out of; their reports are in `history` too."""
 
 
 class TrainingRecord(Settings):

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -12,6 +13,7 @@ from trainable.checkpoint import write_model_files
 from trainable.config import TrialConfig
 from trainable.frames import Frames
 from trainable.hold_out import Folds, fold_path
+from trainable.lineage import Lineage
 from trainable.precision import Precision
 from trainable.report import WORST_DEV, Report
 from trainable.signature import trial_signature
@@ -134,15 +136,40 @@ def begin(
     device: str = "cpu",
     folds: Folds = (),
     frames: Frames | None = None,
+    lineage: Lineage = (),
 ) -> Training | FoldedTraining:
     """A fresh trial: a plain training, one with attacks held out, or one over several folds.
 
     Args:
         frames: those of train and dev, to be shared with other trials; none opens them.
+        lineage: trainings that are repeated first, each up to where the next one took over; not over several folds.
     """
     frames = frames or Frames.of_training(shards, torch.device(device))
+    if lineage:
+        return _descend(config, shards, seed, device, folds, frames, lineage)
     trainings = [Training(config, shards, seed, device, held_out, frames) for held_out in folds or ((),)]
     return trainings[0] if len(trainings) == 1 else FoldedTraining(trainings)
+
+
+def _descend(
+    config: TrialConfig,
+    shards: ShardSet,
+    seed: int,
+    device: str,
+    folds: Folds,
+    frames: Frames,
+    lineage: Lineage,
+) -> Training:
+    """A trial that has come to where it takes over; one that is finished, if an ancestor diverged before."""
+    *before, parent = lineage
+    ancestor = begin(parent.trial, shards, parent.seed, device, folds, frames, tuple(before))
+    while not ancestor.history or (ancestor.history[-1].samples_seen < parent.until and not ancestor.finished):
+        next(ancestor)
+    with TemporaryDirectory() as name:
+        ancestor.save(Path(name) / "fork")
+        training = Training.fork(Path(name) / "fork", config, seed, shards, device, frames)
+    training.lineage = lineage
+    return training
 
 
 def resume(

@@ -16,8 +16,8 @@ from trainable.config import TrialConfig
 from trainable.folds import FoldedTraining, begin, resume
 from trainable.frames import Frames
 from trainable.gpu_share import GpuShare
-from trainable.hold_out import Folds
 from trainable.latency import latency_ms
+from trainable.lineage import Ancestor
 from trainable.release import ReleaseCheck
 from trainable.scoring import frames_in
 from trainable.signature import trial_signature
@@ -33,9 +33,11 @@ class TrialActor(tune.Trainable):
     ``shard_set_id``, ``folds`` (attacks held out, a list a model), ``device`` (``cpu`` or ``cuda``), ``gpu_share`` (of
     a GPU that several trials share), ``num_threads``, ``output`` (folder for the finished trial's model, or none),
     ``checkpoint`` (folder that is written at every report, beside those of earlier attempts, or none), ``reported``
-    (samples seen at the last report that is known of those attempts), ``trial_number``, and ``measures_latency``
-    (whether reports tell `trainable.latency.latency_ms`, measured once before the training). Errors go through to Ray,
-    which marks the trial failed. Reports tell ``num_parameters`` besides; of a trial over folds that is one model's.
+    (samples seen at the last report that is known of those attempts), ``lineage`` (a list of `Ancestor` as plain
+    values), ``fork`` (checkpoint of the last of them, where it was taken over, or none), ``trial_number``, and
+    ``measures_latency`` (whether reports tell `trainable.latency.latency_ms`, measured once before the training).
+    Errors go through to Ray, which marks the trial failed. Reports tell ``num_parameters`` besides; of a trial over
+    folds that is one model's.
 
     The trial goes on from the latest checkpoint of its attempts. The last known report is made again: what was to
     follow from it may never have happened.
@@ -69,11 +71,17 @@ class TrialActor(tune.Trainable):
                 self._frames = None  # both at a time might not fit
                 self._frames = Frames.of_training(self._shards, torch.device(self._device))
                 self._release = ReleaseCheck(self._device)  # what is there now may stay
-            self._training = self._resumed(trial, config["seed"], folds) or begin(
-                trial, self._shards, config["seed"], self._device, folds, self._frames
+            lineage = tuple(map(Ancestor.model_validate, config["lineage"]))
+            wanted = trial_signature(trial, config["seed"], self._shards.shard_set_id, folds, lineage)
+            self._training = (
+                self._resumed(wanted)
+                or self._forked(trial, config, wanted)
+                or begin(trial, self._shards, config["seed"], self._device, folds, self._frames, lineage)
             )
         self._size = self._size_of_model(config.get("measures_latency", False))
-        self._unreported = [r for r in self._training.history if r.samples_seen >= config["reported"]]
+        inherited = lineage[-1].until if lineage else 0
+        reports = self._training.history
+        self._unreported = [r for r in reports if r.samples_seen >= max(config["reported"], inherited + 1)]
         self._follow()
 
     def step(self) -> dict[str, Any]:
@@ -110,11 +118,10 @@ class TrialActor(tune.Trainable):
         if self._frames is not None:
             self._release.release()
 
-    def _resumed(self, trial: TrialConfig, seed: int, folds: Folds) -> Training | FoldedTraining | None:
-        """The trial as its latest usable checkpoint has it; none if there is none."""
+    def _resumed(self, wanted: str) -> Training | FoldedTraining | None:
+        """The trial of this signature as its latest usable checkpoint has it; none if there is none."""
         if self._checkpoint is None or not self._checkpoint.parent.is_dir():
             return None
-        wanted = trial_signature(trial, seed, self._shards.shard_set_id, folds)
         # A folder whose replacement was cut off has another name, see `trainable.atomic_folder`.
         attempts = {path.name.removeprefix(".").partition(".")[0] for path in self._checkpoint.parent.iterdir()}
         for name in sorted(attempts, reverse=True):
@@ -126,6 +133,24 @@ class TrialActor(tune.Trainable):
             if training.signature == wanted:
                 return training
         return None
+
+    def _forked(self, trial: TrialConfig, config: dict[str, Any], wanted: str) -> Training | None:
+        """The trial at the moment when it takes over from its parent; none if it has none, or no use of its checkpoint.
+
+        Without it, the whole lineage is trained again.
+        """
+        if not config["fork"]:
+            return None
+        folder = Path(config["fork"])
+        try:
+            training = Training.fork(folder, trial, config["seed"], self._shards, self._device, self._frames)
+        except (SpoofsweepError, OSError, SafetensorError) as error:
+            _logger.warning("checkpoint %s is of no use to trial %s: %s", folder, config["trial_number"], error)
+            return None
+        if training.signature != wanted:
+            _logger.warning("checkpoint %s is not of the parent of trial %s", folder, config["trial_number"])
+            return None
+        return training
 
     def _save(self) -> str:
         """Write the checkpoint; returns what was wrong, for a full disk is no reason to lose the trial."""

@@ -1,4 +1,4 @@
-"""What makes a trial the one it is: configuration, seed, shards, attacks held out, and code."""
+"""What makes a trial the one it is: configuration, seed, shards, attacks held out, lineage, and code."""
 
 import hashlib
 import json
@@ -10,13 +10,16 @@ from typing import Any
 
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
+from trainable.lineage import Lineage
 
 
-def trial_signature(config: TrialConfig, seed: int, shard_set_id: str, folds: Folds = ()) -> str:
-    """Identity of a trial: 16 hex digits over its configuration, seed, shards and the attacks held out."""
+def trial_signature(config: TrialConfig, seed: int, shard_set_id: str, folds: Folds = (), lineage: Lineage = ()) -> str:
+    """Identity of a trial: 16 hex digits over its configuration, seed, shards, the attacks held out and its lineage."""
     facts: dict[str, Any] = {"trial": config.model_dump(mode="json"), "seed": seed, "shard_set_id": shard_set_id}
     if folds:
         facts["folds"] = folds
+    if lineage:
+        facts["lineage"] = [ancestor.model_dump(mode="json") for ancestor in lineage]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

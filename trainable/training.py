@@ -21,6 +21,7 @@ from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
 from trainable.hold_out import folds_of, hold_out
 from trainable.host_memory import keep_freed_memory
+from trainable.lineage import Ancestor, Lineage
 from trainable.losses import WeightedLoss, head_of
 from trainable.mixup import draw_mixture
 from trainable.models import build_model
@@ -55,6 +56,7 @@ class Training(Iterator[Report]):
         device: ``cpu`` or ``cuda``.
         held_out: attacks that training does without and validation is about (see `trainable.hold_out`).
         frames: those of train and dev, to be shared with other trainings; none opens them.
+        lineage: the trainings that it grew out of, see `fork`.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class Training(Iterator[Report]):
         device: str = "cpu",
         held_out: tuple[str, ...] = (),
         frames: Frames | None = None,
+        lineage: Lineage = (),
     ) -> None:
         self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
+        self.lineage = lineage
         if self.device.type == "cpu":
             keep_freed_memory()
         self.held_out = held_out
@@ -178,7 +182,8 @@ class Training(Iterator[Report]):
     @property
     def signature(self) -> str:
         """Identity of the trial."""
-        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds_of(self.held_out))
+        folds = folds_of(self.held_out)
+        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds, self.lineage)
 
     @property
     def record(self) -> ModelRecord:
@@ -202,6 +207,7 @@ class Training(Iterator[Report]):
             dev_eer=last.get("dev_eer"),
             threshold=None if diverged else last.get("dev_threshold"),
             history=tuple(self.history),
+            lineage=self.lineage,
         )
 
     def save(self, folder: Path) -> None:
@@ -227,12 +233,34 @@ class Training(Iterator[Report]):
         Raises:
             SpoofsweepError: the folder holds no training state, or one of other shards or another precision.
         """
-        record = checkpoint.read_record(folder)
-        if record.shard_set_id != shards.shard_set_id:
-            found = f"a checkpoint on shards {record.shard_set_id}, and shards {shards.shard_set_id}"
-            raise SpoofsweepError("a trial resumes on the shards it began with", found)
-        training = cls(record.trial, shards, record.seed, device, record.held_out, frames)
+        record = _record_on(shards, folder)
+        training = cls(record.trial, shards, record.seed, device, record.held_out, frames, record.lineage)
         training._restore(folder, record)
+        return training
+
+    @classmethod
+    def fork(
+        cls,
+        folder: Path,
+        config: TrialConfig,
+        seed: int,
+        shards: ShardSet,
+        device: str = "cpu",
+        frames: Frames | None = None,
+    ) -> "Training":
+        """A trial that takes over what `save` left of another one at a report: weights, optimiser state and position.
+
+        From there on it is its own: other settings (see `trainable.lineage.may_change`), other batches, other masks.
+
+        Raises:
+            SpoofsweepError: as `resume`, or the weights are another network's.
+        """
+        record = _record_on(shards, folder)
+        ancestor = Ancestor(trial=record.trial, seed=record.seed, until=record.samples_seen)
+        training = cls(config, shards, seed, device, record.held_out, frames, (*record.lineage, ancestor))
+        micro_size = training._step.micro_size
+        training._restore(folder, record)
+        training._step.micro_size = micro_size  # of its own batches, not of the other one's
         return training
 
     def _report_is_due(self) -> bool:
@@ -305,3 +333,11 @@ class Training(Iterator[Report]):
         self.samples_seen, self.history = record.samples_seen, list(record.history)
         self._steps_since_report = state.steps_since_report
         self._interval_start = time.perf_counter() - state.elapsed_s
+
+
+def _record_on(shards: ShardSet, folder: Path) -> ModelRecord:
+    record = checkpoint.read_record(folder)
+    if record.shard_set_id != shards.shard_set_id:
+        found = f"a checkpoint on shards {record.shard_set_id}, and shards {shards.shard_set_id}"
+        raise SpoofsweepError("a trial resumes on the shards it began with", found)
+    return record

@@ -64,6 +64,19 @@ def test_fewer_configurations_than_wanted_are_no_mistake():
     assert {c.trial_number for c in select(TRIALS, FinalistsConfig(num_configs=9, num_seeds=1), 7)} == {0, 1, 4}
 
 
+def test_stopped_trials_may_follow_those_that_came_further():
+    stopped = [
+        trial(6, None, 0.6, state="PRUNED", prune_rung=300),
+        trial(7, None, 0.7, state="PRUNED", prune_rung=900),
+        trial(8, None, 0.8, state="PRUNED"),
+    ]
+    stopped = [dataclasses.replace(t, reports={10: 0.01}) for t in stopped]
+    config = FinalistsConfig(num_configs=9, num_seeds=1)
+    chosen = select([*TRIALS, *stopped], config, 7, stopped_too=True)
+    assert [c.trial_number for c in chosen] == [1, 4, 0, 7, 6]
+    assert [c.trial_number for c in select(stopped, config, 7, stopped_too=True)] == [7, 6]
+
+
 def test_nothing_finished_is_a_mistake():
     with pytest.raises(
         SpoofsweepError, match=r"completed without diverging; got none of 2 \(1 completed, all diverged"

@@ -39,7 +39,7 @@ def open_ledger(url: str, **changes: Any) -> Ledger:
         "sampler": make_sampler(SearchConfig(), 1, SPACE),
         "seed": 1,
         "shard_set_id": "abc",
-        "signature": lambda config, seed: f"{seed}-{config.model.dropout}",
+        "signature": lambda config, seed, lineage: f"{seed}-{config.model.dropout}",
     }
     return Ledger(url, "study", **{**values, **changes})
 

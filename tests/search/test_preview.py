@@ -50,6 +50,18 @@ def test_space_that_does_not_exist_stops_here(load) -> None:
         preview(load("[space]\nmodel.dropot = { low = 0.0, high = 0.5 }\n"))
 
 
+def test_a_population_says_what_it_holds_and_needs_something_that_may_change(load) -> None:
+    size, rate = "model.gru_size = { low = 8, high = 64 }\n", "optimizer.learning_rate = { low = 1e-4, high = 1e-2 }\n"
+    search = '[search]\npruning = "population"\n[space]\n'
+    with pytest.raises(SpoofsweepError, match=r"model\.gru_size, held fixed within a lineage"):
+        preview(load(search + size))
+    console = Console(width=200, file=io.StringIO())
+    print_preview(preview(load(search + size + rate)), console)
+    text = console.file.getvalue()
+    assert "40 quasi-random members, 2 parameters" in text
+    assert "model.gru_size held fixed within a lineage" in text
+
+
 def test_what_the_sampler_leaves_to_another_is_said(load) -> None:
     space = "[space]\nmodel.dropout = { low = 0.0, high = 0.5 }\nmodel.bidirectional = { choices = [true, false] }\n"
     assert "leaves to TPE" in str(preview(load(space + "[search]\nsampler = 'cmaes'\n")).notes)

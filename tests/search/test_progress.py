@@ -9,7 +9,7 @@ from rich.console import Console
 
 from search.disk_use import DiskUse
 from search.progress import SweepProgress
-from search.trial_record import TrialRecord
+from search.trial_record import HEIR, TrialRecord
 
 
 class Clock:
@@ -55,6 +55,22 @@ def test_what_a_trial_had_when_it_went_on_took_no_time_here() -> None:
     shown.trial_reported(record(2, "RUNNING", 675))
     clock.now_s = 75.0
     assert shown.facts()["left"] == "0:13:45"  # three quarters of a trial took 75 s, of nine a quarter is left
+
+
+def test_a_place_that_was_handed_on_counts_once_and_whole() -> None:
+    shown, output, clock = progress()
+    shown.trial_started(record(1, "RUNNING"))
+    replaced = record(1, "PRUNED", 300)
+    replaced.attributes.update({HEIR: {}, "postponed": "the sweep was interrupted"})
+    shown.trial_ended(replaced)
+    heir = record(2, "RUNNING")
+    heir.attributes["lineage"] = [{"trial": {}, "seed": 1, "until": 300}]
+    shown.trial_started(heir)
+    shown.trial_reported(replace(heir, reports={600: 0.2}))
+    clock.now_s = 60.0
+    assert shown.facts()["trials"] == "0/10"
+    assert shown.facts()["left"] == "0:14:00"  # two thirds of ten places took 60 s
+    assert "waits" not in output.getvalue()
 
 
 def test_room_on_the_disk_is_measured_now_and_then(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from search.config import SearchConfig
 from search.horizon import Horizon
 from search.hyperband import Hyperband
 from search.median_rule import MedianRule
+from search.pasha import Pasha
+from search.population import Population
 from search.pruner import Decision
 from search.pruners import make_pruner
 
@@ -58,7 +60,15 @@ def test_the_best_so_far_is_compared_with_the_median_of_running_means():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("asha", Asha), ("hyperband", Hyperband), ("median", MedianRule), ("none", Asha)]
+    ("name", "kind"),
+    [
+        ("asha", Asha),
+        ("hyperband", Hyperband),
+        ("median", MedianRule),
+        ("pasha", Pasha),
+        ("population", Population),
+        ("none", Asha),
+    ],
 )
 def test_pruners_by_name(name, kind):
     rungs = () if name == "none" else RUNGS

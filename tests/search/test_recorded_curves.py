@@ -82,6 +82,13 @@ def test_a_sweep_over_recorded_curves_finds_the_best(recording: Path) -> None:
     assert min(t.dev_eer for t in trials if t.completed) == pytest.approx(0.001)
 
 
+def test_nothing_was_recorded_about_trials_that_took_over(recording: Path) -> None:
+    heir = trial(**point(0.15))
+    heir.attributes["lineage"] = [{"trial": {}, "seed": 1, "until": 100}]
+    with pytest.raises(SpoofsweepError, match="one configuration"):
+        RecordedCurves(read_curves(recording), SPACE).curve(heir)
+
+
 def test_another_parquet_file_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"config": [1]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(SpoofsweepError, match="lacks"):

@@ -8,6 +8,7 @@ import torch
 
 from cluster.errors import SpoofsweepError
 from trainable.checkpoint import read_model
+from trainable.lineage import Ancestor
 from trainable.ray_adapter import TrialActor
 from trainable.training import Training
 
@@ -16,7 +17,9 @@ TIMINGS = {"utterances_per_s", "epoch_s"}
 
 @pytest.fixture
 def make_config(toy_shards, toy_trial):
-    def make(seed=1, output=None, shard_set_id="toy", folds=(), checkpoint=None, reported=0, **changes):
+    def make(
+        seed=1, output=None, shard_set_id="toy", folds=(), checkpoint=None, reported=0, fork=None, lineage=(), **changes
+    ):
         return {
             "trial": toy_trial(budget_passes=2.0, **changes).model_dump(mode="json"),
             "seed": seed,
@@ -29,6 +32,8 @@ def make_config(toy_shards, toy_trial):
             "output": None if output is None else str(output),
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "reported": reported,
+            "lineage": [ancestor.model_dump(mode="json") for ancestor in lineage],
+            "fork": None if fork is None else str(fork),
             "trial_number": 7,
         }
 
@@ -115,6 +120,23 @@ def test_reports_that_never_arrived_come_before_new_ones(make_config, tmp_path):
 def test_without_a_checkpoint_it_begins_anew(make_config, tmp_path):
     whole = results(TrialActor(config=make_config()))
     assert results(TrialActor(config=make_config(checkpoint=tmp_path / "gone" / "0003", reported=40))) == whole
+
+
+def test_a_fork_goes_on_from_its_parent_and_reports_what_follows(make_config, toy_trial, tmp_path):
+    begun(make_config(checkpoint=tmp_path / "parent" / "0001")).step()
+    lineage = (Ancestor(trial=toy_trial(budget_passes=2.0), seed=1, until=40),)
+    changed = {"lineage": lineage, "optimizer": {"learning_rate": 0.02}}
+    again = results(TrialActor(config=make_config(2, **changed)))
+    assert [result["samples_seen"] for result in again] == [80]
+    fork = {"fork": tmp_path / "parent" / "0001", **changed}
+    first = make_config(2, checkpoint=tmp_path / "child" / "0001", **fork)
+    actor = begun(first)
+    assert actor._training.samples_seen == 40  # it does not repeat what its parent did
+    assert results(actor) == again
+    second = make_config(2, checkpoint=tmp_path / "child" / "0002", reported=80, **fork)
+    assert results(begun(second)) == again
+    other = make_config(2, **{**fork, "lineage": (lineage[0].model_copy(update={"seed": 5}),)})
+    assert results(TrialActor(config=other)) != again  # the checkpoint is another training's, and of no use
 
 
 def test_a_checkpoint_whose_replacement_was_cut_off_serves(make_config, tmp_path):

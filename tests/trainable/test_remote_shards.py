@@ -34,7 +34,8 @@ def test_a_trial_reports_what_it_reports_on_local_shards(
         trial = toy_trial(budget_passes=2.0).model_dump(mode="json")
         facts = {"trial": trial, "seed": 1, "shards": shards, "shard_set_id": "toy", "trial_number": 7}
         place = {"device": "cpu", "gpu_share": 0.0, "num_threads": 1}
-        actor = TrialActor(config=facts | place | {"folds": [[]], "output": None, "checkpoint": None, "reported": 0})
+        begins = {"output": None, "checkpoint": None, "reported": 0, "lineage": [], "fork": None}
+        actor = TrialActor(config=facts | place | begins | {"folds": [[]]})
         return [actor.step()["dev_eer"] for _ in range(2)]
 
     assert results(remote) == results(str(toy_shards.folder))
