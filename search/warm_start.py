@@ -67,7 +67,8 @@ def _address(study: Study, reference: str) -> tuple[str, str]:
 
 def _read(study: Study, reference: str, facts: Mapping[str, Any], num_best: int) -> dict[str, Any]:
     """What is kept of an earlier study, as JSON has it."""
-    trials = [trial for trial in read_earlier(study, reference) if trial.state in ("COMPLETE", "PRUNED")]
+    ended = [trial for trial in read_earlier(study, reference) if trial.state in ("COMPLETE", "PRUNED")]
+    trials = [trial for trial in ended if not trial.lineage]  # the values of an heir are those of a whole schedule
     best = sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number))
     theirs = read_facts(*_address(study, reference))
     other = [name for name in facts if facts[name] != theirs[name]]

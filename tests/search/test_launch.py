@@ -113,7 +113,6 @@ def test_trials_larger_than_the_machine_stop_before_prep(
     ("before", "after", "complaint"),
     [
         ("crop_s = 1.0", "crop_s = 0.5", "must go on with the trial settings it began with; got batch.crop_s = 0.5"),
-        ("[8, 12]", "[8, 16]", r"\[space\] 'model.gru_size' of study 'tiny' must go on as it began"),
         ("num_filters = 20", "num_filters = 24", "must go on with the shards it began with"),
         ("[trial]", "[validation]\nfolds = 2\n[trial]", "must go on with the held-out attacks it began with"),
     ],

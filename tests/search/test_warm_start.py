@@ -62,6 +62,17 @@ def test_the_best_come_first_after_the_default(tmp_path: Path, earlier: list[Tri
     assert len(trials) == 5
 
 
+def test_what_took_over_other_weights_is_passed_over(tmp_path: Path, earlier: list[TrialRecord]) -> None:
+    ancestor = {"trial": earlier[0].config.model_dump(mode="json"), "seed": 1, "until": 50}
+    ledger = open_ledger(toy_study(tmp_path, "earlier", 40), SHARDS)
+    heir = ledger.enqueue({"model.dropout": BEST_DROPOUT}, lineage=[ancestor])
+    ledger.ask()
+    ledger.finish(heir, "COMPLETE", -1.0)
+    ledger.close()
+    trials = run(study_from(tmp_path, "later", search={"start_from": ["earlier"], "start_trials": 1}), 1)
+    assert trials[0].attributes[START] == f"earlier:{best(earlier, 1)[0].number}"
+
+
 def test_trials_of_the_same_data_teach_the_sampler(tmp_path: Path, earlier: list[TrialRecord]) -> None:
     settings = {"startup_trials": 0, "random_share": 0.0, "start_from_defaults": False}
     taught = run(study_from(tmp_path, "taught", search={**settings, "start_from": ["earlier"]}), 15)[3:]
