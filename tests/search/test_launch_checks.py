@@ -19,7 +19,7 @@ def study(**sections: dict[str, Any]) -> Study:
     }
     for section, changes in sections.items():
         values[section] = {**values.get(section, {}), **changes}
-    return Study(Path("/home/me/s.toml"), StudyConfig.model_validate(values))
+    return Study(Path("/local/s.toml"), StudyConfig.model_validate(values))
 
 
 def test_a_study_of_servers_and_shared_folders_has_nothing_to_be_said_of() -> None:
@@ -31,12 +31,12 @@ def test_a_study_of_servers_and_shared_folders_has_nothing_to_be_said_of() -> No
     ("sections", "complaint"),
     [
         (
-            {"study": {"output": "/home/me/results"}},
-            "study.output must lie where every node sees it, in /shared; got /home",
+            {"study": {"output": "/local/results"}},
+            "study.output must lie where every node sees it, in /shared; got /local",
         ),
         ({"study": {"output": "~/results"}}, "study.output must lie where every node sees it"),
-        ({"study": {"storage": "sqlite:////home/me/o.db"}}, "study.storage must lie .* got /home/me/o.db"),
-        ({"mlflow": {"tracking_uri": "sqlite:////home/me/m.db"}}, "mlflow.tracking_uri must lie where"),
+        ({"study": {"storage": "sqlite:////local/o.db"}}, "study.storage must lie .* got /local/o.db"),
+        ({"mlflow": {"tracking_uri": "sqlite:////local/m.db"}}, "mlflow.tracking_uri must lie where"),
         ({"shards": {"store": "/scratch/shards"}}, "shards.store must lie where every node sees it"),
         ({"corpus": {"root": "../corpus"}}, "corpus.root of a launched study must not depend on this machine"),
         ({"corpus": {"extra": [{"name": "b", "layout": "mlaad", "root": "b"}]}}, "corpus.extra b of a launched study"),
