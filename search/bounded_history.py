@@ -4,7 +4,7 @@ import copy
 import math
 import warnings
 from bisect import insort
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +89,7 @@ class BoundedHistory:
             return study
         ended, running = self._choose(trials, number)
         numbers = sorted([self._ranks[place][-1] for place in ended] + running)
-        return _Part(study, [self._trial(trials, i) for i in numbers])
+        return StudyPart(study, [self._trial(trials, i) for i in numbers])
 
     def scored(self, study: Study, number: int, names: Collection[str]) -> Study:
         """The same trials, as far as they have all parameters ``names``, for a sampler that reckons with values.
@@ -106,11 +106,11 @@ class BoundedHistory:
             trial = self._trial(trials, self._ranks[place][-1])
             if trial.params.keys() >= set(names):
                 part.append(_valued(trial, float(ndtri((place + 0.5) / len(self._ranks)))))
-        return _Part(study, sorted(part, key=lambda trial: trial.number))
+        return StudyPart(study, sorted(part, key=lambda trial: trial.number))
 
     def kinds(self, study: Study) -> Study:
         """One trial for each set of parameters that the last view's study has; all that groups of them depend on."""
-        return _Part(study, sorted(self._kinds.values(), key=lambda trial: trial.number))
+        return StudyPart(study, sorted(self._kinds.values(), key=lambda trial: trial.number))
 
     def point(self, trial: FrozenTrial) -> dict[str, float] | None:
         """A trial's parameters as TPE reckons with them; none of one that has not ended."""
@@ -191,7 +191,7 @@ class BoundedTpe(TPESampler):
         return self._seen
 
 
-class _Part(Study):
+class StudyPart(Study):
     """Some of a study's trials; made as Optuna's own Hyperband pruner makes its brackets' studies."""
 
     def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:
@@ -206,12 +206,18 @@ class _Part(Study):
 
 def rank(trial: FrozenTrial) -> Rank:
     """The rank of a trial that has ended, and not failed."""
-    if trial.state == TrialState.COMPLETE:
-        return 0, 0.0, _number(trial.value), trial.number
-    if not trial.intermediate_values:
-        return 2, 0.0, 0.0, trial.number
-    step, value = max(trial.intermediate_values.items())
-    return 1, -step, _number(value), trial.number
+    value = trial.value if trial.state == TrialState.COMPLETE else None
+    return rank_of(value, trial.intermediate_values, trial.number)
+
+
+def rank_of(value: float | None, reports: Mapping[int, float], number: int) -> Rank:
+    """The same from a trial's final value, none if it was pruned, its reports by samples seen, and its number."""
+    if value is not None:
+        return 0, 0.0, _number(value), number
+    if not reports:
+        return 2, 0.0, 0.0, number
+    step, last = max(reports.items())
+    return 1, -step, _number(last), number
 
 
 def _valued(trial: FrozenTrial, value: float) -> FrozenTrial:

@@ -15,6 +15,7 @@ from search.trial_record import HEIR, PRUNE_RUNG, TrialRecord
 
 T = TypeVar("T")
 _MOST_LOSSES = 20
+"""Machines that a trial may lose."""
 INTERRUPTED = "the sweep was interrupted"
 """By the user, or by whatever ended its driver."""
 
@@ -53,7 +54,7 @@ class Conductor:
 
     Args:
         ledger: where trials are recorded.
-        asha: pruning decisions, rungs already rebuilt from the ledger.
+        pruner: pruning decisions, rungs already rebuilt from the ledger.
         num_trials: trials the study may use up, those of earlier sweeps included.
         max_failures: the sweep stops when more trials than this fail.
         max_retries: errors of one trial after which it is tried again.
@@ -68,7 +69,7 @@ class Conductor:
     def __init__(
         self,
         ledger: Ledger,
-        asha: Pruner,
+        pruner: Pruner,
         num_trials: int,
         max_failures: int = 0,
         max_retries: int = 0,
@@ -79,7 +80,7 @@ class Conductor:
         second: str | None = None,
         succession: Succession | None = None,
     ) -> None:
-        self._ledger, self._asha, self._listeners, self._succession = ledger, asha, listeners, succession
+        self._ledger, self._pruner, self._listeners, self._succession = ledger, pruner, listeners, succession
         self._metric, self._second = metric, second
         self._remaining = num_trials - ledger.num_counted()
         self._max_failures, self._max_retries, self._shares_gpu = max_failures, max_retries, shares_gpu
@@ -263,12 +264,12 @@ class Conductor:
         """The decision about a report and, of a stop, what is to be recorded about its cause."""
         attributes = live.record.attributes
         decided = attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
-        decision = self._asha.report(live.record.number, samples_seen, value)
+        decision = self._pruner.report(live.record.number, samples_seen, value)
         if not math.isfinite(value):
             return Decision.STOP, {"reason": f"{self._metric} is {value}"}
         if decided is not None and samples_seen >= decided:
             return Decision.STOP, {name: attributes[name] for name in (PRUNE_RUNG, HEIR) if name in attributes}
-        rung = self._asha.rung_reached(samples_seen)
+        rung = self._pruner.rung_reached(samples_seen)
         cause: dict[str, Any] = {PRUNE_RUNG: rung}
         succession = self._succession
         if decision is Decision.STOP and succession is not None and rung is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.bounded_history import MOST_FINISHED, BoundedHistory, _Part, rank
+from search.bounded_history import MOST_FINISHED, BoundedHistory, StudyPart, rank
 from search.pareto import layers
 
 
@@ -71,7 +71,7 @@ class PairHistory(BoundedHistory):
         return changed
 
 
-class _PairPart(_Part):
+class _PairPart(StudyPart):
     """Trials with two values each."""
 
     def __init__(self, study: Study, trials: list[FrozenTrial]) -> None:

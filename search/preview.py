@@ -191,7 +191,7 @@ def _starts(study: Study, begun_from: Collection[str]) -> list[str]:
     search, found = study.config.search, []
     for reference in search.start_from:
         if reference not in begun_from:
-            number = sum(trial.converged for trial in read_earlier(study, reference))
+            number = sum(trial.converged for trial in read_earlier(study, reference).trials)
             found.append(f"starts from '{reference}': the best {search.start_trials} of {number} finished trials")
     return found
 

@@ -1,6 +1,6 @@
 """Reads a study's trials without laying claim to the study."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
 
@@ -40,24 +40,6 @@ def read_trials(storage_url: str, study_name: str) -> BegunStudy:
         trials = [TrialRecord.of(trial, runs.get(run_key(trial.number))) for trial in study.get_trials()]
         facts = {name: str(fact) for name, fact in comparable(runs).items()}
         return BegunStudy(trials, **facts | {"shard_set_id": str(runs["shard_set_id"])})
-    except KeyError as error:
-        raise _not_started(study_name) from error
-    except optuna.exceptions.StorageInternalError as error:
-        raise unreachable(storage_url, error) from error
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def read_facts(storage_url: str, study_name: str) -> dict[str, Any]:
-    """What must be alike in two studies for their trials to compare: see `search.study_claim`.
-
-    Raises:
-        SpoofsweepError: as `read_trials`.
-    """
-    storage = open_storage(storage_url)
-    try:
-        return comparable(optuna.load_study(storage=storage, study_name=study_name).user_attrs)
     except KeyError as error:
         raise _not_started(study_name) from error
     except optuna.exceptions.StorageInternalError as error:

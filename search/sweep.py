@@ -129,10 +129,10 @@ class _Sweep:
         self._horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
         places = num_places(study.config.cluster)
         self._unfinished, self._notes = _prepare_queue(study, ledger)
-        asha = study_pruner(study.config, self._horizon, shards.index, folds, ledger.fact)
-        succession = make_succession(asha, ledger, SearchSpace(study.config.space), study.config.study.seed)
+        pruner = study_pruner(study.config, self._horizon, shards.index, folds, ledger.fact)
+        succession = make_succession(pruner, ledger, SearchSpace(study.config.space), study.config.study.seed)
         trials = ledger.trials()
-        asha.replay(ledger.reports())
+        pruner.replay(ledger.reports())
         self._keeper = ModelKeeper(study.folder / "trials", study.config.finalists.num_configs, trials)
         self._checkpoints = CheckpointKeeper(study.folder / "checkpoints", trials)
         forks, checkpoints = study.folder / "forks", self._checkpoints
@@ -155,7 +155,7 @@ class _Sweep:
         shares_gpu = 0 < study.config.cluster.gpu_share < 1
         self.conductor = Conductor(
             ledger,
-            asha,
+            pruner,
             search.num_trials,
             search.max_failures,
             search.max_retries,

@@ -1,18 +1,17 @@
 """Starts a study from earlier ones: their best configurations come first, and trials that compare teach the sampler."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.bounded_history import MOST_FINISHED
+from search.bounded_history import MOST_FINISHED, Rank, rank_of
 from search.ledger import Ledger
 from search.objective import SECONDS
 from search.sampler import MixedSampler
 from search.space import SearchSpace
 from search.study import Study
-from search.study_reader import read_facts, read_trials
+from search.study_reader import BegunStudy, read_trials
 from search.translation import Translation
 from search.trial_record import TrialRecord
 from trainable.config import TrialConfig
@@ -48,30 +47,25 @@ def start_from_earlier(study: Study, ledger: Ledger) -> list[str]:
     return notes + [_teach(reference, kept[reference], ledger) for reference in search.start_from]
 
 
-def read_earlier(study: Study, reference: str) -> list[TrialRecord]:
-    """The trials of an earlier study.
+def read_earlier(study: Study, reference: str) -> BegunStudy:
+    """An earlier study.
 
     Raises:
         SpoofsweepError: there is none of this name, or its storage cannot be reached.
     """
-    return read_trials(*_address(study, reference))[0]
-
-
-def _address(study: Study, reference: str) -> tuple[str, str]:
-    """Storage and name of an earlier study."""
     url, has_url, name = reference.rpartition("#")
-    if has_url:
-        return url, name
-    return study.config.study.storage or f"sqlite:///{study.folder.parent / name / 'optuna.db'}", name
+    if not has_url:
+        url = study.config.study.storage or f"sqlite:///{study.folder.parent / name / 'optuna.db'}"
+    return read_trials(url, name)
 
 
 def _read(study: Study, reference: str, facts: Mapping[str, Any], num_best: int) -> dict[str, Any]:
     """What is kept of an earlier study, as JSON has it."""
-    ended = [trial for trial in read_earlier(study, reference) if trial.state in ("COMPLETE", "PRUNED")]
+    earlier = read_earlier(study, reference)
+    ended = [trial for trial in earlier.trials if trial.state in ("COMPLETE", "PRUNED")]
     trials = [trial for trial in ended if not trial.lineage]  # the values of an heir are those of a whole schedule
     best = sorted((trial for trial in trials if trial.converged), key=lambda trial: (trial.value, trial.number))
-    theirs = read_facts(*_address(study, reference))
-    other = [name for name in facts if facts[name] != theirs[name]]
+    other = [name for name, fact in facts.items() if str(fact) != getattr(earlier, name)]
     return {
         "other": other,
         "best": [_summary(trial) for trial in best[:num_best]],
@@ -100,12 +94,8 @@ def _thinned(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return ranked[:_SURELY_KEPT] + [others[i * len(others) // room] for i in range(room)]
 
 
-def _rank(trial: TrialRecord) -> tuple[bool, int, float, int]:
-    """Orders as `search.bounded_history.Rank` does."""
-    if trial.state == "COMPLETE" and trial.value is not None:
-        return False, 0, trial.value, trial.number
-    last = trial.reports.get(trial.samples_seen, math.inf)
-    return True, -trial.samples_seen, math.inf if math.isnan(last) else last, trial.number
+def _rank(trial: TrialRecord) -> Rank:
+    return rank_of(trial.value if trial.state == "COMPLETE" else None, trial.reports, trial.number)
 
 
 def _queue(best: Iterable[tuple[str, Mapping[str, Any]]], first: Mapping[str, Any], ledger: Ledger) -> list[str]:

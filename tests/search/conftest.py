@@ -1,6 +1,6 @@
 """One small study on the sample corpus, made by the real parts once a session; and an empty ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +77,18 @@ def tiny_outcome(tiny_study, tiny_shards) -> StudyOutcome:
     """Swept, finalists trained, champion registered, reported."""
     run_sweep(tiny_study, tiny_shards)
     return conclude(tiny_study, tiny_shards, Console(quiet=True))
+
+
+@pytest.fixture
+def study_of(tmp_path: Path, sample_root: Path) -> Callable[[str, str], Study]:
+    """Loads a study from its text, in which ``{output}`` and ``{root}`` of the sample corpus stand, and more text."""
+
+    def load(text: str, more: str) -> Study:
+        path = tmp_path / "study.toml"
+        path.write_text(text.format(output=tmp_path / "out", root=sample_root) + more)
+        return load_study(path)
+
+    return load
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,8 @@ root = "{root}"
 
 
 @pytest.fixture
-def load(tmp_path: Path, sample_root: Path):
-    def load(more: str = "") -> Study:
-        path = tmp_path / "study.toml"
-        path.write_text(STUDY.format(output=tmp_path / "out", root=sample_root) + more)
-        return load_study(path)
-
-    return load
+def load(study_of: Callable[[str, str], Study]) -> Callable[..., Study]:
+    return lambda more="": study_of(STUDY, more)
 
 
 def test_rungs_and_budget_are_counted_in_samples(load) -> None:

@@ -1,6 +1,7 @@
 """`spoofsweep plan`, from a study file to the words on the terminal."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from data_prep.shards import ShardSet
 from search.pass_timing import measure_pass
 from search.plan import Plan, count_places, make_plan, notes
 from search.plan_tables import print_plan
-from search.study import Study, load_study
+from search.study import Study
 
 STUDY = """
 [study]
@@ -30,13 +31,8 @@ optimizer.learning_rate = {{ low = 1e-4, high = 1e-2, log = true }}
 
 
 @pytest.fixture
-def load(tmp_path: Path, sample_root: Path):
-    def load(more: str = "") -> Study:
-        path = tmp_path / "study.toml"
-        path.write_text(STUDY.format(output=tmp_path / "out", root=sample_root) + more)
-        return load_study(path)
-
-    return load
+def load(study_of: Callable[[str, str], Study]) -> Callable[..., Study]:
+    return lambda more="": study_of(STUDY, more)
 
 
 def planned(study: Study, workers: int | None = 2, seconds: float | None = 10.0) -> Plan:
