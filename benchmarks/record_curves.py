@@ -4,8 +4,8 @@
 
 Writes OUTPUT/NAME.parquet (see `search.recorded_curves`), a row a report. Each finished training is kept beside it in
 NAME.parts until all are there: the same command goes on with an interrupted recording. A configuration is a function of
-the study's seed and its number alone, so a recording can also be extended. Seconds are those of this machine with so
-many trainings side by side: record on one that is otherwise quiet.
+the study's seed and its number alone, so a recording can also be extended. Seconds are CPU seconds of the training's
+process, which other work on the machine lengthens little.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def train(
 
     torch.set_num_threads(threads)
     training = begin(config, ShardSet.open(shards_folder), seed, folds=folds)
-    start_s = time.perf_counter()
+    start_s = time.process_time()
     rows = [
         {
             "config": number,
@@ -62,7 +62,7 @@ def train(
             "samples_seen": report.samples_seen,
             "passes": report.passes,
             "dev_eer": report.metrics["dev_eer"],
-            "seconds": time.perf_counter() - start_s,
+            "seconds": time.process_time() - start_s,
             "diverged": report.diverged,
         }
         for report in training

@@ -1,7 +1,8 @@
 """Learning curves of real trainings, recorded once: a Parquet file with a row a report.
 
 Columns: ``config`` (number of the configuration), ``params`` (JSON object: what was searched, as Optuna holds it),
-``seed``, ``samples_seen``, ``passes``, ``dev_eer``, ``seconds`` (since the trial began) and ``diverged``.
+``seed``, ``samples_seen``, ``passes``, ``dev_eer``, ``seconds`` (since the trial began, of its process's CPU time) and
+``diverged``.
 """
 
 import json
