@@ -9,8 +9,9 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -18,8 +19,8 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
-from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from search.trial_changes import TrialChanges
@@ -29,6 +30,37 @@ _logger = logging.getLogger("spoofsweep.ledger")
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
 _SQLITE_PASSES = ("database is locked", "database or disk is full", "disk I/O error", "unable to open database file")
 _DISCONNECTED = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+
+
+class _Rows:
+    """The rows of trials in one table, told apart by ``key``; statements are made once, which takes longest of all."""
+
+    def __init__(self, model: Any, key: str) -> None:
+        table = model.__table__
+        keys = table.c[key].in_(sqlalchemy.bindparam("keys", expanding=True))
+        self._key = key
+        self._delete = sqlalchemy.delete(table).where(table.c.trial_id == sqlalchemy.bindparam("trial"), keys)
+        self._insert = sqlalchemy.insert(table)
+
+    def insert(self, connection: Connection, trial_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a trial that has none of their keys."""
+        if rows:
+            connection.execute(self._insert, [{"trial_id": trial_id, **row} for row in rows])
+
+    def put(self, connection: Connection, trial_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a trial, in the place of what it has under their keys."""
+        if rows:
+            connection.execute(self._delete, {"trial": trial_id, "keys": [row[self._key] for row in rows]})
+        self.insert(connection, trial_id, rows)
+
+
+_PARAMETERS = _Rows(models.TrialParamModel, "param_name")
+_ATTRIBUTES = _Rows(models.TrialUserAttributeModel, "key")
+_SYSTEM_ATTRIBUTES = _Rows(models.TrialSystemAttributeModel, "key")
+_REPORTS = _Rows(models.TrialIntermediateValueModel, "step")
+_VALUES = _Rows(models.TrialValueModel, "objective")
+_TRIALS: Any = models.TrialModel.__table__
+_STATE_OF = sqlalchemy.select(_TRIALS.c.state).where(_TRIALS.c.trial_id == sqlalchemy.bindparam("trial"))
 
 
 class PatientStorage(RDBStorage):
@@ -66,22 +98,29 @@ class PatientStorage(RDBStorage):
         self._wait_out(change)
 
     def _change(self, trial_id: int, changes: TrialChanges) -> None:
-        with _create_scoped_session(self.scoped_session) as session:
-            trial: Any = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=changes.state is not None)
-            self.check_trial_is_updatable(trial_id, trial.state)
-            _put(session, models.TrialParamModel, trial_id, "param_name", _parameters(changes.params))
-            _put(session, models.TrialUserAttributeModel, trial_id, "key", _attributes(changes.attributes))
-            _put(session, models.TrialIntermediateValueModel, trial_id, "step", _reports(changes.reports))
+        with self._transaction() as connection:
+            state = connection.execute(_STATE_OF, {"trial": trial_id}).scalar_one()
+            self.check_trial_is_updatable(trial_id, state)
+            _PARAMETERS.put(connection, trial_id, _parameters(changes.params))
+            _ATTRIBUTES.put(connection, trial_id, _attributes(changes.attributes))
+            _REPORTS.put(connection, trial_id, _reports(changes.reports))
             if changes.value is not None:
                 stored, kind = models.TrialValueModel.value_to_stored_repr(changes.value)
-                row = {"objective": 0, "value": stored, "value_type": kind}
-                _put(session, models.TrialValueModel, trial_id, "objective", [row])
+                _VALUES.put(connection, trial_id, [{"objective": 0, "value": stored, "value_type": kind}])
             if changes.state is not None:
-                trial.state = changes.state
-                if changes.state.is_finished():
-                    trial.datetime_complete = datetime.now()
-                elif changes.state == TrialState.RUNNING:
-                    trial.datetime_start = datetime.now()
+                turn = "datetime_complete" if changes.state.is_finished() else "datetime_start"
+                moved = {} if changes.state == TrialState.WAITING else {turn: datetime.now(UTC).replace(tzinfo=None)}
+                update = sqlalchemy.update(_TRIALS).where(_TRIALS.c.trial_id == trial_id)
+                connection.execute(update.values(state=changes.state, **moved))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A connection whose statements all hold, or none; faults are those of Optuna's own sessions."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise StorageInternalError(f"the study's storage did not take a change: {error}") from error
 
     def _get_prepared_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None, session: Session
@@ -102,9 +141,10 @@ class PatientStorage(RDBStorage):
             name: (template_trial.params[name], distribution)
             for name, distribution in template_trial.distributions.items()
         }
-        _insert(session, models.TrialParamModel, trial.trial_id, _parameters(drawn))
-        _insert(session, models.TrialUserAttributeModel, trial.trial_id, _attributes(template_trial.user_attrs))
-        _insert(session, models.TrialSystemAttributeModel, trial.trial_id, _attributes(template_trial.system_attrs))
+        connection = session.connection()
+        _PARAMETERS.insert(connection, trial.trial_id, _parameters(drawn))
+        _ATTRIBUTES.insert(connection, trial.trial_id, _attributes(template_trial.user_attrs))
+        _SYSTEM_ATTRIBUTES.insert(connection, trial.trial_id, _attributes(template_trial.system_attrs))
         trial.number = trial.count_past_trials(session)
         return trial
 
@@ -142,21 +182,6 @@ for _name in (
     "set_study_user_attr",
 ):
     setattr(PatientStorage, _name, _patient(_name))
-
-
-def _put(session: Session, model: Any, trial_id: int, key: str, rows: list[dict[str, Any]]) -> None:
-    """Write rows of a trial, in the place of those that are there under the same keys."""
-    if rows:
-        table = model.__table__
-        is_there = table.c[key].in_([row[key] for row in rows])
-        session.connection().execute(sqlalchemy.delete(table).where(table.c.trial_id == trial_id, is_there))
-    _insert(session, model, trial_id, rows)
-
-
-def _insert(session: Session, model: Any, trial_id: int, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        whole = [{"trial_id": trial_id, **row} for row in rows]
-        session.connection().execute(sqlalchemy.insert(model.__table__), whole)
 
 
 def _parameters(params: Mapping[str, tuple[Any, BaseDistribution]]) -> list[dict[str, Any]]:
