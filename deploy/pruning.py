@@ -157,9 +157,12 @@ class Pruner:
 
 def shrunk(config: ModelConfig, keep: float) -> ModelConfig:
     """The network with this share of every layer's units."""
-    channels = tuple(max(1, round(keep * size)) for size in config.channels)
+    channels = {
+        name: tuple(max(1, round(keep * size)) for size in getattr(config, name))
+        for name in ("channels", "edge_channels")
+    }
     gru_size = max(min(_LEAST_UNITS, config.gru_size), round(keep * config.gru_size))
-    return config.model_copy(update={"channels": channels, "gru_size": gru_size})
+    return config.model_copy(update={**channels, "gru_size": gru_size})
 
 
 def most_important(value_U: Tensor, width: Width, target: ModelConfig) -> Tensor:

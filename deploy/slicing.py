@@ -7,7 +7,7 @@ Legend: U units of a width, K places that each of them has along an axis of a te
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from cluster.errors import SpoofsweepError
 from trainable.config import ModelConfig
 from trainable.models.cnn_gru import CnnGru
+from trainable.models.edge_gru import EdgeGru
 from trainable.models.pooling import AttentiveStatistics
 
 IntArray = NDArray[np.int64]
@@ -143,24 +144,44 @@ class _Names:
 
 def _cnn_gru(network: nn.Module, config: ModelConfig, names: _Names) -> list[Width]:
     assert isinstance(network, CnnGru)
-    convolutions = [_only(block, nn.Conv2d) for block in network.blocks]
-    norms = [_only(block, nn.BatchNorm2d) for block in network.blocks]
-    widths = []
-    for number, (convolution, norm) in enumerate(zip(convolutions, norms, strict=True)):
-        size = config.channels[number]
-        # A max feature map makes a channel of two outputs, one of each half.
-        outputs_UK = np.arange(convolution.out_channels).reshape(-1, size).T
-        tensors = ["weight"] if convolution.bias is None else ["weight", "bias"]
-        made = [names.cut(convolution, tensor, 0, outputs_UK) for tensor in tensors]
-        if number + 1 < len(convolutions):
-            read = [names.cut(convolutions[number + 1], "weight", 1, np.arange(size))]
-        else:
-            read = [*names.read_by_gru(network.gru, np.arange(network.gru.input_size).reshape(size, -1))]
-        widths.append(Width(f"channels[{number}]", "channels", number, (*made, *names.normalised(norm)), tuple(read)))
     layers = [_only(layer, nn.GRU) for layer in (network.gru, *network.further)]
+    maps = np.arange(layers[0].input_size).reshape(config.channels[-1], -1)
+    widths = _map_widths(network.blocks, "channels", config.channels, names.read_by_gru(layers[0], maps), names)
     for number, layer in enumerate(layers):
         following = layers[number + 1] if number + 1 < len(layers) else None
         widths += _gru_widths(layer, f"gru[{number}]", _reader(network, following, names), names)
+    return widths
+
+
+def _edge_gru(network: nn.Module, config: ModelConfig, names: _Names) -> list[Width]:
+    assert isinstance(network, EdgeGru)
+    project, gru = network.project, network.gru.gru
+    maps = np.arange(project.in_features).reshape(config.edge_channels[-1], -1)
+    blocks, size = network.blocks, np.arange(config.gru_size)
+    made = (names.cut(project, "weight", 0, size), names.cut(project, "bias", 0, size))
+    return [
+        *_map_widths(blocks, "edge_channels", config.edge_channels, [names.cut(project, "weight", 1, maps)], names),
+        Width("project", "gru_size", None, made, tuple(names.read_by_gru(gru, size))),
+        *_gru_widths(gru, "gru", lambda places: [names.cut(network.classifier, "weight", 1, places)], names),
+    ]
+
+
+def _map_widths(
+    blocks: Iterable[nn.Module], setting: str, channels: Sequence[int], reader: Iterable[Cut], names: _Names
+) -> list[Width]:
+    """The channels of convolution blocks, each read by the next one, the last by ``reader``."""
+    blocks = list(blocks)
+    convolutions = [_only(block, nn.Conv2d) for block in blocks]
+    widths = []
+    for number, (block, convolution) in enumerate(zip(blocks, convolutions, strict=True)):
+        # A max feature map makes a channel of two outputs, one of each half.
+        outputs_UK = np.arange(convolution.out_channels).reshape(-1, channels[number]).T
+        tensors = ["weight"] if convolution.bias is None else ["weight", "bias"]
+        made = [names.cut(convolution, tensor, 0, outputs_UK) for tensor in tensors]
+        made += names.normalised(_only(block, nn.BatchNorm2d))
+        following = convolutions[number + 1 : number + 2]
+        read = [names.cut(each, "weight", 1, np.arange(channels[number])) for each in following] or reader
+        widths.append(Width(f"{setting}[{number}]", setting, number, tuple(made), tuple(read)))
     return widths
 
 
@@ -210,4 +231,7 @@ def _only(block: nn.Module, kind: type[ModuleT]) -> ModuleT:
     return found
 
 
-_WIDTHS: dict[str, Callable[[nn.Module, ModelConfig, _Names], list[Width]]] = {"cnn_gru": _cnn_gru}
+_WIDTHS: dict[str, Callable[[nn.Module, ModelConfig, _Names], list[Width]]] = {
+    "cnn_gru": _cnn_gru,
+    "edge_gru": _edge_gru,
+}

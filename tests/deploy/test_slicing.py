@@ -17,6 +17,7 @@ NETWORKS = {
     "mfm": {"block": "mfm", "pooling": "max"},
     "deep": {"channels": (8,), "gru_layers": 3, "pooling": "mean"},
     "one-way": {"bidirectional": False, "time_strides": (1, 2)},
+    "edge": {"kind": "edge_gru"},
 }
 
 
@@ -71,8 +72,10 @@ def test_heads_of_cosines_shrink_too(head) -> None:
 def test_every_unit_of_the_settings_is_among_the_widths(settings) -> None:
     config = config_of(**settings)
     names = [width.name for width in widths_of(network_of(config), config)]
-    num_gru = config.gru_layers * (1 + config.bidirectional)
-    assert len(set(names)) == len(names) == len(config.channels) + num_gru
+    is_edge = config.kind == "edge_gru"
+    num_recurrent = 2 if is_edge else config.gru_layers * (1 + config.bidirectional)
+    num_blocks = len(config.edge_channels if is_edge else config.channels)
+    assert len(set(names)) == len(names) == num_blocks + num_recurrent
 
 
 def test_to_keep_everything_changes_nothing() -> None:
