@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from cluster.settings import Settings
 
@@ -42,6 +42,8 @@ class ModelConfig(Settings):
     """Hidden units of Transformer and Conformer layers."""
     attention_heads: Literal[1, 2, 4, 8] = 4
     attention_layers: int = Field(default=2, ge=1, le=8)
+    edge_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 16, 24)
+    """Output channels of the three convolution blocks of edge_gru, which does not heed ``channels``."""
     pooling: Literal["mean", "max", "attentive"] = "attentive"
     """How hidden vectors over time become one vector; ``attentive``: attentive statistics (Okabe et al. 2018)."""
     cnn_dropout: float = Field(default=0.1, ge=0.0, le=0.9)

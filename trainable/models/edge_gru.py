@@ -18,7 +18,6 @@ from trainable.models.streamable import Streamable
 
 MAX_PARAMETERS = 50_000
 _KERNEL = 3
-_CHANNELS = (8, 16, 24)
 _NUM_HALVINGS = 1
 """Of time, if nothing is said."""
 
@@ -26,9 +25,10 @@ _NUM_HALVINGS = 1
 class EdgeGru(Streamable):
     """``feat_BTF -> logits_BC``, streamable.
 
-    Of the settings, ``gru_size``, ``dropout`` and ``time_strides`` count; the latter by how often they halve time, once
-    if there are none, in the first blocks. Features are scaled by batch statistics of each bin, without the mean over
-    the window, which a stream does not know. Dropout is one mask for all steps, as if it stood behind their mean.
+    Of the settings, ``edge_channels``, ``gru_size``, ``dropout`` and ``time_strides`` count; the latter by how often
+    they halve time, once if there are none, in the first blocks. Features are scaled by batch statistics of each bin,
+    without the mean over the window, which a stream does not know. Dropout is one mask for all steps, as if it stood
+    behind their mean.
     """
 
     def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
@@ -38,10 +38,11 @@ class EdgeGru(Streamable):
         self.scale = nn.BatchNorm1d(num_bins)
         blocks = (
             _block(a, b, pooled_bins(num_bins, place), 2 if place < num_halvings else 1)
-            for place, (a, b) in enumerate(pairwise((1, *_CHANNELS)))
+            for place, (a, b) in enumerate(pairwise((1, *config.edge_channels)))
         )
         self.blocks = nn.Sequential(*blocks).to(memory_format=torch.channels_last)
-        self.project = nn.Linear(_CHANNELS[-1] * pooled_bins(num_bins, len(_CHANNELS)), config.gru_size)
+        num_values = config.edge_channels[-1] * pooled_bins(num_bins, len(config.edge_channels))
+        self.project = nn.Linear(num_values, config.gru_size)
         self.gru = nn.GRU(config.gru_size, config.gru_size, batch_first=True)
         self.dropout = LockedDropout(config.dropout)
         self.classifier = build_head(head, config.gru_size)
