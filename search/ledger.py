@@ -1,7 +1,7 @@
 """The ledger of a study: Optuna's storage, with every trial, every intermediate value, and true states."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,14 +10,16 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from cluster.errors import SpoofsweepError
+from search.limits import Limits, refused_trials
 from search.objective import EER
 from search.queue_storage import QueueStorage
+from search.sampler import MixedSampler
 from search.seeds import trial_seed
 from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
 from search.study_claim import claim, comparable, fixed_defaults
 from search.translation import Translation
-from search.trial_record import TrialRecord, is_run_key, run_key
+from search.trial_record import REFUSED, TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
 from trainable.lineage import Ancestor, Lineage
@@ -53,6 +55,7 @@ class Ledger:
         objective: name of what is minimised, see `search.objective`.
         second_objective: name of what is minimised besides; empty for nothing. Optuna knows of the first alone, which
             its reports are about; the second is an attribute of the trials.
+        limits: configurations beyond are drawn again; none for no limits.
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
@@ -72,7 +75,9 @@ class Ledger:
         signature: Signature | None = None,
         objective: str = EER.name,
         second_objective: str = "",
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
         self.translation = Translation(space, defaults)
         self._running: dict[int, Trial] = {}
@@ -95,21 +100,25 @@ class Ledger:
             claim(self.study, facts)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
-            self._copy = optuna.create_study(storage=QueueStorage(), sampler=sampler, direction="minimize")
+            self._queue = QueueStorage()
+            self._copy = optuna.create_study(storage=self._queue, sampler=sampler, direction="minimize")
             self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
+            for trial in self.study.get_trials(deepcopy=False):
+                self._teach(trial.user_attrs.get(REFUSED, ()))
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
 
         Raises:
-            SpoofsweepError: the storage failed, or another driver runs the same study.
+            SpoofsweepError: the storage failed, another driver runs the same study, or [space] hardly has any
+                configuration within the study's limits.
         """
         with self._access():
             trial = self._copy.ask()
             known = trial.user_attrs  # Optuna makes a copy
             # Of a trial that goes on it stays as it was, whatever has become of the space since.
             if "config" not in known:
-                config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
+                trial, config = self._drawn(trial)
             else:
                 config = TrialConfig.model_validate(known["config"])
             seed = known.get("seed", trial_seed(self._seed, trial.number))
@@ -269,6 +278,32 @@ class Ledger:
     def close(self) -> None:
         """Let go of the database."""
         close_storage(self.storage)
+
+    def _drawn(self, trial: Trial) -> tuple[Trial, TrialConfig]:
+        """The trial with its configuration, drawn again as often as that is beyond the limits; an heir's never is."""
+        refusals: list[dict[str, Any]] = []
+        limits = None if "lineage" in trial.user_attrs else self._limits
+        while True:
+            config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
+            excess = limits.excess(config) if limits is not None else {}
+            if limits is None or not excess:
+                return trial, config
+            refusals.append({"params": trial.params, **excess})
+            limits.require_room(refusals)
+            self._teach(refusals[-1:])
+            trial.set_user_attr(REFUSED, list(refusals))
+            trial = self._anew(trial)
+
+    def _anew(self, trial: Trial) -> Trial:
+        """The trial without its parameters, be they drawn or those that it was queued with."""
+        self._queue.forget_params(trial._trial_id)
+        anew = Trial(self._copy, trial._trial_id)
+        anew._fixed_params = {}
+        return anew
+
+    def _teach(self, refusals: Sequence[Mapping[str, Any]]) -> None:
+        if self._limits is not None and isinstance(self.sampler, MixedSampler):
+            self.sampler.refuse(refused_trials(refusals, self._limits, self.translation))
 
     def _copied(self, number: int) -> FrozenTrial:
         return self._copy._storage.get_trial(self._copied_id(number))
