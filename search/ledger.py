@@ -11,6 +11,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from cluster.errors import SpoofsweepError
+from search.drawing import Drawing
+from search.limits import Limits
 from search.objective import EER
 from search.queue_storage import QueueStorage
 from search.seeds import trial_seed
@@ -55,6 +57,7 @@ class Ledger:
         objective: name of what is minimised, see `search.objective`.
         second_objective: name of what is minimised besides; empty for nothing. Optuna knows of the first alone, which
             its reports are about; the second is an attribute of the trials.
+        limits: configurations beyond are drawn again; none for no limits.
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
@@ -74,6 +77,7 @@ class Ledger:
         signature: Signature | None = None,
         objective: str = EER.name,
         second_objective: str = "",
+        limits: Limits | None = None,
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
         self.translation = Translation(space, defaults)
@@ -100,21 +104,21 @@ class Ledger:
             self._copies = QueueStorage()
             self._copy = optuna.create_study(storage=self._copies, sampler=sampler, direction="minimize")
             self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
+            self._drawing = Drawing(self._copy, self._copies, space, defaults, limits)
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
 
         Raises:
-            SpoofsweepError: the storage failed, or another driver runs the same study.
+            SpoofsweepError: the storage failed, another driver runs the same study, or [space] hardly has any
+                configuration within the study's limits.
         """
         with self._access():
             trial = self._copy.ask()
             known = self._copied(trial.number).user_attrs
             # Of a trial that goes on it stays as it was, whatever has become of the space since.
-            if "config" not in known:
-                config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
-            else:
-                config = TrialConfig.model_validate(known["config"])
+            is_known = "config" in known
+            config = TrialConfig.model_validate(known["config"]) if is_known else self._drawing.draw(trial)
             seed = known.get("seed", trial_seed(self._seed, trial.number))
             attempt = known.get("attempt", 0) + 1
             facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
@@ -124,7 +128,7 @@ class Ledger:
             self._copies.change_trial(trial._trial_id, TrialChanges(facts))
             self._running.add(trial.number)
             begun = self._copied(trial.number)
-            self._store(begun, "config" in known)
+            self._store(begun, is_known)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> int:

@@ -11,6 +11,13 @@ from search.trial_changes import TrialChanges
 class QueueStorage(InMemoryStorage):
     """A storage in memory whose trials may wait again: Optuna's own looks for those that wait from the last one on."""
 
+    def forget_params(self, trial_id: int) -> None:
+        """Let a trial that runs be drawn again."""
+        with self._lock:
+            trial = copy.copy(self._get_trial(trial_id))
+            trial.params, trial.distributions = {}, {}
+            self._set_trial(trial_id, trial)
+
     def begin_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
         """Make a trial like ``template``; returns its identifier and its number."""
         with self._lock:
