@@ -3,7 +3,7 @@
 Array names carry shapes: T samples.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 from statistics import fmean
@@ -17,6 +17,7 @@ from deploy.detector_card import DetectorCard
 from deploy.detector_stream import DetectorStream, StreamScore
 from deploy.onnx_model import OnnxModel
 from deploy.samples import checked_rate, checked_samples
+from deploy.voice_activity import VoiceActivity
 
 
 class Detector:
@@ -72,14 +73,28 @@ class Detector:
         wave_T = decode(path, self.sample_rate)
         return self.score(wave_T, self.sample_rate)
 
-    def stream(self, sample_rate: float | None = None, aggregation: Aggregation = RUNNING) -> DetectorStream:
+    def stream(
+        self,
+        sample_rate: float | None = None,
+        aggregation: Aggregation = RUNNING,
+        voice_activity: VoiceActivity | None = None,
+        warm_up_s: float = 0.0,
+        clock: Callable[[], float] | None = None,
+    ) -> DetectorStream:
         """A listener of its own; many may run beside each other.
 
         Args:
             sample_rate: Hz of what it will be fed; the model's unless given.
+            aggregation: what makes one score of many.
+            voice_activity: leaves out what is no speech.
+            warm_up_s: seconds of (speech) audio before the first label.
+            clock: seconds of a clock that time stamps are to follow, for a live source; else they follow the samples.
+
+        Raises:
+            SpoofsweepError: speech is not recorded at such a sampling rate.
         """
         rate = self.sample_rate if sample_rate is None else sample_rate
-        return DetectorStream(self._model, self.threshold, rate, aggregation)
+        return DetectorStream(self._model, self.threshold, rate, aggregation, voice_activity, warm_up_s, clock)
 
     def _detect(self, blocks: Iterable[Any], sample_rate: float, duration_s: float) -> Detection:
         stream = self.stream(sample_rate)
