@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from cluster.settings import Settings
 
+_EDGE_BLOCKS = 3
+"""Convolution blocks of `trainable.models.edge_gru`."""
+
 
 class ModelConfig(Settings):
     """The network."""
@@ -23,7 +26,8 @@ class ModelConfig(Settings):
     kernel_size: Literal[3, 5, 7] = 3
     """Side of the square convolution kernels."""
     time_strides: tuple[Literal[1, 2], ...] | None = None
-    """Time pooling of each block (1 keeps the frame rate); none means 2 in every block."""
+    """Time pooling of each block (1 keeps the frame rate); none means 2 in every block, and in the first alone with
+    edge_gru."""
     normalise: bool = True
     """Subtract each feature bin's mean over the window before the first convolution (cepstral mean normalisation)."""
     gru_size: int = Field(default=64, ge=8, le=1024)
@@ -51,6 +55,8 @@ class ModelConfig(Settings):
     def _strides_match(self) -> "ModelConfig":
         if self.time_strides is not None and len(self.time_strides) != len(self.channels):
             raise ValueError(f"time_strides has {len(self.time_strides)} entries for {len(self.channels)} channels")
+        if self.kind == "edge_gru" and (self.time_strides or ()).count(2) > _EDGE_BLOCKS:
+            raise ValueError(f"edge_gru has {_EDGE_BLOCKS} blocks: time_strides may halve time that often at most")
         if any(c < 1 for c in self.channels):
             raise ValueError("every entry of channels must be at least 1")
         if self.attention_size % (2 * self.attention_heads):

@@ -1,6 +1,7 @@
 """Architectures by name.
 
-A model maps ``feat_BTF`` (float32, any number of frames) to ``logits_BC`` (spoof = 0, bona fide = 1).
+A model maps ``feat_BTF`` (float32, any number of frames) to ``logits_BC`` (spoof = 0, bona fide = 1). Those that can
+follow a stream are `trainable.models.streamable.Streamable`.
 """
 
 from collections import OrderedDict
@@ -16,6 +17,7 @@ from trainable.models.global_cmvn import GlobalCmvn
 from trainable.models.graph import SpectroTemporalGraph
 from trainable.models.heads import Head
 from trainable.models.lcnn_bilstm import LcnnBilstm
+from trainable.models.streamable import NormalisedStreamable, Streamable
 
 MODELS: dict[str, Callable[[ModelConfig, int, Head], nn.Module]] = {
     "cnn_gru": CnnGru,
@@ -37,4 +39,8 @@ def build_model(
         head: the last layer, as the loss wants it.
     """
     network = MODELS[config.kind](config, num_bins, head)
-    return network if global_cmvn is None else nn.Sequential(OrderedDict(cmvn=global_cmvn, network=network))
+    if global_cmvn is None:
+        return network
+    if isinstance(network, Streamable):
+        return NormalisedStreamable(global_cmvn, network)
+    return nn.Sequential(OrderedDict(cmvn=global_cmvn, network=network))

@@ -1,6 +1,8 @@
 """The last layer, as the loss wants it. All give ``logits_BC``, whose difference is the score.
 
-Legend: B batch, D embedding, C classes (spoof = 0, bona fide = 1).
+Each takes the embeddings of utterances, ``[B, D]``, or of the steps of utterances, ``[B, S, D]``.
+
+Legend: B batch, S steps, D embedding, C classes (spoof = 0, bona fide = 1).
 """
 
 from typing import Literal
@@ -22,7 +24,7 @@ class CosineHead(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, embedding_BD: Tensor) -> Tensor:
-        return functional.linear(functional.normalize(embedding_BD), functional.normalize(self.weight))
+        return _cosines(embedding_BD, self.weight)
 
 
 class OneClassHead(nn.Module):
@@ -34,8 +36,8 @@ class OneClassHead(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, embedding_BD: Tensor) -> Tensor:
-        cosine_B1 = functional.linear(functional.normalize(embedding_BD), functional.normalize(self.weight))
-        return torch.cat((torch.zeros_like(cosine_B1), cosine_B1), dim=1)
+        cosine_B1 = _cosines(embedding_BD, self.weight)
+        return torch.cat((torch.zeros_like(cosine_B1), cosine_B1), dim=-1)
 
 
 def build_head(head: Head, size: int) -> nn.Module:
@@ -43,3 +45,7 @@ def build_head(head: Head, size: int) -> nn.Module:
     if head == "linear":
         return nn.Linear(size, NUM_CLASSES)
     return CosineHead(size) if head == "cosine" else OneClassHead(size)
+
+
+def _cosines(embedding_BD: Tensor, weight_CD: Tensor) -> Tensor:
+    return functional.linear(functional.normalize(embedding_BD, dim=-1), functional.normalize(weight_CD, dim=-1))
