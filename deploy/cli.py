@@ -10,13 +10,12 @@ from rich.progress import track
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
+from deploy import compress_cli
+from deploy.options import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
 
 app = typer.Typer()
-
-TrackingUri = Annotated[
-    str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
-]
+app.add_typer(compress_cli.app)
 
 
 @app.command()
