@@ -51,7 +51,7 @@ def wave_file(tmp_path):
 
 
 def detect(*arguments, pcm=None):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=pcm)
+    return CliRunner().invoke(app, ["detect", *map(str, arguments)], input=pcm)
 
 
 def program(*arguments, **kwargs):
