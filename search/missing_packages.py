@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from cluster.errors import SpoofsweepError
 
 _ROOMS = {"search", "deploy", "trainable", "data_prep", "cluster"}
-_EXTRAS = {"onnxruntime": "detect"}
+_EXTRAS = {"onnxruntime": "detect"} | dict.fromkeys(("fastapi", "uvicorn", "websockets", "prometheus_client"), "serve")
 """That bring a package; the others come with ``sweep``."""
 
 
