@@ -6,6 +6,8 @@ number of frames.
 Legend: B batch, T frames, H hidden units, D directions, L layers.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +46,7 @@ class OnnxRecurrent(nn.Module):
 
     def _run(self, number: int, hidden_TBH: Tensor, initial_DBH: Tensor | None) -> Tensor:
         weights = (self.get_buffer(f"{name}_{number}") for name in ("weight_ih", "weight_hh", "bias"))
-        attributes: dict[str, int | str] = {"hidden_size": self._size}
+        attributes: dict[str, Any] = {"hidden_size": self._size}
         if self._kind == "GRU":
             attributes["linear_before_reset"] = 1  # as cuDNN has it, and PyTorch with it
         if self._directions == 2:
