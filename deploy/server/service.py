@@ -1,12 +1,13 @@
 """What all clients of a server share."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.detector import Detector
 from deploy.server.gate import Gate
 from deploy.server.metrics import Metrics
-from deploy.server.scoring import ScoringThreads
+from deploy.server.scoring import Scoring
 from deploy.server.settings import ServerSettings
 
 
@@ -20,9 +21,9 @@ class Service:
 
     def __post_init__(self) -> None:
         self.gate = Gate(self.settings, self.metrics)
-        self.scoring = ScoringThreads(self.settings.threads)
+        self.scoring = Scoring(self.detector, self.settings.threads)
         # Files take seconds: in a thread of their own, they keep no stream waiting.
-        self.uploads = ScoringThreads(1)
+        self.uploads = ThreadPoolExecutor(1, "uploads")
 
     def describe(self) -> dict[str, Any]:
         """What clients are told of detector and limits."""
@@ -44,4 +45,4 @@ class Service:
     def close(self) -> None:
         """Release the threads."""
         self.scoring.close()
-        self.uploads.close()
+        self.uploads.shutdown(wait=False)

@@ -7,7 +7,6 @@ next. Whatever comes faster waits in the client's own socket, and no queue of ou
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +14,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from cluster.errors import SpoofsweepError
 from deploy.detector_stream import DetectorStream, StreamScore
+from deploy.onnx_model import Work
 from deploy.server.gate import bearer_token
 from deploy.server.protocol import Start, check_end, parse_samples, parse_start
 from deploy.server.refusal import Reason, RefusedError
@@ -89,7 +89,7 @@ class Session:
         while isinstance(message := await self._receive(), bytes):
             received_s = time.perf_counter()
             samples_T = self._samples_of(message, start)
-            await self._score(stream.feed, samples_T)
+            await self._score(stream.feeding(samples_T))
             metrics.chunk_latency_s.observe(time.perf_counter() - received_s)
             metrics.streamed_s.inc(len(samples_T) / start.sample_rate)
         check_end(message)
@@ -105,10 +105,10 @@ class Session:
             raise self._too_long()
         return samples_T
 
-    async def _score(self, work: Callable[..., list[StreamScore]], *arguments: Any) -> None:
+    async def _score(self, work: Work[list[StreamScore]]) -> None:
         """Send what the detector says; what it finds wrong with the samples is the client's mistake."""
         try:
-            scores = await self._service.scoring.run(work, *arguments)
+            scores = await self._service.scoring.run(work)
         except SpoofsweepError as error:
             raise RefusedError.of(Reason.CHUNK, error) from error
         if scores:
@@ -117,7 +117,7 @@ class Session:
             await self._send({"type": "scores", "chunk": self._num_chunks, "results": results})
 
     async def _conclude(self, stream: DetectorStream) -> None:
-        await self._score(stream.finish)
+        await self._score(stream.finishing())
         if self._last is None:
             raise RefusedError(Reason.AUDIO, "audio must last long enough to be scored", f"{self._audio_s:g} s")
         last = self._last

@@ -5,7 +5,9 @@ Array names carry shapes: T samples.
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,8 +16,9 @@ from fastapi import Request
 
 from cluster.errors import SpoofsweepError
 from data_prep.decode_error import DecodeError
-from data_prep.decoding import read_audio
+from data_prep.decoding import decode_parts
 from deploy.detection import Detection
+from deploy.samples import Wave, checked_samples
 from deploy.server.gate import bearer_token
 from deploy.server.protocol import SAMPLE_TYPES, SampleFormat, check_whole_samples
 from deploy.server.refusal import Reason, RefusedError
@@ -51,7 +54,8 @@ class Upload:
         gate.check_token(bearer_token(request.headers))
         with gate.uploads.place(), tempfile.NamedTemporaryFile(prefix="spoofsweep-") as file:
             num_bytes = await self._receive(request, file)
-            detection = await self._service.uploads.run(self._score, Path(file.name), num_bytes)
+            loop, pool = asyncio.get_running_loop(), self._service.uploads
+            detection = await loop.run_in_executor(pool, self._score, Path(file.name), num_bytes)
         self._service.metrics.uploaded_s.inc(detection.duration_s)
         answer = asdict(detection)
         return answer if windows else {key: value for key, value in answer.items() if key != "windows"}
@@ -84,24 +88,28 @@ class Upload:
     def _score(self, path: Path, num_bytes: int) -> Detection:
         """In a thread."""
         try:
-            wave_T, rate = self._read(path, num_bytes)
-            return self._service.detector.score(wave_T, rate)
+            parts = self._parts(path, num_bytes)
+            first_T, rate = next(parts)
+            waves = chain([first_T], (part_T for part_T, _ in parts))
+            return self._service.detector.score_parts(self._bounded(waves, rate), rate)
         except DecodeError as error:
             raise RefusedError(Reason.AUDIO, "a file must hold usable audio", error.reason) from error
         except SpoofsweepError as error:
             raise RefusedError.of(Reason.AUDIO, error) from error
 
-    def _read(self, path: Path, num_bytes: int) -> tuple[np.ndarray, int]:
-        """Samples ``[num_samples]`` and their rate."""
-        longest_s = self._settings.max_upload_s
-        if self._format is not None and self._rate is not None:
-            check_whole_samples(num_bytes, self._format)
-            wave_T, rate = np.fromfile(path, SAMPLE_TYPES[self._format]), self._rate
-        else:
-            rate = self._service.detector.sample_rate
-            # A second more than allowed, to see whether there is more; a small file may decode to days.
-            wave_T = read_audio(path, rate, max_duration_s=longest_s + 1).wave
-        if len(wave_T) > longest_s * rate:
-            rule = f"a file lasts at most {longest_s:g} s"
-            raise RefusedError(Reason.TOO_LONG, rule, None, "stream it to /v1/stream, or send it in parts")
-        return wave_T, rate
+    def _parts(self, path: Path, num_bytes: int) -> Iterator[tuple[Wave, int]]:
+        """Parts ``[num_samples]`` of the wave, and its rate."""
+        if self._format is None or self._rate is None:
+            return decode_parts(path)
+        check_whole_samples(num_bytes, self._format)
+        return iter([(checked_samples(np.fromfile(path, SAMPLE_TYPES[self._format])), self._rate)])
+
+    def _bounded(self, parts: Iterator[Wave], rate: int) -> Iterator[Wave]:
+        """The same, up to what a file may last; a small one may decode to days."""
+        num_samples = 0
+        for part_T in parts:
+            num_samples += len(part_T)
+            if num_samples > self._settings.max_upload_s * rate:
+                rule = f"a file lasts at most {self._settings.max_upload_s:g} s"
+                raise RefusedError(Reason.TOO_LONG, rule, None, "stream it to /v1/stream, or send it in parts")
+            yield part_T

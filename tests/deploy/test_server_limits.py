@@ -161,9 +161,8 @@ def test_a_vanished_client_frees_its_place_at_once(server, bystander):
 def test_samples_sent_faster_than_scored_wait_at_the_client(server, bystander, monkeypatch):
     """The server takes no more than the sockets hold; an unbounded queue would take all of it."""
     release = threading.Event()
-    stream_class = type(server.service.detector.stream())
-    feed = stream_class.feed
-    monkeypatch.setattr(stream_class, "feed", lambda self, samples_T: release.wait(10) and feed(self, samples_T))
+    together = server.service.detector.work_together
+    monkeypatch.setattr(server.service.detector, "work_together", lambda works: release.wait(10) and together(works))
     num_sent = 0
 
     def hurry(client):
