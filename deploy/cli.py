@@ -15,12 +15,14 @@ from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 from deploy.exported_files import find_exported
 from deploy.live_options import LiveOptions, SampleFormat
+from deploy.server.command import serve
 from deploy.tracking_store import DEFAULT_URI
 
 if TYPE_CHECKING:
     from deploy.verdicts import FileDetector
 
 app = typer.Typer()
+app.command()(serve)
 
 TrackingUri = Annotated[
     str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")

@@ -19,7 +19,7 @@ import soundfile
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from deploy.server.settings import TOKEN_VARIABLE
+from deploy.server.command import TOKEN_VARIABLE
 
 DEFAULT_URL = "ws://localhost:8765/v1/stream"
 

@@ -1,15 +1,19 @@
 """The server as a process: its socket, and uvicorn on it."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from cluster.errors import SpoofsweepError
+from cluster.settings import parse_settings
 from deploy.detector import Detector
 from deploy.server.app import create_app
 from deploy.server.settings import ServerSettings
 
+Told = Callable[[str], None]
 _GRACE_S = 5
 """For requests under way when the server is told to end."""
 _BUFFER_BYTES = 2**17
@@ -18,19 +22,39 @@ _SPARE_CONNECTIONS = 64
 """Beyond streams and uploads: for the page, probes, and those that are turned away."""
 
 
-def serve(detector: Detector, settings: ServerSettings, on_listening: Callable[[str], None]) -> None:
+def serve_file(path: Path, threshold: float | None, settings: Mapping[str, Any], on_listening: Told) -> None:
+    """Serve an exported file; see `serve`.
+
+    Args:
+        threshold: replaces the file's.
+        settings: of `ServerSettings`.
+    """
+    chosen = parse_settings(ServerSettings, settings, "serve")
+    serve(Detector.load(path, threshold), chosen, on_listening)
+
+
+def serve(detector: Detector, settings: ServerSettings, on_listening: Told) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         on_listening: told the address of the page once clients can connect.
 
     Raises:
-        SpoofsweepError: the address is taken, or not one of this machine's.
+        SpoofsweepError: the address is taken, or not one of this machine's, or the certificate cannot be used.
     """
-    listener = listen(settings)
-    host, port = listener.getsockname()[:2]
-    on_listening(f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}/")
-    uvicorn.Server(uvicorn_config(detector, settings)).run(sockets=[listener])
+    config = uvicorn_config(detector, settings)
+    try:
+        config.load()
+    except OSError as error:
+        raise SpoofsweepError(
+            "certificate and key must be PEM files that belong together",
+            f"{settings.tls_certificate}, {settings.tls_key} ({error})",
+            "check --tls-certificate and --tls-key",
+        ) from error
+    with listen(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        on_listening(f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}/")
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def uvicorn_config(detector: Detector, settings: ServerSettings) -> uvicorn.Config:

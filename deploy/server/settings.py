@@ -6,9 +6,6 @@ from pydantic import Field, SecretStr, model_validator
 
 from cluster.settings import Settings
 
-TOKEN_VARIABLE = "SPOOFSWEEP_SERVER_TOKEN"
-"""Environment variable with the token that clients must show; a command line would be seen by every process."""
-
 
 class ServerSettings(Settings):
     """Address and limits of one server."""
