@@ -37,9 +37,8 @@ class Session:
         self._settings = service.settings
         self._socket = socket
         self._ends_s = time.monotonic() + service.settings.max_stream_s
-        self._audio_s = 0.0
         self._num_chunks = 0
-        self._last: StreamScore | None = None
+        self._has_scores = False
 
     async def run(self) -> None:
         """Talk to the client until either side ends; its mistakes end this stream alone."""
@@ -90,6 +89,8 @@ class Session:
             received_s = time.perf_counter()
             samples_T = self._samples_of(message, start)
             await self._score(stream.feeding(samples_T))
+            if stream.duration_s > self._settings.max_stream_s:
+                raise self._too_long()
             metrics.chunk_latency_s.observe(time.perf_counter() - received_s)
             metrics.streamed_s.inc(len(samples_T) / start.sample_rate)
         check_end(message)
@@ -98,12 +99,8 @@ class Session:
         if len(chunk) > self._settings.max_chunk_bytes:
             rule = f"a chunk has at most {self._settings.max_chunk_bytes} bytes"
             raise RefusedError(Reason.TOO_LARGE, rule, f"{len(chunk)} bytes", "send it in parts")
-        samples_T = parse_samples(chunk, start.format)
         self._num_chunks += 1
-        self._audio_s += len(samples_T) / start.sample_rate
-        if self._audio_s > self._settings.max_stream_s:
-            raise self._too_long()
-        return samples_T
+        return parse_samples(chunk, start.format)
 
     async def _score(self, work: Work[list[StreamScore]]) -> None:
         """Send what the detector says; what it finds wrong with the samples is the client's mistake."""
@@ -112,18 +109,23 @@ class Session:
         except SpoofsweepError as error:
             raise RefusedError.of(Reason.CHUNK, error) from error
         if scores:
-            self._last = scores[-1]
+            self._has_scores = True
             results = [score._asdict() for score in scores]
             await self._send({"type": "scores", "chunk": self._num_chunks, "results": results})
 
     async def _conclude(self, stream: DetectorStream) -> None:
         await self._score(stream.finishing())
-        if self._last is None:
-            raise RefusedError(Reason.AUDIO, "audio must last long enough to be scored", f"{self._audio_s:g} s")
-        last = self._last
-        verdict = {"label": last.label, "score": last.running_score, "llr": last.llr}
-        known = {"threshold": self._service.detector.threshold, "duration_s": self._audio_s}
-        await self._send({"type": "verdict"} | verdict | known)
+        if not self._has_scores:
+            raise RefusedError(Reason.AUDIO, "audio must last long enough to be scored", f"{stream.duration_s:g} s")
+        verdict = {
+            "label": stream.label,
+            "score": stream.running_score,
+            "llr": stream.llr,
+            "threshold": self._service.detector.threshold,
+            "duration_s": stream.duration_s,
+            "lowest": None if stream.lowest is None else stream.lowest._asdict(),
+        }
+        await self._send({"type": "verdict"} | verdict)
         await self._socket.close(_NORMAL_CLOSURE)
 
     async def _receive(self) -> str | bytes:

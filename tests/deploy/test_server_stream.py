@@ -13,6 +13,7 @@ from small_graphs import write_stream_file, write_utterance_file
 from deploy.aggregation import Exponential, Sliding
 from deploy.detector import Detector
 from deploy.server.client import StreamRequest, in_words, stream_file
+from deploy.voice_activity import VoiceActivity
 
 WAVE = np.random.default_rng(0).normal(0.05, 0.1, RATE * 3 + 777).astype(np.float32)
 
@@ -69,6 +70,23 @@ def test_aggregations(server, detector, asked, meant):
     *_, last = stream.feed(WAVE) + stream.finish()
     results, verdict = converse(server, [2000], aggregation=asked)
     assert results[-1]["running_score"] == verdict["score"] == pytest.approx(last.running_score, abs=1e-6)
+    lowest = None if stream.lowest is None else pytest.approx(stream.lowest._asdict(), abs=1e-6)
+    assert verdict["lowest"] == lowest
+
+
+def test_what_is_no_speech_is_left_out(server, detector):
+    wave = np.concatenate([np.zeros(RATE, np.float32), WAVE])
+    stream = detector.stream(voice_activity=VoiceActivity(), warm_up_s=1.5)
+    expected = stream.feed(wave) + stream.finish()
+    results, verdict = converse(server, [5000], wave, voice_activity=True, warm_up_s=1.5)
+    for name in ("is_speech", "label"):
+        assert [result[name] for result in results] == [getattr(score, name) for score in expected]
+    assert verdict["score"] == pytest.approx(stream.running_score, abs=1e-6)
+
+
+def test_nothing_but_silence_has_no_verdict(server):
+    _, verdict = converse(server, [5000], np.zeros(RATE * 2, np.float32), voice_activity=True)
+    assert (verdict["label"], verdict["score"]) == (None, None)
 
 
 def test_ready_tells_what_a_client_needs(server, detector):
