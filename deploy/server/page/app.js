@@ -93,7 +93,7 @@ class Problem extends Error {
 
 // Open the source, then the stream; sound flows once the server is ready.
 async function start(open) {
-  const own = { heard_s: 0, chunkAt: 0, quiet: 0, latencies: [], label: null, since: 0, announced: null, verdict: false };
+  const own = { heard_s: 0, chunkAt: 0, quiet: 0, latencies: [], label: null, since: 0, announced: null };
   again = () => start(open);
   run = latest = own;
   problem(null);
@@ -105,6 +105,10 @@ async function start(open) {
     own.source = await open((samples) => hear(own, samples), () => own.connection.finish());
   } catch (error) {
     fail(own, error.message, error.remedy, "idle", "not connected");
+    return;
+  }
+  if (run !== own) { // stopped before the microphone was allowed
+    own.source.release();
     return;
   }
   own.spectrum = new Spectrum(own.source.sampleRate, detector.sample_rate / 2);
@@ -123,7 +127,10 @@ function handlersOf(own) {
     onVerdict: (verdict) => conclude(own, verdict),
     onError: (error) => fail(own, REFUSALS[error.reason] ?? "The server ended the stream",
       [error.rule, error.value && `got ${error.value}`, error.remedy].filter(Boolean).join("; "), "lost", "refused"),
-    onLost: () => fail(own, "The connection was lost", "The server or the network between went away.", "lost", "lost"),
+    onLost: () => {
+      fail(own, "The connection was lost", "The server or the network between went away.", "lost", "lost");
+      show("reconnect", "Reconnect");
+    },
     onLate: () => fail(own, "The network is too slow", "Ten seconds of audio wait to be sent.", "lost", "too slow"),
   };
 }
@@ -166,6 +173,12 @@ function reasonOf(score, llr) {
   return `${reason}; ${many} times likelier if ${llr > 0 ? "genuine" : "spoofed"}.`;
 }
 
+// Where a recording that is spoofed in part sounds most like it.
+function worstOf({ lowest, threshold }) {
+  if (!lowest || lowest.score > threshold) return "";
+  return `Most like a spoof from ${lowest.start_s.toFixed(1)} to ${lowest.end_s.toFixed(1)} s.`;
+}
+
 // Screen readers hear a verdict once it has settled, not every wavering.
 function announce(own, label) {
   if (label !== own.label) [own.label, own.since] = [label, performance.now()];
@@ -178,12 +191,14 @@ function announce(own, label) {
 function conclude(own, verdict) {
   release(own, "idle", "finished");
   const text = WORDS[verdict.label] ?? "No speech was heard";
-  words(verdict.label ?? "", text, `${verdict.duration_s.toFixed(1)} s heard. ${verdict.score === null ? "" : reasonOf(verdict.score, verdict.llr)}`);
+  const reason = verdict.score === null ? "" : reasonOf(verdict.score, verdict.llr);
+  words(verdict.label ?? "", text, [`${verdict.duration_s.toFixed(1)} s heard.`, reason, worstOf(verdict)].join(" "));
   show("announcement", `Verdict: ${text}`);
   if (verdict.score !== null) show("score", signed(verdict.score));
 }
 
 function fail(own, title, remedy, kind, connection) {
+  if (run !== own) return;
   release(own, kind, connection);
   words("", "Ready to listen", "Start the microphone, or play a recording to the detector.");
   if (title) problem(title, remedy, again);
@@ -199,7 +214,7 @@ function release(own, kind, connection) {
 }
 
 function busy(isBusy) {
-  element("toggle").setAttribute("aria-pressed", isBusy);
+  element("toggle").dataset.busy = isBusy;
   element("toggle").querySelector("span").textContent = isBusy ? "Stop" : "Start the microphone";
   for (const id of ["file", "aggregation", "token"]) element(id).disabled = isBusy;
 }
@@ -220,6 +235,7 @@ function problem(title, remedy, retry) {
   if (!title) return;
   show("problem-title", title);
   show("problem-remedy", remedy ?? "");
+  show("reconnect", "Try again");
   again = retry;
 }
 

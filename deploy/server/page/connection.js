@@ -43,7 +43,7 @@ export class Connection {
   // No more samples: the verdict follows.
   finish() {
     if (this.isReady && !this.isOver) this.socket.send(JSON.stringify({ type: "end" }));
-    else this.end(() => {});
+    else this.end(() => this.handlers.onError({ reason: "audio", rule: "the audio ended before the server was ready" }));
   }
 
   // Whatever comes first decides how a stream ended.
