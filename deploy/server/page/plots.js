@@ -126,6 +126,7 @@ export class Plots {
     context.globalAlpha = 1;
     this.drawLine(context, x, y, ink);
     context.restore();
+    this.drawNames(context, height, level, ink);
     context.fillStyle = ink.soft;
     context.textAlign = "right";
     for (const score of ticks(low, high)) {
@@ -133,7 +134,7 @@ export class Plots {
     }
   }
 
-  // What lies above the threshold is genuine, below it spoofed; said in words too.
+  // What lies above the threshold is genuine, below it spoofed.
   drawGrounds(context, width, height, level, ink) {
     context.fillStyle = ink.bonafideWash;
     context.fillRect(LEFT, 0, width - LEFT, level);
@@ -146,12 +147,21 @@ export class Plots {
     context.lineTo(width, level);
     context.stroke();
     context.setLineDash([]);
+  }
+
+  // Over all else, with a halo of its ground.
+  drawNames(context, height, level, ink) {
     context.textAlign = "left";
     context.textBaseline = "middle";
-    context.fillStyle = ink.bonafide;
-    if (level > 18) context.fillText("genuine ↑", LEFT + 8, level - 10);
-    context.fillStyle = ink.spoof;
-    if (height - level > 18) context.fillText("spoofed ↓", LEFT + 8, level + 11);
+    context.lineWidth = 4;
+    const write = (text, y, colour, ground) => {
+      context.strokeStyle = ground;
+      context.strokeText(text, LEFT + 8, y);
+      context.fillStyle = colour;
+      context.fillText(text, LEFT + 8, y);
+    };
+    if (level > 18) write("genuine ↑", level - 10, ink.bonafide, ink.bonafideWash);
+    if (height - level > 18) write("spoofed ↓", level + 11, ink.spoof, ink.spoofWash);
   }
 
   drawLine(context, x, y, ink) {
