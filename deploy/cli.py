@@ -13,8 +13,10 @@ from rich.progress import track
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
+from deploy import compress_cli, export_cli
 from deploy.exported_files import find_exported
 from deploy.live_options import LiveOptions, SampleFormat
+from deploy.options import TrackingUri
 from deploy.server.command import serve
 from deploy.tracking_store import DEFAULT_URI
 
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
     from deploy.verdicts import FileDetector
 
 app = typer.Typer()
+app.add_typer(compress_cli.app)
+app.add_typer(export_cli.app)
 app.command()(serve)
 
-TrackingUri = Annotated[
-    str, typer.Option(envvar=["SPOOFSWEEP_TRACKING_URI", "MLFLOW_TRACKING_URI"], help="MLflow server or database.")
-]
 STANDARD_INPUT = STANDARD_OUTPUT = Path("-")
 LIVE = "Options of live audio"
 

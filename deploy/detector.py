@@ -67,7 +67,7 @@ class Detector:
         return self.score_parts(iter([checked_samples(wave_T)]), checked_rate(sample_rate))
 
     def score_file(self, path: Path) -> Detection:
-        """Score an audio file, as it is read: an hour takes no more memory than a quarter of one.
+        """Score an audio file, as it is read: an hour takes no more memory than ten minutes.
 
         Raises:
             data_prep.decode_error.DecodeError: the file holds no usable audio.

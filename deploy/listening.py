@@ -2,10 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from io import BufferedReader
-from typing import Any
 
 from cluster.errors import SpoofsweepError
 from deploy.aggregation import RUNNING, Aggregation, Exponential, Sliding, Stretch
@@ -67,12 +65,31 @@ def listen(detector: Detector, options: LiveOptions, standard_input: BufferedRea
         time.monotonic if options.microphone else None,
     )
     blocks = microphone_blocks(rate) if options.microphone else pcm_blocks(standard_input, rate, options.sample_format)
-    line = _json_line if as_json else _text_line
-    for score in _due(_scores(stream, blocks), options.every_s):
-        print(line(score), flush=True)
+    lines = _Lines(options.every_s, as_json)
+    try:
+        for block in blocks:
+            lines.print_due(stream.feed(block))
+    except KeyboardInterrupt:
+        pass  # the way to end what has no end of its own
+    lines.print_due(stream.finish())
     verdict = LiveVerdict.of(stream, detector)
     print(_json_verdict(verdict) if as_json else _text_verdict(verdict), flush=True)
     return verdict
+
+
+class _Lines:
+    """Prints the first score of every so many seconds."""
+
+    def __init__(self, every_s: float, as_json: bool) -> None:
+        self._every_s = self._due_s = every_s
+        self._line = _json_line if as_json else _text_line
+
+    def print_due(self, scores: list[StreamScore]) -> None:
+        for score in scores:
+            if score.end_s >= self._due_s - 1e-6:
+                print(self._line(score), flush=True)
+                if self._every_s:
+                    self._due_s += self._every_s * max(1, (score.end_s - self._due_s) // self._every_s + 1)
 
 
 def _aggregation(options: LiveOptions) -> Aggregation:
@@ -81,24 +98,6 @@ def _aggregation(options: LiveOptions) -> Aggregation:
     if options.half_life_s is not None:
         return Exponential(options.half_life_s)
     return RUNNING if options.sliding_s is None else Sliding(options.sliding_s)
-
-
-def _scores(stream: DetectorStream, blocks: Iterable[Any]) -> Iterator[StreamScore]:
-    try:
-        for block in blocks:
-            yield from stream.feed(block)
-    except KeyboardInterrupt:
-        pass  # the way to end what has no end of its own
-    yield from stream.finish()
-
-
-def _due(scores: Iterable[StreamScore], every_s: float) -> Iterator[StreamScore]:
-    """The first score of every so many seconds."""
-    due_s = every_s
-    for score in scores:
-        if score.end_s >= due_s - 1e-6:
-            yield score
-            due_s += every_s * max(1, (score.end_s - due_s) // every_s + 1) if every_s else 0.0
 
 
 def _json_line(score: StreamScore) -> str:

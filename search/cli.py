@@ -16,7 +16,7 @@ import deploy.cli
 import trainable.cli
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
-from deploy.cli import TrackingUri
+from deploy.options import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
 from search.commands import DEFAULT_SHARDS
 from search.missing_packages import missing_packages_told

@@ -20,7 +20,7 @@ from data_prep.config import FeaturesConfig
 from trainable.atomic_folder import readable_folder, replace_folder
 from trainable.calibration import Calibration
 from trainable.config import TrialConfig
-from trainable.lineage import Lineage
+from trainable.lineage import Lineage, PrunedFrom
 from trainable.losses import head_of
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn
@@ -67,6 +67,8 @@ class ModelRecord(Settings):
     history: tuple[Report, ...] = ()
     lineage: Lineage = ()
     """Trainings that it grew out of; their reports are in `history` too."""
+    pruned_from: PrunedFrom = ()
+    """Larger networks that it was cut out of, and then trained; their reports are not in `history`."""
 
 
 class TrainingRecord(Settings):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from cluster.settings import Settings
 
@@ -15,6 +15,10 @@ class ModelConfig(Settings):
 
     kind: Literal["cnn_gru", "cnn_transformer", "cnn_conformer", "lcnn_bilstm", "graph", "edge_gru"] = "cnn_gru"
     """Architecture, by its name in ``trainable.models``, where each says which of these settings it heeds."""
+    causal: bool = False
+    """Look at the past alone, for streams: left-padded convolutions, time pooled within steps, a one-way GRU, the mean
+    of the steps' logits. With cnn_gru, which then does not heed ``bidirectional``, ``pooling`` and ``normalise``;
+    edge_gru is causal anyway, the other kinds cannot be."""
     block: Literal["plain", "mfm", "residual"] = "plain"
     """Convolution blocks: convolution and ReLU, convolution and max feature map (as in LCNN), or residual."""
     squeeze_excitation: bool = False
@@ -38,6 +42,8 @@ class ModelConfig(Settings):
     """Hidden units of Transformer and Conformer layers."""
     attention_heads: Literal[1, 2, 4, 8] = 4
     attention_layers: int = Field(default=2, ge=1, le=8)
+    edge_channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 16, 24)
+    """Output channels of the three convolution blocks of edge_gru, which does not heed ``channels``."""
     pooling: Literal["mean", "max", "attentive"] = "attentive"
     """How hidden vectors over time become one vector; ``attentive``: attentive statistics (Okabe et al. 2018)."""
     cnn_dropout: float = Field(default=0.1, ge=0.0, le=0.9)
@@ -55,6 +61,7 @@ class ModelConfig(Settings):
     def _strides_match(self) -> "ModelConfig":
         if self.time_strides is not None and len(self.time_strides) != len(self.channels):
             raise ValueError(f"time_strides has {len(self.time_strides)} entries for {len(self.channels)} channels")
+        self._require_causality()
         if self.kind == "edge_gru" and (self.time_strides or ()).count(2) > _EDGE_BLOCKS:
             raise ValueError(f"edge_gru has {_EDGE_BLOCKS} blocks: time_strides may halve time that often at most")
         if any(c < 1 for c in self.channels):
@@ -64,6 +71,16 @@ class ModelConfig(Settings):
                 f"attention_size {self.attention_size} must be a multiple of twice the {self.attention_heads} heads"
             )
         return self
+
+    def _require_causality(self) -> None:
+        if self.causal and self.kind not in ("cnn_gru", "edge_gru"):
+            raise ValueError(f"causal needs the kind cnn_gru or edge_gru, {self.kind} looks at the whole utterance")
+        for name in ("squeeze_excitation", "frequency_norm"):
+            if self.causal and self.kind == "cnn_gru" and getattr(self, name):
+                raise ValueError(
+                    f"{name} looks at the whole utterance, which causal does not allow: leave it out, or in a [space] "
+                    f'give it `when = {{ "model.causal" = false }}`'
+                )
 
 
 class OptimizerConfig(Settings):

@@ -1,9 +1,9 @@
-"""Trainings that go on from another's weights: what a training grew out of, and what may change on the way."""
+"""Trainings that begin with another's weights: what a training grew out of, and what may change on the way."""
 
 from pydantic import Field
 
 from cluster.settings import Settings
-from trainable.config import TrialConfig
+from trainable.config import ModelConfig, TrialConfig
 
 
 class Ancestor(Settings):
@@ -17,6 +17,21 @@ class Ancestor(Settings):
 
 Lineage = tuple[Ancestor, ...]
 """From the first ancestor on; empty for a training that began with weights of its own."""
+
+
+class Larger(Settings):
+    """A network of which another training began with the most important units, see `deploy.pruning`."""
+
+    signature: str
+    """Of the training that made it."""
+    model: ModelConfig
+    num_parameters: int
+    samples_seen: int
+    dev_eer: float | None
+
+
+PrunedFrom = tuple[Larger, ...]
+"""From the first and largest on; empty for a network that began with random weights."""
 
 _FREE = (
     "optimizer.",

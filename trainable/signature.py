@@ -10,16 +10,25 @@ from typing import Any
 
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
-from trainable.lineage import Lineage
+from trainable.lineage import Lineage, PrunedFrom
 
 
-def trial_signature(config: TrialConfig, seed: int, shard_set_id: str, folds: Folds = (), lineage: Lineage = ()) -> str:
-    """Identity of a trial: 16 hex digits over its configuration, seed, shards, the attacks held out and its lineage."""
+def trial_signature(
+    config: TrialConfig,
+    seed: int,
+    shard_set_id: str,
+    folds: Folds = (),
+    lineage: Lineage = (),
+    pruned_from: PrunedFrom = (),
+) -> str:
+    """Identity of a trial: 16 hex digits over its configuration, seed, shards, the attacks held out and its origin."""
     facts: dict[str, Any] = {"trial": config.model_dump(mode="json"), "seed": seed, "shard_set_id": shard_set_id}
     if folds:
         facts["folds"] = folds
     if lineage:
         facts["lineage"] = [ancestor.model_dump(mode="json") for ancestor in lineage]
+    if pruned_from:
+        facts["pruned_from"] = [larger.model_dump(mode="json") for larger in pruned_from]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

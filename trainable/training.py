@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
 from trainable.hold_out import folds_of, hold_out
 from trainable.host_memory import keep_freed_memory
-from trainable.lineage import Ancestor, Lineage
+from trainable.lineage import Ancestor, Lineage, PrunedFrom
 from trainable.losses import WeightedLoss, head_of
 from trainable.mixup import draw_mixture
 from trainable.models import build_model
@@ -57,6 +57,8 @@ class Training(Iterator[Report]):
         held_out: attacks that training does without and validation is about (see `trainable.hold_out`).
         frames: those of train and dev, to be shared with other trainings; none opens them.
         lineage: the trainings that it grew out of, see `fork`.
+        weights: the network's state to begin with, instead of a random one.
+        pruned_from: the larger networks that ``weights`` were cut out of.
     """
 
     def __init__(
@@ -68,9 +70,11 @@ class Training(Iterator[Report]):
         held_out: tuple[str, ...] = (),
         frames: Frames | None = None,
         lineage: Lineage = (),
+        weights: Mapping[str, Tensor] | None = None,
+        pruned_from: PrunedFrom = (),
     ) -> None:
         self.config, self.shards, self.seed, self.device = config, shards, seed, torch.device(device)
-        self.lineage = lineage
+        self.lineage, self.pruned_from = lineage, pruned_from
         if self.device.type == "cpu":
             keep_freed_memory()
         self.held_out = held_out
@@ -88,6 +92,8 @@ class Training(Iterator[Report]):
         global_cmvn = GlobalCmvn(*self._train.clean_moments()) if self.features.cmvn == "global" else None
         torch.manual_seed(seed)
         self.model = build_model(config.model, self._train.num_bins, global_cmvn, head_of(config.loss)).to(self.device)
+        if weights is not None:
+            self.model.load_state_dict(weights)
         loss = WeightedLoss(config.loss, self._plan.bonafide_share).to(self.device)
         hop_s = self.features.hop_samples / self.features.sample_rate
         self._step = Step(self.model, config, loss, self.precision, hop_s)
@@ -182,8 +188,8 @@ class Training(Iterator[Report]):
     @property
     def signature(self) -> str:
         """Identity of the trial."""
-        folds = folds_of(self.held_out)
-        return trial_signature(self.config, self.seed, self.shards.shard_set_id, folds, self.lineage)
+        folds, shard_set_id = folds_of(self.held_out), self.shards.shard_set_id
+        return trial_signature(self.config, self.seed, shard_set_id, folds, self.lineage, self.pruned_from)
 
     @property
     def record(self) -> ModelRecord:
@@ -208,6 +214,7 @@ class Training(Iterator[Report]):
             threshold=None if diverged else last.get("dev_threshold"),
             history=tuple(self.history),
             lineage=self.lineage,
+            pruned_from=self.pruned_from,
         )
 
     def save(self, folder: Path) -> None:
@@ -234,7 +241,8 @@ class Training(Iterator[Report]):
             SpoofsweepError: the folder holds no training state, or one of other shards or another precision.
         """
         record = _record_on(shards, folder)
-        training = cls(record.trial, shards, record.seed, device, record.held_out, frames, record.lineage)
+        trial, held_out, lineage = record.trial, record.held_out, record.lineage
+        training = cls(trial, shards, record.seed, device, held_out, frames, lineage, pruned_from=record.pruned_from)
         training._restore(folder, record)
         return training
 

@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from data_prep.config import CorpusConfig, FeaturesConfig, PrepConfig
 from data_prep.prepare import prepare
+from data_prep.shards import ShardSet
 from deploy.models import CHAMPION, RUN_ARTIFACT
 from deploy.packaging import global_store, log_model
 from trainable.config import TrialConfig
@@ -33,6 +34,7 @@ class TrainedModel:
     dev_eer: float
     audio: Path
     """Folder of the dev split's files."""
+    shards: ShardSet
 
     def path(self, utterance_id: str) -> Path:
         return self.audio / f"{utterance_id}.flac"
@@ -48,7 +50,7 @@ def trained(tmp_path_factory, sample_root, ray_session) -> TrainedModel:
     folder = tmp_path_factory.mktemp("model") / "trained"
     training.save(folder)
     audio = sample_root / "ASVspoof2019_LA_dev" / "flac"
-    return TrainedModel(folder, training.score("dev"), last.metrics["dev_eer"], audio)
+    return TrainedModel(folder, training.score("dev"), last.metrics["dev_eer"], audio, shards)
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,11 @@ class TestEdgeGru(ModelContract):
     SHORTEST_EXPORTED = 4  # a step
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_killed_training_resumes_bit_for_bit(toy_shards: ShardSet, toy_trial, tmp_path: Path, kind: str) -> None:
-    config = toy_trial(model={**SMALL, "kind": kind, "gru_size": 8}, budget_passes=1.0)
+@pytest.mark.parametrize(("kind", "causal"), [*((kind, False) for kind in MODELS), ("cnn_gru", True)])
+def test_killed_training_resumes_bit_for_bit(
+    toy_shards: ShardSet, toy_trial, tmp_path: Path, kind: str, causal: bool
+) -> None:
+    config = toy_trial(model={**SMALL, "kind": kind, "causal": causal, "gru_size": 8}, budget_passes=1.0)
     assert_resumes_exactly(config, toy_shards, tmp_path / "checkpoint", steps=2)
 
 

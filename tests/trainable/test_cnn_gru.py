@@ -50,6 +50,19 @@ class TestCnnGru(ModelContract):
     EXPORTED = ("default", "residual-with-all", "max-feature-map-one-way")
 
 
+class TestCausalCnnGru(ModelContract):
+    CONFIGS: ClassVar[dict[str, ModelConfig]] = {
+        "default": ModelConfig(causal=True),
+        "frame-rate-kept": ModelConfig(**SMALL, causal=True, time_strides=(1, 1), kernel_size=5),
+        "max-feature-map": ModelConfig(**SMALL, causal=True, block="mfm", time_strides=(2, 1)),
+        "residual": ModelConfig(
+            **SMALL, causal=True, block="residual", gru_layers=2, stochastic_depth=0.3, gru_input_dropout=0.3
+        ),
+    }
+    EXPORTED = ("default", "residual")
+    SHORTEST_EXPORTED = 8  # a step
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("head", ["cosine", "one_class"])
 def test_heads_and_global_normalisation_are_exported(head):

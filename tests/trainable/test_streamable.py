@@ -9,10 +9,15 @@ from trainable.models.global_cmvn import GlobalCmvn
 from trainable.models.streamable import Streamable
 
 NUM_BINS = 20
+SMALL = {"causal": True, "channels": (4, 6), "gru_size": 8}
 CONFIGS = {
     "edge": ModelConfig(kind="edge_gru"),
     "edge-every-frame": ModelConfig(kind="edge_gru", time_strides=(1, 1, 1)),
     "edge-every-eighth": ModelConfig(kind="edge_gru", time_strides=(2, 2, 2), gru_size=16),
+    "cnn": ModelConfig(causal=True),
+    "cnn-every-frame": ModelConfig(**SMALL, time_strides=(1, 1), kernel_size=7),
+    "cnn-late": ModelConfig(**SMALL, time_strides=(1, 2), block="mfm", kernel_size=5, gru_layers=2),
+    "cnn-residual": ModelConfig(**SMALL, block="residual", stochastic_depth=0.2, gru_layers=3, cnn_dropout_kind="band"),
 }
 
 
@@ -95,6 +100,25 @@ def test_every_head_streams_behind_global_normalisation(config, head):
 @pytest.mark.parametrize("kind", ["cnn_gru", "cnn_transformer", "cnn_conformer", "lcnn_bilstm", "graph"])
 def test_who_looks_ahead_says_so(kind):
     assert not isinstance(build_model(ModelConfig(kind=kind), NUM_BINS), Streamable)
+
+
+def test_the_causal_cnn_does_not_heed_what_a_stream_cannot_have():
+    plain = ModelConfig(**SMALL, bidirectional=False, pooling="mean", normalise=False)
+    first, second = (trained(config)(features()) for config in (plain, ModelConfig(**SMALL)))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ({"squeeze_excitation": True}, "squeeze_excitation looks at the whole utterance.*model.causal"),
+        ({"frequency_norm": True}, "frequency_norm looks at the whole utterance.*model.causal"),
+        ({"kind": "graph"}, "graph looks at the whole utterance"),
+    ],
+)
+def test_what_looks_at_the_whole_utterance_is_not_causal(setting, what):
+    with pytest.raises(ValueError, match=what):
+        ModelConfig(**SMALL, **setting)
 
 
 def test_edge_gru_has_so_many_blocks():

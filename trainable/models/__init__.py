@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import nn
 
 from trainable.config import ModelConfig
+from trainable.models.causal_cnn_gru import CausalCnnGru
 from trainable.models.cnn_attention import CnnConformer, CnnTransformer
 from trainable.models.cnn_gru import CnnGru
 from trainable.models.edge_gru import EdgeGru
@@ -38,7 +39,8 @@ def build_model(
         global_cmvn: stands in front of the network, for features that are to be normalised globally.
         head: the last layer, as the loss wants it.
     """
-    network = MODELS[config.kind](config, num_bins, head)
+    architecture = CausalCnnGru if config.causal and config.kind == "cnn_gru" else MODELS[config.kind]
+    network = architecture(config, num_bins, head)
     if global_cmvn is None:
         return network
     if isinstance(network, Streamable):

@@ -3,10 +3,14 @@
 Legend: B batch, T frames, F feature bins, C channels.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
+from trainable.models.causal import CausalConv2d, Memory, look_back
 from trainable.models.dropouts import StochasticDepth, map_dropout
 
 _SQUEEZE = 4
@@ -14,6 +18,8 @@ _SQUEEZE = 4
 _RELAXATION = 0.5
 """Share of the normalisation over the whole map beside that of each bin: lambda in the paper."""
 _VARIANCE_FLOOR = 1e-5
+Convolution = Callable[..., nn.Conv2d]
+"""Of so many channels to so many, with ``bias`` or without, that keeps frames and bins."""
 
 
 class InputNormalisation(nn.Module):
@@ -69,25 +75,32 @@ class FrequencyNormalisation(nn.Module):
 class ResidualBlock(nn.Module):
     """Two convolutions and a way past them (He, Zhang, Ren and Sun 2016), the only one with probability ``skipped``."""
 
-    def __init__(self, num_inputs: int, num_outputs: int, kernel_size: int, skipped: float = 0.0) -> None:
+    def __init__(self, num_inputs: int, num_outputs: int, convolution: Convolution, skipped: float = 0.0) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _convolution(num_inputs, num_outputs, kernel_size),
+            convolution(num_inputs, num_outputs, bias=False),
             nn.BatchNorm2d(num_outputs),
             nn.ReLU(inplace=True),
-            _convolution(num_outputs, num_outputs, kernel_size),
+            convolution(num_outputs, num_outputs, bias=False),
             nn.BatchNorm2d(num_outputs),
             StochasticDepth(skipped),
         )
-        self.past = nn.Identity() if num_inputs == num_outputs else _convolution(num_inputs, num_outputs, 1)
+        is_same = num_inputs == num_outputs
+        self.past = nn.Identity() if is_same else nn.Conv2d(num_inputs, num_outputs, 1, bias=False)
 
     def forward(self, maps_BCTF: Tensor) -> Tensor:
         return torch.relu(self.body(maps_BCTF) + self.past(maps_BCTF))
 
+    def look_back(self, maps_BCTF: Tensor, memory: Memory) -> Tensor:
+        return torch.relu(look_back(self.body, maps_BCTF, memory) + self.past(maps_BCTF))
 
-def convolution_block(num_inputs: int, num_outputs: int, time_stride: int, config: ModelConfig) -> nn.Sequential:
+
+def convolution_block(
+    num_inputs: int, num_outputs: int, num_bins: int, time_stride: int, config: ModelConfig
+) -> nn.Sequential:
     """A block of the kind that ``config.block`` names, with dropout; halves frequency and, asked, time."""
-    block = _BLOCKS[config.block](num_inputs, num_outputs, time_stride, config)
+    convolution = _causal(config.kernel_size, num_bins) if config.causal else centred(config.kernel_size)
+    block = _BLOCKS[config.block](num_inputs, num_outputs, time_stride, convolution, config)
     if config.squeeze_excitation:
         block.append(SqueezeExcitation(num_outputs))
     if config.frequency_norm:
@@ -95,15 +108,26 @@ def convolution_block(num_inputs: int, num_outputs: int, time_stride: int, confi
     return block.append(map_dropout(config))
 
 
-def convolution_stack(config: ModelConfig) -> nn.Sequential:
-    """The blocks of ``config.channels``, ``[B, 1, T, F] -> [B, C, T', F']``."""
-    widths = (1, *config.channels)
-    time_strides = config.time_strides or (2,) * len(config.channels)
-    blocks = nn.Sequential(
-        *(convolution_block(a, b, s, config) for a, b, s in zip(widths, widths[1:], time_strides, strict=False))
+def convolution_stack(config: ModelConfig, num_bins: int) -> nn.Sequential:
+    """The blocks of ``config.channels``, ``[B, 1, T, F] -> [B, C, T', F']``; causal ones are run by `look_back`."""
+    blocks = (
+        convolution_block(a, b, pooled_bins(num_bins, place), stride, config)
+        for place, (a, b, stride) in enumerate(
+            zip((1, *config.channels), config.channels, strides(config), strict=False)
+        )
     )
     # Channels-last convolutions measured 1.4 times faster on CPU; tensor cores want them too.
-    return blocks.to(memory_format=torch.channels_last)
+    return nn.Sequential(*blocks).to(memory_format=torch.channels_last)
+
+
+def strides(config: ModelConfig) -> tuple[int, ...]:
+    """Time pooling of each block."""
+    return config.time_strides or (2,) * len(config.channels)
+
+
+def centred(kernel_size: int) -> Convolution:
+    """Convolutions by square kernels about each frame and bin."""
+    return partial(nn.Conv2d, kernel_size=kernel_size, padding=kernel_size // 2)
 
 
 def pooled_bins(num_bins: int, num_blocks: int) -> int:
@@ -113,9 +137,15 @@ def pooled_bins(num_bins: int, num_blocks: int) -> int:
     return num_bins
 
 
-def _plain(num_inputs: int, num_outputs: int, time_stride: int, config: ModelConfig) -> nn.Sequential:
+def _causal(kernel_size: int, num_bins: int) -> Convolution:
+    return partial(CausalConv2d, num_bins=num_bins, kernel_size=kernel_size)
+
+
+def _plain(
+    num_inputs: int, num_outputs: int, time_stride: int, convolution: Convolution, _: ModelConfig
+) -> nn.Sequential:
     return nn.Sequential(
-        _convolution(num_inputs, num_outputs, config.kernel_size),
+        convolution(num_inputs, num_outputs, bias=False),
         # Pooled first: normalisation of positive scale and ReLU keep the order of values, so the maximum is the same
         # but for a quarter of the memory traffic (the default's blocks: 133 against 197 ms a step on one core).
         _halve(time_stride),
@@ -124,25 +154,25 @@ def _plain(num_inputs: int, num_outputs: int, time_stride: int, config: ModelCon
     )
 
 
-def _max_feature_map(num_inputs: int, num_outputs: int, time_stride: int, config: ModelConfig) -> nn.Sequential:
+def _max_feature_map(
+    num_inputs: int, num_outputs: int, time_stride: int, convolution: Convolution, _: ModelConfig
+) -> nn.Sequential:
     return nn.Sequential(
-        _convolution(num_inputs, 2 * num_outputs, config.kernel_size, bias=True),
+        convolution(num_inputs, 2 * num_outputs, bias=True),
         MaxFeatureMap(),
         _halve(time_stride),
         nn.BatchNorm2d(num_outputs),
     )
 
 
-def _residual(num_inputs: int, num_outputs: int, time_stride: int, config: ModelConfig) -> nn.Sequential:
-    block = ResidualBlock(num_inputs, num_outputs, config.kernel_size, config.stochastic_depth)
+def _residual(
+    num_inputs: int, num_outputs: int, time_stride: int, convolution: Convolution, config: ModelConfig
+) -> nn.Sequential:
+    block = ResidualBlock(num_inputs, num_outputs, convolution, config.stochastic_depth)
     return nn.Sequential(block, _halve(time_stride))
 
 
 _BLOCKS = {"plain": _plain, "mfm": _max_feature_map, "residual": _residual}
-
-
-def _convolution(num_inputs: int, num_outputs: int, kernel_size: int, bias: bool = False) -> nn.Conv2d:
-    return nn.Conv2d(num_inputs, num_outputs, kernel_size, padding=kernel_size // 2, bias=bias)
 
 
 def _halve(time_stride: int) -> nn.MaxPool2d:

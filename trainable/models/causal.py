@@ -4,6 +4,7 @@ Legend: B batch, T frames, F feature bins, C channels, H hidden units.
 """
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -33,18 +34,23 @@ class Memory:
         self.following.append(state)
 
 
-class CausalConv2d(nn.Module):
-    """A convolution whose last frame of each step is the step's own last: ``[B, C, T, F] -> [B, C', T / stride, F']``.
+@runtime_checkable
+class LooksBack(Protocol):
+    """A layer of maps ``[B, C, T, F]``, or what consists of such, that can go on from where another part ended."""
+
+    def look_back(self, maps_BCTF: Tensor, memory: Memory) -> Tensor: ...
+
+
+class CausalConv2d(nn.Conv2d):
+    """A convolution whose output of a step hears that step and what was before: ``T / stride`` frames of ``T``.
 
     Frames at the end that fill no stride are left out.
 
     Args:
         num_bins: of its input, which its memory is as wide as.
-        kernel_size: frames and bins.
+        kernel_size: frames and bins, more than its strides.
         stride: frames and bins.
     """
-
-    STATE = "past"
 
     def __init__(
         self,
@@ -55,39 +61,44 @@ class CausalConv2d(nn.Module):
         stride: tuple[int, int] = (1, 1),
         bias: bool = False,
     ) -> None:
-        super().__init__()
-        padding = (0, kernel_size // 2)
-        self.conv = nn.Conv2d(num_inputs, num_outputs, kernel_size, stride, padding, bias=bias)
+        super().__init__(num_inputs, num_outputs, kernel_size, stride, (0, kernel_size // 2), bias=bias)
         self.num_past = kernel_size - stride[0]
         self.state_shape = (num_inputs, self.num_past, num_bins)
 
-    def forward(self, maps_BCTF: Tensor, memory: Memory) -> Tensor:
+    def look_back(self, maps_BCTF: Tensor, memory: Memory) -> Tensor:
         past_BCTF = memory.take()
         if past_BCTF is None:
             joined_BCTF = pad(maps_BCTF, (0, 0, self.num_past, 0))
         else:
             joined_BCTF = torch.cat((past_BCTF, maps_BCTF), dim=2)
         memory.leave(joined_BCTF[:, :, -self.num_past :])
-        return self.conv(joined_BCTF)
+        return self(joined_BCTF)
 
 
-class CausalGru(nn.Module):
-    """A one-way GRU that goes on from its memory: ``[B, T, H] -> [B, T, H']``."""
+def look_back(layer: nn.Module, maps_BCTF: Tensor, memory: Memory) -> Tensor:
+    """Run a layer, or layers in a sequence, of which some look back and the others see each frame by itself."""
+    if isinstance(layer, LooksBack):
+        return layer.look_back(maps_BCTF, memory)
+    if not isinstance(layer, nn.Sequential):
+        return layer(maps_BCTF)
+    for part in layer:
+        maps_BCTF = look_back(part, maps_BCTF, memory)
+    return maps_BCTF
 
-    STATE = "hidden"
 
-    def __init__(self, num_inputs: int, size: int) -> None:
-        super().__init__()
-        self.gru = nn.GRU(num_inputs, size, batch_first=True)
-        self.state_shape = (size,)
-
-    def forward(self, hidden_BTH: Tensor, memory: Memory) -> Tensor:
-        outputs_BTH = recurrent(self.gru, hidden_BTH, memory.take())
-        memory.leave(outputs_BTH[:, -1])
-        return outputs_BTH
+def go_on(gru: nn.Module, hidden_BTH: Tensor, memory: Memory) -> Tensor:
+    """All outputs ``[B, T, H']`` of a one-way GRU of one layer, from its memory on."""
+    outputs_BTH = recurrent(gru, hidden_BTH, memory.take())
+    memory.leave(outputs_BTH[:, -1])
+    return outputs_BTH
 
 
 def state_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
     """Shapes, without the batch, of what the layers of a model remember, if they run in the order of their making."""
-    layers = [layer for layer in model.modules() if isinstance(layer, CausalConv2d | CausalGru)]
-    return {f"{layer.STATE}_{place}": layer.state_shape for place, layer in enumerate(layers)}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in model.modules():
+        if isinstance(layer, CausalConv2d):
+            shapes[f"past_{len(shapes)}"] = layer.state_shape
+        elif isinstance(layer, nn.GRU):
+            shapes[f"hidden_{len(shapes)}"] = (layer.hidden_size,)
+    return shapes

@@ -23,7 +23,7 @@ class _CnnAttention(nn.Module):
     def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         self.normalise = InputNormalisation(num_bins, config.normalise)
-        self.blocks = convolution_stack(config)
+        self.blocks = convolution_stack(config, num_bins)
         num_values = config.channels[-1] * pooled_bins(num_bins, len(config.channels))
         self.project = nn.Linear(num_values, config.attention_size)
         self.classifier = Classifier(config, config.attention_size, head)

@@ -19,7 +19,7 @@ class CnnGru(nn.Module):
     def __init__(self, config: ModelConfig, num_bins: int, head: Head = "linear") -> None:
         super().__init__()
         self.normalise = InputNormalisation(num_bins, config.normalise)
-        self.blocks = convolution_stack(config)
+        self.blocks = convolution_stack(config, num_bins)
         self.gru_dropout = LockedDropout(config.gru_input_dropout)
         num_inputs = config.channels[-1] * pooled_bins(num_bins, len(config.channels))
         num_outputs = config.gru_size * (1 + config.bidirectional)

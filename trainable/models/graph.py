@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
-from trainable.models.blocks import InputNormalisation, ResidualBlock
+from trainable.models.blocks import InputNormalisation, ResidualBlock, centred
 from trainable.models.graph_layers import GraphAttention, GraphPooling, HeterogeneousAttention
 from trainable.models.heads import Head, build_head
 
@@ -31,7 +31,7 @@ class SpectroTemporalGraph(nn.Module):
         widths = (1, *_CHANNELS)
         stack: list[nn.Module] = []
         for num_inputs, num_outputs, stride in zip(widths, _CHANNELS, _FREQUENCY_STRIDES, strict=False):
-            stack += [ResidualBlock(num_inputs, num_outputs, 3), nn.MaxPool2d((2, stride), ceil_mode=True)]
+            stack += [ResidualBlock(num_inputs, num_outputs, centred(3)), nn.MaxPool2d((2, stride), ceil_mode=True)]
             num_bins = -(-num_bins // stride)
         self.blocks = nn.Sequential(*stack).to(memory_format=torch.channels_last)
         self.position_ND = nn.Parameter(torch.randn(num_bins, _CHANNELS[-1]))

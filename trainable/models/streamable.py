@@ -25,9 +25,10 @@ class Streamable(nn.Module, ABC):
 
     @abstractmethod
     def follow(self, feat_BTF: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        """Logits ``[B, S, C]`` of all whole steps, and the states behind them.
+        """Logits ``[B, S, C]`` of all steps, and the states behind them.
 
         Args:
+            feat_BTF: whole steps.
             states: none in the beginning.
         """
 
@@ -41,9 +42,11 @@ class Streamable(nn.Module, ABC):
 
         Frames at its end that fill no step are left out; one that is shorter than a step is repeated to fill it.
         """
-        if feat_BTF.shape[1] < self.step_frames:
-            feat_BTF = feat_BTF.repeat(1, self.step_frames, 1)[:, : self.step_frames]
-        return self.follow(feat_BTF, None)[0]
+        num_frames = feat_BTF.shape[1]
+        if num_frames < self.step_frames:
+            feat_BTF = feat_BTF.repeat(1, self.step_frames, 1)
+            num_frames = self.step_frames
+        return self.follow(feat_BTF[:, : num_frames // self.step_frames * self.step_frames], None)[0]
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         return self.step_logits(feat_BTF).mean(dim=1)

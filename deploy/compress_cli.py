@@ -1,0 +1,78 @@
+"""The commands that make a trained model smaller and faster."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cluster.errors import SpoofsweepError
+from deploy.options import TrackingUri
+from deploy.tracking_store import DEFAULT_URI
+
+if TYPE_CHECKING:
+    from deploy.footprint import Limits
+    from deploy.pruning import Pruner
+
+app = typer.Typer()
+
+
+@app.command()
+def prune(
+    model: Annotated[str, typer.Argument(help="champion, champion@STUDY, a run id, or a model folder.")],
+    shards: Annotated[Path, typer.Option(help="Folder of the shard set that it was trained on.")],
+    output: Annotated[Path, typer.Option(help="Folder for a model folder a level.")],
+    passes: Annotated[float, typer.Option(min=0.01, help="Passes over the training split after each cut.")],
+    keep: Annotated[
+        str, typer.Option(help="Shares of every layer's units, one a level: 0.75,0.5,0.25. Empty: the limits alone.")
+    ] = "0.75,0.5,0.25",
+    size_kb: Annotated[float | None, typer.Option(help="Prune on until the weights take no more (float32).")] = None,
+    latency_ms: Annotated[float | None, typer.Option(help="Prune on until a scoring window takes no more.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak rate; by default the model's own.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    tracking_uri: TrackingUri = DEFAULT_URI,
+) -> None:
+    """Take the least important units out of a model, and train the rest on; level by level.
+
+    Every level is a model folder below OUTPUT, which `detect` and `export` take.
+    """
+    from data_prep.shards import ShardSet
+    from deploy.footprint import Limits
+    from deploy.models import resolve
+    from deploy.prune_table import level_table
+    from deploy.pruning import FineTuning, Pruner, shrunk
+
+    console = Console()
+    pruner = Pruner(resolve(model, tracking_uri), ShardSet.open(shards), device)
+    original, tuning = pruner.record.trial.model, FineTuning(passes, learning_rate)
+    levels = [pruner.start()]
+    for share in _levels(_shares(keep), Limits(size_kb, latency_ms), pruner):
+        name = f"keep-{share:g}"
+        with console.status(f"{name}: trains for {passes:g} passes"):
+            levels.append(pruner.prune(name, shrunk(original, share), tuning, output / name))
+    console.print(level_table(levels))
+
+
+def _shares(text: str) -> list[float]:
+    """From the largest on.
+
+    Raises:
+        SpoofsweepError: they are no shares.
+    """
+    try:
+        shares = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise SpoofsweepError("--keep takes numbers between commas", f"'{text}'", "write --keep 0.75,0.5") from error
+    if not all(0.0 < share < 1.0 for share in shares):
+        raise SpoofsweepError("every share of --keep must lie between 0 and 1", f"'{text}'")
+    return sorted(set(shares), reverse=True)
+
+
+def _levels(shares: list[float], limits: "Limits", pruner: "Pruner") -> list[float]:
+    """The shares, and as the last of them the largest one within the limits, if there are any."""
+    from deploy.footprint import Limits, largest_keep
+
+    if limits == Limits():
+        return shares
+    last = largest_keep(limits, pruner.footprint_of_share)
+    return [*(share for share in shares if share > last), last]
