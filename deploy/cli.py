@@ -37,15 +37,15 @@ def detect(
 
     Exit status: 0 when every file was scored, 1 when any could not be read.
     """
-    from deploy.detector import Detector
     from deploy.models import resolve
+    from deploy.torch_detector import TorchDetector
     from deploy.verdicts import Verdict, print_table, to_csv, to_json
 
     files = find_audio(paths)
     target = None if csv is None or str(csv) == "-" else csv
     if target:
         make_folder_of(target)
-    detector = Detector.load(resolve(model, tracking_uri, study), threshold)
+    detector = TorchDetector.load(resolve(model, tracking_uri, study), threshold)
     errors = Console(stderr=True)
     bar = track(files, "scoring", console=errors, transient=True, disable=not errors.is_terminal or len(files) == 1)
     verdicts = [Verdict.of(detector, path) for path in bar]

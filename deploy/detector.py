@@ -1,142 +1,131 @@
-"""The detector: one audio file or array in, a verdict and its course over time out.
+"""The detector: an exported file put to work by ONNX Runtime alone.
 
-Legend: T samples of a wave, N frames, F feature bins, W windows.
+Array names carry shapes: T samples.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch import nn
+from statistics import fmean
+from typing import Any
 
 from cluster.errors import SpoofsweepError
 from data_prep.decoding import decode
-from data_prep.features import FrontEnd
-from data_prep.resampling import resample
-from data_prep.utterance import LABELS
-from trainable.checkpoint import ModelRecord, read_model
-from trainable.scoring import WindowScore, score_features
-
-BONAFIDE, SPOOF = LABELS
-
-
-@dataclass(frozen=True)
-class Window:
-    """The score of one stretch of the audio."""
-
-    start_s: float
-    end_s: float
-    score: float
-    running_score: float
-    """Mean of the scores up to and including this window."""
-
-
-@dataclass(frozen=True)
-class Detection:
-    """The verdict on one piece of audio."""
-
-    label: str
-    """``bonafide`` where the score exceeds the threshold, else ``spoof``."""
-    score: float
-    """Logit difference, higher for bona fide; the mean over the windows."""
-    threshold: float
-    duration_s: float
-    windows: tuple[Window, ...]
+from deploy.aggregation import RUNNING, Aggregation
+from deploy.detection import Detection, Window, verdict_label
+from deploy.detector_card import DetectorCard
+from deploy.detector_stream import DetectorStream, StreamScore
+from deploy.onnx_model import OnnxModel
+from deploy.samples import checked_rate, checked_samples
+from deploy.voice_activity import VoiceActivity
 
 
 class Detector:
-    """Scores audio exactly as validation scored the model.
+    """Scores audio as the trained model does. It keeps nothing between calls: threads may share it.
 
     Attributes:
-        record: everything that is known about the model.
-        threshold: scores above it are bona fide; the validation set's EER point unless replaced.
+        card: what the file says of itself.
+        threshold: scores above it are bona fide; the card's unless replaced.
     """
 
-    def __init__(self, record: ModelRecord, model: nn.Module, threshold: float | None = None) -> None:
-        """
-        Raises:
-            SpoofsweepError: there is no threshold, because the model was never validated, or diverged.
-        """
-        chosen = record.threshold if threshold is None else threshold
-        if chosen is None:
-            raise SpoofsweepError(
-                "a detector needs a threshold", "a model that was never validated, or diverged", "give a threshold"
-            )
-        self.record = record
-        self.threshold = chosen
-        self._model = model.eval()
-        self._front_end = FrontEnd(record.features).eval()
+    def __init__(self, model: OnnxModel, threshold: float | None = None) -> None:
+        self._model = model
+        self.card: DetectorCard = model.card
+        self.threshold = model.card.threshold if threshold is None else threshold
 
     @classmethod
-    def load(cls, folder: Path | str, threshold: float | None = None) -> "Detector":
-        """Read a model folder.
+    def load(cls, path: Path | str, threshold: float | None = None, num_threads: int = 1) -> "Detector":
+        """Read an exported ONNX file of either form.
+
+        Args:
+            num_threads: CPU threads for one run; more help only large models on long windows.
 
         Raises:
-            SpoofsweepError: the folder holds no model of a known format, or one without a threshold.
+            SpoofsweepError: there is none, or not one that spoofsweep exported.
         """
-        record, model = read_model(Path(folder))
-        return cls(record, model, threshold)
+        return cls(OnnxModel.open(Path(path), num_threads), threshold)
 
     @property
     def sample_rate(self) -> int:
         """Hz of the audio that the model was trained on."""
-        return self.record.features.sample_rate
+        return self.card.sample_rate
 
-    def score(self, wave_T: np.ndarray, sample_rate: int) -> Detection:
+    def score(self, wave_T: Any, sample_rate: float) -> Detection:
         """Score a mono wave; another sampling rate is converted.
 
         Args:
-            wave_T: samples in -1..1, ``[num_samples]``, any floating type.
+            wave_T: ``[num_samples]``, any floating type in -1..1, or PCM as int16, int32 or uint8.
             sample_rate: Hz.
 
         Raises:
-            SpoofsweepError: the wave is not one-dimensional, shorter than one analysis window, or not finite.
+            SpoofsweepError: the wave is not one-dimensional, too short to be scored, or not finite.
         """
-        wave_T = np.asarray(wave_T, dtype=np.float32)
-        _check_wave(wave_T)
-        duration_s = len(wave_T) / sample_rate
-        wave_T = resample(wave_T, sample_rate, self.sample_rate)
-        if self._front_end.num_frames(len(wave_T)) == 0:
-            window_ms = 1000 * self.record.features.window_samples / self.sample_rate
-            found = f"{1000 * duration_s:g} ms, below one analysis window of {window_ms:g} ms"
-            raise SpoofsweepError("audio must last long enough to be scored", found)
-        with torch.inference_mode():
-            feat_NF = self._front_end(torch.from_numpy(wave_T)[None])[0]
-        # Shards hold float16: rounded alike, a file's score here is the one that validation gave it.
-        feat_NF = feat_NF.half()
-        course = self._course(
-            score_features(self._model, feat_NF, self.record.trial.validation, self.record.features), duration_s
-        )
-        score = course[-1].running_score
-        return Detection(verdict_label(score, self.threshold), score, self.threshold, duration_s, course)
+        wave_T = checked_samples(wave_T)
+        return self._detect([wave_T], sample_rate, len(wave_T) / checked_rate(sample_rate))
 
     def score_file(self, path: Path) -> Detection:
         """Score an audio file.
 
         Raises:
-            data_prep.decoding.DecodeError: the file holds no usable audio.
+            data_prep.decode_error.DecodeError: the file holds no usable audio.
             SpoofsweepError: it is too short.
         """
-        return self.score(decode(path, self.sample_rate), self.sample_rate)
+        wave_T = decode(path, self.sample_rate)
+        return self.score(wave_T, self.sample_rate)
 
-    def _course(self, scores_W: list[WindowScore], duration_s: float) -> tuple[Window, ...]:
-        """Windows in seconds; the frame grid may reach past the last sample, the times do not."""
-        hop_s = self.record.features.hop_samples / self.record.features.sample_rate
-        means_W = np.cumsum([window.score for window in scores_W]) / np.arange(1, len(scores_W) + 1)
-        return tuple(
-            Window(w.start_frame * hop_s, min(w.end_frame * hop_s, duration_s), w.score, float(mean))
-            for w, mean in zip(scores_W, means_W, strict=True)
-        )
+    def stream(
+        self,
+        sample_rate: float | None = None,
+        aggregation: Aggregation = RUNNING,
+        voice_activity: VoiceActivity | None = None,
+        warm_up_s: float = 0.0,
+        clock: Callable[[], float] | None = None,
+    ) -> DetectorStream:
+        """A listener of its own; many may run beside each other.
 
+        Args:
+            sample_rate: Hz of what it will be fed; the model's unless given.
+            aggregation: what makes one score of many.
+            voice_activity: leaves out what is no speech.
+            warm_up_s: seconds of (speech) audio before the first label.
+            clock: seconds of a clock that time stamps are to follow, for a live source; else they follow the samples.
 
-def verdict_label(score: float, threshold: float) -> str:
-    """``bonafide`` above the threshold, as the official error rates count it; ``spoof`` at or below."""
-    return BONAFIDE if score > threshold else SPOOF
+        Raises:
+            SpoofsweepError: speech is not recorded at such a sampling rate.
+        """
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        return DetectorStream(self._model, self.threshold, rate, aggregation, voice_activity, warm_up_s, clock)
 
+    def _detect(self, blocks: Iterable[Any], sample_rate: float, duration_s: float) -> Detection:
+        stream = self.stream(sample_rate)
+        windows = [
+            Window(window.start_s, min(window.end_s, duration_s), window.score, window.running_score)
+            for window in self._windows(self._scores(stream, blocks))
+        ]
+        if not windows:
+            found, needed = f"{1000 * duration_s:g} ms", f"at least {1000 * self._shortest_s:g} ms"
+            raise SpoofsweepError("audio must last long enough to be scored", found, needed)
+        score = windows[-1].running_score
+        return Detection(verdict_label(score, self.threshold), score, self.threshold, duration_s, tuple(windows))
 
-def _check_wave(wave_T: np.ndarray) -> None:
-    if wave_T.ndim != 1:
-        raise SpoofsweepError("audio must be one channel", f"an array of shape {wave_T.shape}")
-    if not np.isfinite(wave_T).all():
-        raise SpoofsweepError("samples must be finite", f"{int((~np.isfinite(wave_T)).sum())} that are not")
+    def _scores(self, stream: DetectorStream, blocks: Iterable[Any]) -> Iterator[StreamScore]:
+        """All scores of a file, or the first, as validation took them."""
+        scores = chain.from_iterable(chain(map(stream.feed, blocks), map(DetectorStream.finish, [stream])))
+        first_only = self.card.form == "utterance" and self.card.coverage == "first"
+        return islice(scores, 1) if first_only else scores
+
+    def _windows(self, scores: Iterator[StreamScore]) -> Iterator[Window]:
+        """Steps are gathered to about a second; windows stay as they are."""
+        card = self.card
+        size = max(1, round(card.sample_rate / card.step_samples)) if card.form == "stream" else 1
+        while group := list(islice(scores, size)):
+            running = group[-1].running_score
+            assert running is not None  # without voice activity every score enters
+            yield Window(group[0].start_s, group[-1].end_s, fmean(one.score for one in group), running)
+
+    @property
+    def _shortest_s(self) -> float:
+        """What the first score needs."""
+        card = self.card
+        needed = card.lead_samples + card.step_samples if card.form == "stream" else card.window_samples
+        return needed / card.sample_rate

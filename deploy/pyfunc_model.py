@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from deploy.detector import Detector
 from deploy.models import PYFUNC_ARTIFACT
+from deploy.torch_detector import TorchDetector
 
 
 class DetectorModel(PythonModel):
@@ -16,7 +16,7 @@ class DetectorModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder; MLflow finds this method by its name."""
-        self._detector = Detector.load(context.artifacts[PYFUNC_ARTIFACT])
+        self._detector = TorchDetector.load(context.artifacts[PYFUNC_ARTIFACT])
 
     def predict(
         self, context: PythonModelContext, model_input: np.ndarray, params: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +15,17 @@ from rich.text import Text
 from cluster.errors import SpoofsweepError
 from data_prep.audio_files import AUDIO_SUFFIXES
 from data_prep.decode_error import DecodeError, UnknownFormatError
-from deploy.detector import BONAFIDE, Detection, Detector, verdict_label
+from deploy.detection import BONAFIDE, Detection, verdict_label
 
 COLUMNS = ("file", "label", "score", "threshold", "seconds", "error")
+
+
+class FileDetector(Protocol):
+    """What a verdict asks of a detector, exported or not."""
+
+    def score_file(self, path: Path) -> Detection:
+        """Score an audio file."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Verdict:
     error: str | None = None
 
     @classmethod
-    def of(cls, detector: Detector, path: Path) -> "Verdict":
+    def of(cls, detector: FileDetector, path: Path) -> "Verdict":
         """Score ``path``; a file that cannot be scored is a verdict too, so that the others go on."""
         try:
             return cls(path, detector.score_file(path))

@@ -9,7 +9,7 @@ from rich.console import Console
 from cluster.errors import SpoofsweepError
 from data_prep.corpora import read_corpus
 from data_prep.utterance import Utterance
-from deploy.detector import Detector
+from deploy.torch_detector import TorchDetector
 from deploy.verdicts import Verdict, print_table
 from search.study import Study
 
@@ -31,7 +31,7 @@ def draw_utterances(study: Study, num_files: int, seed: int) -> list[Utterance]:
 
 def spot_check(study: Study, model_folder: Path, num_files: int, seed: int, console: Console) -> None:
     """Print verdicts beside the truth, and how many are right."""
-    detector = Detector.load(model_folder)
+    detector = TorchDetector.load(model_folder)
     drawn = draw_utterances(study, num_files, seed)
     verdicts = [replace(Verdict.of(detector, u.path), path=Path(u.path.name)) for u in drawn]
     truth = [u.label if u.label == "bonafide" else f"{u.label} ({u.attack})" for u in drawn]

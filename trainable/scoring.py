@@ -7,7 +7,7 @@ Legend: B windows in a batch, T frames, F feature bins, C classes, W windows.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from data_prep.config import FeaturesConfig
 from trainable.config import ValidationConfig
 from trainable.feature_store import FeatureStore
 from trainable.precision import full_precision
+from trainable.windows import window_starts
 
 
 class WindowScore(NamedTuple):
@@ -31,17 +32,6 @@ class WindowScore(NamedTuple):
 def frames_in(duration_s: float, features: FeaturesConfig) -> int:
     """Frames that span ``duration_s``, at least one."""
     return max(1, round(duration_s * features.sample_rate / features.hop_samples))
-
-
-def window_starts(num_frames: int, window_frames: int, coverage: Literal["first", "full"]) -> list[int]:
-    """First frames of an utterance's windows: consecutive ones, the last aligned to the end.
-
-    An utterance not longer than the window has one window at 0, which repeats it.
-    """
-    if coverage == "first" or num_frames <= window_frames:
-        return [0]
-    last = num_frames - window_frames
-    return [*range(0, last, window_frames), last]
 
 
 def logit_difference(model: nn.Module, feat_BTF: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ def deltas(feat_FN: Tensor, reach: int = 1) -> Tensor:
     The first and last frame repeat beyond the ends. The same as ``torchaudio.functional.compute_deltas`` with
     ``win_length = 2 reach + 1``, without its convolution.
     """
-    num_frames = len(feat_FN)
+    num_frames = feat_FN.shape[0]
     padded = torch.cat([feat_FN[:1].expand(reach, -1), feat_FN, feat_FN[-1:].expand(reach, -1)])
     total = padded[reach + 1 :][:num_frames] - padded[reach - 1 :][:num_frames]
     for k in range(2, reach + 1):

@@ -5,9 +5,9 @@ import pytest
 
 from data_prep.config import CorpusConfig, FeaturesConfig, PrepConfig
 from data_prep.prepare import prepare
-from deploy.detector import Detector
 from deploy.models import PYFUNC_ARTIFACT
 from deploy.packaging import save_model
+from deploy.torch_detector import TorchDetector
 from trainable.config import TrialConfig
 from trainable.training import Training
 
@@ -38,7 +38,7 @@ def normalised(request, tmp_path_factory, sample_root, ray_session):
 
 def test_scores_of_files_are_the_validation_scores(normalised, sample_root):
     folder, table = normalised
-    detector = Detector.load(folder)
+    detector = TorchDetector.load(folder)
     names = list(table.utterance_id[:20])
     paths = [sample_root / "ASVspoof2019_LA_dev" / "flac" / f"{name}.flac" for name in names]
     scores = np.array([detector.score_file(path).score for path in paths])
@@ -51,5 +51,5 @@ def test_the_mlflow_model_holds_all_that_the_detector_needs(normalised, tmp_path
     folder, _ = normalised
     wave = np.random.default_rng(5).normal(0, 0.1, 12000).astype(np.float32)
     save_model(folder, tmp_path / "mlflow")
-    packed = Detector.load(tmp_path / "mlflow" / "artifacts" / PYFUNC_ARTIFACT)
-    assert packed.score(wave, 16000).score == Detector.load(folder).score(wave, 16000).score
+    packed = TorchDetector.load(tmp_path / "mlflow" / "artifacts" / PYFUNC_ARTIFACT)
+    assert packed.score(wave, 16000).score == TorchDetector.load(folder).score(wave, 16000).score

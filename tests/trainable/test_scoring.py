@@ -6,7 +6,8 @@ from data_prep.config import FeaturesConfig
 from trainable.config import ModelConfig, ValidationConfig
 from trainable.feature_store import FeatureStore
 from trainable.models import build_model
-from trainable.scoring import frames_in, score_batches, score_features, score_store, window_starts
+from trainable.scoring import frames_in, score_batches, score_features, score_store
+from trainable.windows import window_starts
 
 FEATURES = FeaturesConfig(kind="logmel", num_filters=12)
 

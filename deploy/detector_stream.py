@@ -1,0 +1,149 @@
+"""One listener: samples of any length in, time-stamped scores out.
+
+Array names carry shapes: T samples.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import soxr
+
+from cluster.errors import SpoofsweepError
+from deploy.aggregation import RUNNING, Aggregation, Stretch
+from deploy.arrival_clock import ArrivalClock
+from deploy.detection import verdict_label
+from deploy.onnx_model import OnnxModel
+from deploy.samples import Wave, checked_rate, checked_samples
+from deploy.scorers import FrameScore, make_scorer
+from deploy.voice_activity import VoiceActivity, VoiceTracker
+
+
+class StreamScore(NamedTuple):
+    """What a stream says of one step, or of one window."""
+
+    start_s: float
+    end_s: float
+    score: float
+    """Of this step or window alone: logit difference, higher for bona fide."""
+    running_score: float | None
+    """The aggregate so far; none before there was speech."""
+    llr: float | None
+    """The aggregate as natural log-likelihood ratio; none where the model is not calibrated."""
+    label: str | None
+    """By the aggregate; none before there was enough speech."""
+    is_speech: bool
+    """Whether it entered the aggregate."""
+
+
+class DetectorStream:
+    """Scores one stream; made by `Detector.stream`. Not to be shared between threads.
+
+    Fed in any chunking, it gives the same scores.
+    """
+
+    def __init__(
+        self,
+        model: OnnxModel,
+        threshold: float,
+        sample_rate: float,
+        aggregation: Aggregation = RUNNING,
+        voice_activity: VoiceActivity | None = None,
+        warm_up_s: float = 0.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._card = model.card
+        self._hop_s = model.card.hop_samples / model.card.sample_rate
+        self._threshold = threshold
+        self._rate = checked_rate(sample_rate)
+        self._aggregation, self._voice_activity = aggregation, voice_activity
+        self._warm_up_s, self._clock = warm_up_s, clock
+        self._scorer = make_scorer(model)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new stream: nothing of the old one is kept."""
+        card, settings = self._card, self._voice_activity
+        self._scorer.reset()
+        self._accumulator = self._aggregation.accumulator()
+        self._voice = None if settings is None else VoiceTracker(settings, card.sample_rate, card.hop_samples)
+        self._arrivals = None if self._clock is None else ArrivalClock(self._clock)
+        is_native = self._rate == card.sample_rate
+        self._resampler = None if is_native else soxr.ResampleStream(self._rate, card.sample_rate, 1, quality="HQ")
+        self._num_samples = 0
+        self._finished = False
+        self.speech_s = 0.0
+        self.running_score: float | None = None
+
+    @property
+    def duration_s(self) -> float:
+        """Of what was fed, by the nominal rate."""
+        return self._num_samples / self._rate
+
+    @property
+    def label(self) -> str | None:
+        """The verdict so far; none before there was as much speech as `warm_up_s` asks for, and at least some."""
+        if self.running_score is None or self.speech_s < self._warm_up_s:
+            return None
+        return verdict_label(self.running_score, self._threshold)
+
+    @property
+    def lowest(self) -> Stretch | None:
+        """The stretch that sounds most like a spoof, where the aggregation remembers it."""
+        return self._accumulator.lowest
+
+    @property
+    def drift_ppm(self) -> float | None:
+        """By how much the source is faster than its nominal rate; none without clock, and in the first half minute."""
+        return None if self._arrivals is None else self._arrivals.drift_ppm
+
+    def feed(self, samples_T: Any) -> list[StreamScore]:
+        """The scores that these samples complete, often none.
+
+        Args:
+            samples_T: the next samples, ``[num_samples]``, see `checked_samples`.
+
+        Raises:
+            SpoofsweepError: they are no audio; the stream is as before.
+        """
+        if self._finished:
+            raise SpoofsweepError("a finished stream takes no more samples", remedy="reset it, or make another")
+        wave_T = checked_samples(samples_T)
+        self._num_samples += len(wave_T)
+        if self._arrivals is not None:
+            self._arrivals.arrived(self.duration_s)
+        return self._reported(wave_T if self._resampler is None else self._resampler.resample_chunk(wave_T))
+
+    def finish(self) -> list[StreamScore]:
+        """The scores that were waiting for more samples; afterwards only `reset` goes on."""
+        if self._finished:
+            return []
+        self._finished = True
+        reports: list[StreamScore] = []
+        if self._resampler is not None:
+            reports += self._reported(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        return reports + [self._report(score) for score in self._scorer.finish()]
+
+    def _reported(self, wave_T: Wave) -> list[StreamScore]:
+        if self._voice is not None:
+            self._voice.feed(wave_T)
+        return [self._report(score) for score in self._scorer.feed(wave_T)]
+
+    def _report(self, scored: FrameScore) -> StreamScore:
+        first, end, score = scored
+        start_s, end_s = first * self._hop_s, end * self._hop_s
+        if self._arrivals is not None:
+            start_s, end_s = self._arrivals.at(start_s), self._arrivals.at(end_s)
+        is_speech = self._voice is None or self._is_speech(self._voice, first, end)
+        if is_speech:
+            self.running_score = self._accumulator.add(start_s, end_s, score)
+            self.speech_s += end_s - start_s
+        running, calibration = self.running_score, self._card.calibration
+        llr = None if calibration is None or running is None else calibration[0] * running + calibration[1]
+        return StreamScore(start_s, end_s, score, running, llr, self.label, is_speech)
+
+    def _is_speech(self, voice: VoiceTracker, first: int, end: int) -> bool:
+        decision = voice.is_speech(first, end)
+        # The last window may begin up to a window before the one behind this.
+        voice.forget(first - self._card.window_frames)
+        return decision

@@ -1,0 +1,55 @@
+"""An exported detector's file, opened: the session and the card in its metadata."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as faults
+
+from cluster.errors import SpoofsweepError
+from deploy.detector_card import METADATA_KEY, DetectorCard
+
+_UNREADABLE = (
+    faults.Fail,
+    faults.InvalidArgument,
+    faults.InvalidGraph,
+    faults.InvalidProtobuf,
+    faults.NotImplemented,
+    faults.RuntimeException,
+)
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """An exported detector, ready to run; its session may be used by several threads at a time."""
+
+    session: onnxruntime.InferenceSession
+    card: DetectorCard
+    takes_context: bool
+    """Whether the graph can be told of frames that only give context."""
+
+    @classmethod
+    def open(cls, path: Path, num_threads: int = 1) -> "OnnxModel":
+        """Read an exported file.
+
+        Raises:
+            SpoofsweepError: there is none, it is no ONNX file, or not one that spoofsweep exported.
+        """
+        if not path.is_file():
+            raise SpoofsweepError("an exported detector is an ONNX file", f"{path}, where there is none")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = num_threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except _UNREADABLE as error:
+            found = f"{path}: {str(error).splitlines()[0]}"
+            raise SpoofsweepError("an exported detector must be readable by ONNX Runtime", found) from error
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise SpoofsweepError(
+                "a detector's file holds its card", f"{path} without one", "make it by `spoofsweep export`"
+            )
+        optional = {entry.name for entry in session.get_overridable_initializers()}
+        return cls(session, DetectorCard.from_json(text), "context_frames" in optional)
