@@ -53,6 +53,39 @@ def prune(
     console.print(level_table(levels))
 
 
+@app.command()
+def quantise(
+    exported: Annotated[Path, typer.Argument(help="Folder with utterance.onnx, stream.onnx or both, in float32.")],
+    audio: Annotated[Path, typer.Option(help="Folder with training audio: ranges are taken of it, scores compared.")],
+    output: Annotated[Path, typer.Option(help="Folder for the same files in eight bits.")],
+    files: Annotated[int, typer.Option(min=2, help="Audio files to draw; half are for ranges, half for scores.")] = 128,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="Eight bits on disk, float when it runs: exacter.")
+    ] = False,
+) -> None:
+    """Store an exported detector in eight bits, and show what that does to size, time and scores.
+
+    Convolutions also compute in eight bits unless --weights-only; the front end stays in float.
+    """
+    from deploy.onnx_model import OnnxModel
+    from deploy.quantise import FORMS
+    from deploy.quantise import quantise as quantise_file
+    from deploy.quantise_audio import draw_waves
+    from deploy.quantise_table import quantised_table
+
+    console = Console()
+    sources = [exported / f"{form}.onnx" for form in FORMS if (exported / f"{form}.onnx").is_file()]
+    if not sources:
+        raise SpoofsweepError("a folder of `export` holds utterance.onnx or stream.onnx", exported)
+    outcomes = []
+    for source in sources:
+        with console.status(source.name):
+            waves = draw_waves(OnnxModel.open(source).card, audio, files)
+            half = len(waves) // 2
+            outcomes.append(quantise_file(source, output / source.name, waves[:half], waves[half:], weights_only))
+    console.print(quantised_table(outcomes))
+
+
 def _shares(text: str) -> list[float]:
     """From the largest on.
 
