@@ -19,6 +19,8 @@ RUN_ARTIFACT = "model_folder"
 """Where a run keeps its model folder, among its artefacts."""
 PYFUNC_ARTIFACT = "detector"
 """Where a registered model keeps its model folder, among its own ``artifacts``."""
+DETECTOR_TAG = ("spoofsweep.kind", "detector")
+"""Of registered models that are exported detectors; their alias ``champion`` is not the trained model's."""
 
 
 def resolve(reference: str, tracking_uri: str, model_name: str | None = None) -> Path:
@@ -79,7 +81,7 @@ def champion_version(client: "MlflowClient", tracking_uri: str, model_name: str 
     champions = {
         model.name: model.aliases[CHAMPION]
         for model in client.search_registered_models(max_results=1000)
-        if CHAMPION in model.aliases and model_name in (None, model.name)
+        if CHAMPION in model.aliases and model_name in (None, model.name) and not is_detector(model)
     }
     if not champions:
         asked = f"study {model_name} in {shown(tracking_uri)}" if model_name else shown(tracking_uri)
@@ -89,6 +91,12 @@ def champion_version(client: "MlflowClient", tracking_uri: str, model_name: str 
         raise SpoofsweepError("'champion' must mean one model", f"{len(champions)} studies", f"say which: {names}")
     (name,) = champions
     return client.get_model_version_by_alias(name, CHAMPION)
+
+
+def is_detector(model: Any) -> bool:
+    """Whether a registered model is an exported detector."""
+    name, value = DETECTOR_TAG
+    return bool(model.tags.get(name) == value)
 
 
 def _champion_folder(tracking_uri: str, model_name: str | None) -> Path:

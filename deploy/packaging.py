@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from deploy.models import PYFUNC_ARTIFACT
 from deploy.tracking_store import NO_PROGRESS_BARS
 from trainable.atomic_folder import readable_folder
-from trainable.checkpoint import ModelRecord, read_record
+from trainable.checkpoint import read_record
 
 ROOMS = ("cluster", "data_prep", "trainable", "deploy")
 """Packages whose code travels with the model."""
@@ -61,9 +61,9 @@ def save_model(folder: Path, destination: Path) -> None:
         mlflow.pyfunc.save_model(destination, **parts)
 
 
-def pinned_requirements() -> list[str]:
-    """The declared requirements, ``name==version``, without local labels such as ``+cu130``."""
-    return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIREMENTS]
+def pinned_requirements(names: Sequence[str] = REQUIREMENTS) -> list[str]:
+    """Requirements as ``name==version``, the installed one, without local labels such as ``+cu130``."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in names]
 
 
 def stage_code(destination: Path) -> list[Path]:
@@ -106,13 +106,14 @@ def _model_parts(folder: Path) -> Iterator[dict[str, Any]]:
             "artifacts": {PYFUNC_ARTIFACT: str(detector)},
             "code_paths": [str(path) for path in stage_code(Path(staging))],
             "pip_requirements": pinned_requirements(),
-            "signature": _signature(),
-            "input_example": _input_example(record),
+            "signature": wave_signature(),
+            "input_example": input_example(record.features.sample_rate),
             "metadata": {"signature": record.signature, "shard_set_id": record.shard_set_id},
         }
 
 
-def _signature() -> Any:
+def wave_signature() -> Any:
+    """Of a model that takes waves ``[batch, num_samples]`` and gives a row of score and label each."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
@@ -120,7 +121,7 @@ def _signature() -> Any:
     return ModelSignature(Schema([waves]), Schema([ColSpec("double", "score"), ColSpec("string", "label")]))
 
 
-def _input_example(record: ModelRecord) -> np.ndarray:
+def input_example(sample_rate: int) -> np.ndarray:
     """A tenth of a second of faint noise, ``[1, num_samples]``: short, for MLflow stores it as JSON."""
-    num_samples = record.features.sample_rate // 10
+    num_samples = sample_rate // 10
     return np.random.default_rng(0).normal(0.0, 0.01, (1, num_samples)).astype(np.float32)

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
+from deploy.dev_scores import SCORES_ARTIFACT
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, keys_path, score_path
 from search.lineage_tags import lineage_tags
@@ -20,8 +21,6 @@ from trainable.hold_out import folds_of
 from trainable.score_summary import plain
 
 T = TypeVar("T")
-SCORES_ARTIFACT = "scores"
-"""Where a run keeps its score files."""
 
 
 class FinalistRuns:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
+from deploy.dev_scores import score_path
 from search.candidates import Candidate
 from search.objective import Objective
 from search.tandem import NO_ASV, Tandem
@@ -188,11 +189,6 @@ def _order(standing: Standing) -> tuple[bool, float, int]:
     over_seeds = statistics.fmean(finalist.value for finalist in standing.finalists)
     value = over_seeds if standing.fold_value is None else standing.fold_value
     return not standing.converged, value, standing.rank
-
-
-def score_path(folder: Path, split: str) -> Path:
-    """Where a finalist's folder keeps the scores of a split."""
-    return folder / f"{split}.scores.txt"
 
 
 def keys_path(folder: Path, split: str) -> Path:

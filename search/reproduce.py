@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cluster.errors import SpoofsweepError
-from data_prep.shards import ShardSet, is_complete
+from deploy.dev_scores import open_shards
 from deploy.models import find_run
 from deploy.tracking_store import open_client
 from search.leaderboard import shown
@@ -112,7 +112,7 @@ def reproduce(
     """
     console = console or Console()
     run = read_run(reference, tracking_uri)
-    shard_set = _open_shards(shards, run.shard_set_id)
+    shard_set = open_shards(shards, run.shard_set_id)
     device = _device(device, run.device)
     precision = resolve_precision(run.config.precision, torch.device(device))
     notes = _differences(run, device, precision)
@@ -132,18 +132,6 @@ def reproduce(
     colour = "red" if reproduction.exit_status else "green"
     console.print(f"[bold {colour}]{reproduction.verdict}[/]: {MEANINGS[reproduction.verdict]}")
     return reproduction
-
-
-def _open_shards(shards: Path, shard_set_id: str) -> ShardSet:
-    folder = shards if is_complete(shards) else shards / shard_set_id
-    shard_set = ShardSet.open(folder) if is_complete(folder) else None
-    if shard_set is None or shard_set.shard_set_id != shard_set_id:
-        raise SpoofsweepError(
-            "the shards must be those that the run was trained on",
-            f"{shards} without {shard_set_id}",
-            "give --shards, the folder of the study's shard sets, or make them with `spoofsweep prep STUDY`",
-        )
-    return shard_set
 
 
 def _device(wanted: str | None, recorded: str) -> str:
