@@ -57,7 +57,7 @@ def prune(
 def quantise(
     exported: Annotated[Path, typer.Argument(help="Folder with utterance.onnx, stream.onnx or both, in float32.")],
     audio: Annotated[Path, typer.Option(help="Folder with training audio: ranges are taken of it, scores compared.")],
-    output: Annotated[Path, typer.Option(help="Folder for the same files in eight bits.")],
+    output: Annotated[Path, typer.Option(help="Folder of the detector in eight bits.")],
     files: Annotated[int, typer.Option(min=2, help="Audio files to draw; half are for ranges, half for scores.")] = 128,
     weights_only: Annotated[
         bool, typer.Option("--weights-only", help="Eight bits on disk, float when it runs: exacter.")
@@ -67,14 +67,15 @@ def quantise(
 
     Convolutions also compute in eight bits unless --weights-only; the front end stays in float.
     """
+    from deploy.detector_folder import STREAM, UTTERANCE
     from deploy.onnx_model import OnnxModel
-    from deploy.quantise import FORMS
+    from deploy.quantise import copy_sources
     from deploy.quantise import quantise as quantise_file
     from deploy.quantise_audio import draw_waves
     from deploy.quantise_table import quantised_table
 
     console = Console()
-    sources = [exported / f"{form}.onnx" for form in FORMS if (exported / f"{form}.onnx").is_file()]
+    sources = [exported / name for name in (UTTERANCE, STREAM) if (exported / name).is_file()]
     if not sources:
         raise SpoofsweepError("a folder of `export` holds utterance.onnx or stream.onnx", exported)
     outcomes = []
@@ -83,6 +84,7 @@ def quantise(
             waves = draw_waves(OnnxModel.open(source).card, audio, files)
             half = len(waves) // 2
             outcomes.append(quantise_file(source, output / source.name, waves[:half], waves[half:], weights_only))
+    copy_sources(exported, output)
     console.print(quantised_table(outcomes))
 
 

@@ -3,6 +3,7 @@
 Array names carry shapes: T samples.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,17 +17,16 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from cluster.errors import SpoofsweepError
-from data_prep.atomic import atomic_write_bytes
+from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from deploy.detector import Detector
-from deploy.detector_card import METADATA_KEY, DetectorCard
+from deploy.detector_folder import CARD, MODEL_FILES
+from deploy.onnx_file import read_detector, write_detector
 from deploy.onnx_latency import Latency
 from deploy.onnx_model import OnnxModel
 from deploy.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
 from deploy.samples import Wave
 from deploy.scorers import make_scorer
 
-FORMS = ("utterance", "stream")
-"""Each in a file of this name, with the ending .onnx."""
 PRECISION = "int8"
 _WARNINGS, _ERRORS = 2, 3
 """ONNX Runtime's levels of logging; the first is its default."""
@@ -75,14 +75,25 @@ def quantise(
     model = OnnxModel.open(source)
     if model.card.precision != "float32":
         raise SpoofsweepError("only a detector in float32 can be quantised", f"{source} in {model.card.precision}")
-    graph = onnx.load(source)
+    graph, card = read_detector(source)
     fold_constants(graph)
     fold_normalisations(graph)
     if not weights_only:
         graph = _with_int8_convolutions(graph, _feeds(model, calibration))
     store_weights_in_int8(graph)
-    _write(graph, replace(model.card, precision=PRECISION), output)
+    del graph.metadata_props[:]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_detector(output, graph, replace(card, precision=PRECISION))
     return _compared(source, output, trial)
+
+
+def copy_sources(source: Path, output: Path) -> None:
+    """Copy what else is in the folder of an exported detector: the model, and the card for people."""
+    for name in (name for name in MODEL_FILES if (source / name).is_file()):
+        atomic_write_bytes(output / name, (source / name).read_bytes())
+    if (source / CARD).is_file():
+        card = json.loads((source / CARD).read_text()) | {"precision": PRECISION}
+        atomic_write_text(output / CARD, json.dumps(card, indent=2) + "\n")
 
 
 def _with_int8_convolutions(graph: onnx.ModelProto, feeds: Iterator[dict[str, Any]]) -> onnx.ModelProto:
@@ -151,14 +162,6 @@ def _feeds(model: OnnxModel, waves: Sequence[Wave]) -> Iterator[dict[str, Any]]:
             scorer.feed(wave_T[start : start + model.card.sample_rate])
         scorer.finish()
         yield from recorder.feeds
-
-
-def _write(graph: onnx.ModelProto, card: DetectorCard, output: Path) -> None:
-    del graph.metadata_props[:]
-    onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(graph, full_check=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(output, graph.SerializeToString())
 
 
 def _compared(source: Path, output: Path, trial: Sequence[Wave]) -> Quantised:

@@ -16,7 +16,9 @@ from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
 from deploy.cli import app
 from deploy.detector import Detector
-from deploy.detector_card import METADATA_KEY, DetectorCard
+from deploy.detector_card import DetectorCard
+from deploy.detector_folder import CARD, MODEL_FILES
+from deploy.onnx_file import write_detector
 from deploy.onnx_forms import state_shapes, stream_graph, utterance_graph
 from deploy.onnx_model import OnnxModel
 from deploy.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
@@ -40,8 +42,9 @@ def exported(tmp_path_factory, sample_root) -> Path:
     )
     graphs = {"utterance": utterance_graph(model, FEATURES, WINDOW_FRAMES), "stream": stream_graph(model, FEATURES)}
     for form, graph in graphs.items():
-        onnx.helper.set_model_props(graph, {METADATA_KEY: (card if form == "utterance" else stream).to_json()})
-        onnx.save(graph, folder / f"{form}.onnx")
+        write_detector(folder / f"{form}.onnx", graph, card if form == "utterance" else stream)
+    (folder / CARD).write_text(card.to_json())
+    (folder / MODEL_FILES[0]).write_text("{}")
     return folder
 
 
@@ -142,5 +145,7 @@ def test_the_command_quantises_both_forms(exported, sample_root, tmp_path) -> No
     assert outcome.stdout.count("int8") == 2
     for form in ("utterance", "stream"):
         assert OnnxModel.open(tmp_path / "out" / f"{form}.onnx").card.form == form
+    assert DetectorCard.from_json((tmp_path / "out" / CARD).read_text()).precision == "int8"
+    assert (tmp_path / "out" / MODEL_FILES[0]).is_file()
     with pytest.raises(SpoofsweepError, match=r"utterance\.onnx or stream\.onnx"):
         CliRunner().invoke(app, ["quantise", str(tmp_path), *map(str, words[2:])], catch_exceptions=False)
