@@ -88,6 +88,36 @@ def quantise(
     console.print(quantised_table(outcomes))
 
 
+@app.command()
+def compress(
+    model: Annotated[str, typer.Argument(help="champion, champion@STUDY, a run id, or a model folder.")],
+    shards: Annotated[Path, typer.Option(help="Folder of the shard set that it was trained on.")],
+    output: Annotated[Path, typer.Option(help="Folder for the study, which goes on if it is there.")],
+    passes: Annotated[float, typer.Option(min=0.01, help="Most passes over the training split in a trial.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the search.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    tracking_uri: TrackingUri = DEFAULT_URI,
+) -> None:
+    """Search for the best trade-offs between EER, size and time: units of each layer, fine-tuning, eight bits.
+
+    Leaves a model folder with its exported file for each trial, and front.png.
+    """
+    from data_prep.shards import ShardSet
+    from deploy.compression import Compression, front
+    from deploy.compression_report import front_figure, front_table
+    from deploy.models import resolve
+    from deploy.pruning import Pruner
+
+    console = Console()
+    pruner = Pruner(resolve(model, tracking_uri), ShardSet.open(shards), device)
+    study = Compression(pruner, output, passes, seed)
+    with console.status("trials run"):
+        points = study.run(trials)
+    console.print(front_table(front(points)))
+    front_figure(points).savefig(output / "front.png", dpi=140)
+
+
 def _shares(text: str) -> list[float]:
     """From the largest on.
 

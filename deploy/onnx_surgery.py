@@ -13,9 +13,9 @@ from onnxscript import optimizer
 
 from deploy.onnx_forms import NETWORK
 
-_FEWEST = 128
+FEWEST = 128
 """Values of a weight that is worth a scale a row."""
-_LARGEST = 127
+LARGEST = 127
 """Of the symmetric range of eight bits."""
 _EVERYTHING = 2**31
 
@@ -70,7 +70,7 @@ def store_weights_in_int8(model: onnx.ModelProto) -> None:
         places, axes_of = _ROW_AXES[node.op_type]
         for name in (node.input[place] for place in places):
             tensor = weights.pop(name, None)
-            if tensor is None or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _FEWEST:
+            if tensor is None or tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < FEWEST:
                 continue
             graph.initializer.remove(tensor)
             decoders += _decoder(graph, name, numpy_helper.to_array(tensor), axes_of(node))
@@ -97,7 +97,7 @@ def _decoder(
     graph: onnx.GraphProto, name: str, values: NDArray[np.float32], axes: tuple[int, ...]
 ) -> list[onnx.NodeProto]:
     """Store ``values``, and give the nodes that make them ``name`` again."""
-    scale = np.abs(values).max(axis=axes, keepdims=True) / _LARGEST
+    scale = np.abs(values).max(axis=axes, keepdims=True) / LARGEST
     scale[scale == 0.0] = 1.0
     whole = np.round(values / scale).astype(np.int8)
     graph.initializer.append(numpy_helper.from_array(whole, f"{name}_int8"))

@@ -19,6 +19,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from deploy.detector import Detector
+from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD, MODEL_FILES
 from deploy.onnx_file import read_detector, write_detector
 from deploy.onnx_latency import Latency
@@ -27,7 +28,7 @@ from deploy.onnx_surgery import fold_constants, fold_normalisations, in_network,
 from deploy.samples import Wave
 from deploy.scorers import make_scorer
 
-PRECISION = "int8"
+FLOAT, PRECISION = "float32", "int8"
 _WARNINGS, _ERRORS = 2, 3
 """ONNX Runtime's levels of logging; the first is its default."""
 _QUANTISED = ("Conv", "Relu")
@@ -73,18 +74,26 @@ def quantise(
         SpoofsweepError: the file is no exported detector in float32.
     """
     model = OnnxModel.open(source)
-    if model.card.precision != "float32":
+    if model.card.precision != FLOAT:
         raise SpoofsweepError("only a detector in float32 can be quantised", f"{source} in {model.card.precision}")
     graph, card = read_detector(source)
-    fold_constants(graph)
-    fold_normalisations(graph)
     if not weights_only:
+        fold_constants(graph)
+        fold_normalisations(graph)
         graph = _with_int8_convolutions(graph, _feeds(model, calibration))
-    store_weights_in_int8(graph)
+    card = to_int8_weights(graph, card)
     del graph.metadata_props[:]
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_detector(output, graph, replace(card, precision=PRECISION))
+    write_detector(output, graph, card)
     return _compared(source, output, trial)
+
+
+def to_int8_weights(graph: onnx.ModelProto, card: DetectorCard) -> DetectorCard:
+    """Store the weights of an exported graph in eight bits, with arithmetic in float; returns its card."""
+    fold_constants(graph)
+    fold_normalisations(graph)
+    store_weights_in_int8(graph)
+    return replace(card, precision=PRECISION)
 
 
 def copy_sources(source: Path, output: Path) -> None:

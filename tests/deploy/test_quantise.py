@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
+import torch
 from onnx import TensorProto
-from onnx_runs import WINDOW_FRAMES, real_waves, session, tiny_model
+from onnx_runs import WINDOW_FRAMES, real_waves, session, step_scores, streamed, tiny_model
 from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
@@ -18,6 +19,7 @@ from deploy.cli import app
 from deploy.detector import Detector
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD, MODEL_FILES
+from deploy.int8_rounding import rounded
 from deploy.onnx_file import write_detector
 from deploy.onnx_forms import state_shapes, stream_graph, utterance_graph
 from deploy.onnx_model import OnnxModel
@@ -149,3 +151,11 @@ def test_the_command_quantises_both_forms(exported, sample_root, tmp_path) -> No
     assert (tmp_path / "out" / MODEL_FILES[0]).is_file()
     with pytest.raises(SpoofsweepError, match=r"utterance\.onnx or stream\.onnx"):
         CliRunner().invoke(app, ["quantise", str(tmp_path), *map(str, words[2:])], catch_exceptions=False)
+
+
+def test_a_rounded_network_scores_as_weights_in_eight_bits(exported, sample_root, waves, tmp_path) -> None:
+    model = rounded(tiny_model("edge_gru", FEATURES, real_waves(sample_root)))
+    quantise(exported / "stream.onnx", tmp_path / "int8.onnx", waves[:1], waves[1:], weights_only=True)
+    run = session(onnx.load(tmp_path / "int8.onnx"))
+    scores = streamed(run, model, FEATURES, real_waves(sample_root), [7])
+    torch.testing.assert_close(scores, step_scores(model, FEATURES, real_waves(sample_root)), rtol=0, atol=2e-5)
