@@ -27,6 +27,10 @@ Rank = tuple[int, float, float, int]
 which those that went further are better."""
 
 
+_REFUSED = 2
+"""First of the rank of one that was pruned before it had a report: it exceeds the study's limits."""
+
+
 class EndedTrials:
     """Finds the trials that have ended since the last look; those that failed say nothing."""
 
@@ -58,6 +62,7 @@ class BoundedHistory:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._ranks: list[Rank] = []
+        self._num_refused = 0
         self._ended = EndedTrials()
         self._points: dict[int, dict[str, float]] = {}
         """Parameters of trials that have ended, as TPE reckons with them."""
@@ -70,11 +75,11 @@ class BoundedHistory:
 
     @property
     def num_good(self) -> int:
-        """How many trials TPE takes as good, of all that the last view was drawn from."""
-        return min(math.ceil(0.1 * len(self._ranks)), _MOST_GOOD)
+        """How many trials TPE takes as good, of all that the last view was drawn from and that were trained."""
+        return min(math.ceil(0.1 * (len(self._ranks) - self._num_refused)), _MOST_GOOD)
 
     def learn(self, earlier: Sequence[FrozenTrial]) -> None:
-        """Take in trials of earlier studies that have ended; they count as older than all of this one's."""
+        """Take in trials of earlier studies that have ended, or refused draws; they count as older than all trials."""
         for trial in earlier:
             known = copy.copy(trial)
             known.number = -1 - len(self._earlier)
@@ -135,7 +140,9 @@ class BoundedHistory:
             self._take(trial)
 
     def _take(self, trial: FrozenTrial) -> None:
-        insort(self._ranks, rank(trial))
+        place = rank(trial)
+        insort(self._ranks, place)
+        self._num_refused += place[0] == _REFUSED
         self.running_points.pop(trial.number, None)
         distributions, params = trial.distributions, trial.params
         self._points[trial.number] = {name: d.to_internal_repr(params[name]) for name, d in distributions.items()}
@@ -215,7 +222,7 @@ def rank_of(value: float | None, reports: Mapping[int, float], number: int) -> R
     if value is not None:
         return 0, 0.0, _number(value), number
     if not reports:
-        return 2, 0.0, 0.0, number
+        return _REFUSED, 0.0, 0.0, number
     step, last = max(reports.items())
     return 1, -step, _number(last), number
 

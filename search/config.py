@@ -36,6 +36,12 @@ class SearchConfig(Settings):
     """What is minimised besides: the model's parameters, or the milliseconds that a scoring window takes it on one CPU
     thread (`trainable.latency`; noisy). TPE and the finalists seek the Pareto front of both; rungs prune by
     ``objective``, but stop no trial that none dominates there; the champion is the best by ``objective``."""
+    max_parameters: int | None = Field(default=None, ge=1)
+    """Most parameters of a model. A configuration beyond is not trained and counts for nothing: another is drawn in its
+    place, and the sampler learns where not to look."""
+    max_latency_ms: float | None = Field(default=None, gt=0.0)
+    """Most milliseconds that a scoring window may take a model on one thread of the machine that runs the sweep; else
+    as ``max_parameters``. Noisy, while trials run there."""
     sampler: Literal["tpe", "cmaes", "gp", "random", "qmc"] = "tpe"
     """``tpe``: multivariate, with constant liar (Optuna); ``cmaes``: CMA-ES for ranges without `when`; ``gp``: Gaussian
     process (Optuna) for parameters without `when`, slower by a fraction of a second a trial; either leaves the other

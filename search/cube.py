@@ -11,6 +11,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from scipy.stats import qmc
 
+from search.trial_record import REFUSED
+
 Uniforms = Callable[[int], np.ndarray]
 """From a trial's number to its coordinates in the unit cube, one for each parameter of the space."""
 
@@ -32,7 +34,18 @@ class CubeSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        return scale(float(self._uniforms(trial.number)[self._dimensions[param_name]]), param_distribution)
+        return scale(self._uniform(trial, param_name), param_distribution)
+
+    def _uniform(self, trial: FrozenTrial, param_name: str) -> float:
+        """The trial's coordinate; of a draw that takes the place of refused ones, their point moved around the cube.
+
+        A random shift modulo 1, as Cranley and Patterson 1976 randomise lattices.
+        """
+        place, redraws = self._dimensions[param_name], num_redraws(trial)
+        uniform = float(self._uniforms(trial.number)[place])
+        if not redraws:
+            return uniform
+        return (uniform + float(trial_rng(redraws, trial.number).random(len(self._dimensions))[place])) % 1.0
 
 
 def scale(uniform: float, distribution: BaseDistribution) -> Any:
@@ -99,6 +112,17 @@ def count_before(is_one: Callable[[int], bool]) -> Callable[[int], int]:
         return totals[number]
 
     return rank
+
+
+def num_redraws(trial: FrozenTrial) -> int:
+    """Draws of a trial that were refused so far."""
+    return len(trial.user_attrs.get(REFUSED, ()))
+
+
+def draw_seed(seed: int, number: int, redraws: int) -> int:
+    """Seed of a sampler that draws a single trial, ``redraws`` times again."""
+    rng = trial_rng(seed, number)
+    return [int(rng.integers(2**31)) for _ in range(redraws + 1)][-1]
 
 
 def trial_rng(seed: int, number: int) -> np.random.Generator:

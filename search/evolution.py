@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from search.bounded_history import EndedTrials, Rank, rank
-from search.cube import place, scale, trial_rng
+from search.cube import draw_seed, num_redraws, place, scale
 
 GENERATION = "spoofsweep:generation"
 """System attribute of a trial that CMA-ES drew: of which generation."""
@@ -57,14 +57,14 @@ class Evolution:
             mean, sigma, covariance = get_warm_start_mgd([(self._point(t), float(i)) for i, t in enumerate(ranked)])
             self._states = [CMA(mean, sigma, self._bounds, cov=covariance)]
 
-    def draw(self, trials: Sequence[FrozenTrial], number: int) -> tuple[dict[str, Any], int]:
-        """Parameters of trial ``number``, and its generation."""
+    def draw(self, trials: Sequence[FrozenTrial], number: int, redraws: int = 0) -> tuple[dict[str, Any], int]:
+        """Parameters of trial ``number``, drawn so many times again, and its generation."""
         for trial in self._ended.look(trials):
             self._take(trial)
         while len(self._members[len(self._states) - 1]) >= self._states[0].population_size:
             self._states.append(self._next())
         state = copy.deepcopy(self._states[-1])
-        state.reseed_rng(int(trial_rng(self._seed, number).integers(2**31)))
+        state.reseed_rng(draw_seed(self._seed, number, redraws))
         point = zip(self.distributions.items(), state.ask().tolist(), strict=True)
         return {name: scale(uniform, distribution) for (name, distribution), uniform in point}, state.generation
 
@@ -107,7 +107,7 @@ class EvolutionSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        params, generation = self._evolution.draw(study.get_trials(deepcopy=False), trial.number)
+        params, generation = self._evolution.draw(study.get_trials(deepcopy=False), trial.number, num_redraws(trial))
         study._storage.set_trial_system_attr(trial._trial_id, GENERATION, generation)
         return params
 

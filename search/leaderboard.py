@@ -50,6 +50,8 @@ class Summary:
     """What the study minimises besides."""
     front: tuple[TrialRecord, ...] = ()
     """The trials that none dominates in both, from the best value on; empty without a second objective."""
+    num_refused: int = 0
+    """Drawn configurations that were not trained, because they exceed the study's limits."""
 
 
 def summarise(
@@ -94,6 +96,7 @@ def summarise(
         objective=objective,
         second=second,
         front=() if second is None else tuple(pareto_front(trials, second)),
+        num_refused=sum(trial.num_refused for trial in trials),
     )
 
 
@@ -181,6 +184,8 @@ def status_lines(summary: Summary) -> list[str]:
         lines.append(f"Pareto front of {summary.objective.label} and {summary.second.label}: trials {numbers}")
     pruned = f"{found.get('PRUNED', 0)} of {sum(found.values())} trials"
     lines.append(f"Pruned: {pruned}, which saved {summary.compute_saved:.0%} of the training compute")
+    if summary.num_refused:
+        lines.append(f"Refused: {summary.num_refused} drawn configurations beyond the study's limits, not trained")
     return lines
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from cluster.errors import SpoofsweepError
+from search.drawing import Drawing
+from search.limits import Limits
 from search.objective import EER
 from search.queue_storage import QueueStorage
 from search.seeds import trial_seed
@@ -17,6 +19,7 @@ from search.space import SearchSpace
 from search.storage import close_storage, open_ledger_storage, unreachable
 from search.study_claim import claim, comparable, fixed_defaults
 from search.translation import Translation
+from search.trial_changes import TrialChanges
 from search.trial_record import TrialRecord, is_run_key, run_key
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds, named
@@ -53,6 +56,7 @@ class Ledger:
         objective: name of what is minimised, see `search.objective`.
         second_objective: name of what is minimised besides; empty for nothing. Optuna knows of the first alone, which
             its reports are about; the second is an attribute of the trials.
+        limits: configurations beyond are drawn again; none for no limits.
 
     Raises:
         SpoofsweepError: the storage cannot be opened, or holds a study of other shards, held-out attacks or fixed trial
@@ -72,10 +76,11 @@ class Ledger:
         signature: Signature | None = None,
         objective: str = EER.name,
         second_objective: str = "",
+        limits: Limits | None = None,
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
         self.translation = Translation(space, defaults)
-        self._running: dict[int, Trial] = {}
+        self._running: set[int] = set()
         self._lock = threading.RLock()
         self._url = storage_url
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else Optuna prints a line for every trial
@@ -95,34 +100,34 @@ class Ledger:
             claim(self.study, facts)
             self._ids = {trial.number: trial._trial_id for trial in self.study.get_trials(deepcopy=False)}
             self._run_ids = {key: value for key, value in self.study.user_attrs.items() if is_run_key(key)}
-            self._copy = optuna.create_study(storage=QueueStorage(), sampler=sampler, direction="minimize")
+            self._copies = QueueStorage()
+            self._copy = optuna.create_study(storage=self._copies, sampler=sampler, direction="minimize")
             self._copy.add_trials(self.translation.trial(trial) for trial in self.study.get_trials(deepcopy=False))
+            self._drawing = Drawing(self._copy, self._copies, space, defaults, limits)
 
     def ask(self) -> TrialRecord:
         """Begin a trial: one that waits if there is any, with the reports that it has, else one from the sampler.
 
         Raises:
-            SpoofsweepError: the storage failed, or another driver runs the same study.
+            SpoofsweepError: the storage failed, another driver runs the same study, or [space] hardly has any
+                configuration within the study's limits.
         """
         with self._access():
             trial = self._copy.ask()
-            known = trial.user_attrs  # Optuna makes a copy
+            known = self._copied(trial.number).user_attrs
             # Of a trial that goes on it stays as it was, whatever has become of the space since.
-            if "config" not in known:
-                config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
-            else:
-                config = TrialConfig.model_validate(known["config"])
+            is_known = "config" in known
+            config = TrialConfig.model_validate(known["config"]) if is_known else self._drawing.draw(trial)
             seed = known.get("seed", trial_seed(self._seed, trial.number))
             attempt = known.get("attempt", 0) + 1
             facts = {"seed": seed, "config": config.model_dump(mode="json"), "attempt": attempt}
             if self._signature is not None:
                 lineage = tuple(map(Ancestor.model_validate, known.get("lineage", ())))
                 facts["signature"] = self._signature(config, seed, lineage)
-            for name, fact in facts.items():
-                trial.set_user_attr(name, fact)
-            self._running[trial.number] = trial
+            self._copies.change_trial(trial._trial_id, TrialChanges(facts))
+            self._running.add(trial.number)
             begun = self._copied(trial.number)
-            self._store(begun, "config" in known)
+            self._store(begun, is_known)
         return TrialRecord.of(begun, self.run_id(trial.number))
 
     def enqueue(self, params: Mapping[str, Any], **attributes: Any) -> int:
@@ -140,14 +145,12 @@ class Ledger:
     def report(self, number: int, samples_seen: int, value: float, **attributes: Any) -> None:
         """Record an intermediate value of a running trial, after its attributes; NaN is kept as such."""
         with self._access():
-            self._set(number, attributes)
-            self.storage.set_trial_intermediate_value(self._ids[number], samples_seen, value)
-            self._running[number].report(value, samples_seen)
+            self._change(number, TrialChanges(attributes, reports={samples_seen: value}))
 
     def note(self, number: int, **attributes: Any) -> None:
         """Record facts about a running trial."""
         with self._access():
-            self._set(number, attributes)
+            self._change(number, TrialChanges(attributes))
 
     def fact(self, number: int, name: str) -> Any | None:
         """What was recorded of a trial under this name; none if nothing was."""
@@ -157,12 +160,13 @@ class Ledger:
     def finish(self, number: int, state: str, value: float | None = None, **attributes: Any) -> None:
         """End a running trial as COMPLETE (with its final value), PRUNED, or FAIL (give ``reason``)."""
         with self._access():
-            self._set(number, attributes)
+            self._copies.change_trial(self._copied_id(number), TrialChanges(attributes))
             self._copy.tell(number, value, TrialState[state])
             # As Optuna has it, the value of a pruned trial is its last finite report.
-            values = self._copied(number).values
-            self.storage.set_trial_state_values(self._ids[number], TrialState[state], values)
-            self._running.pop(number, None)
+            (final,) = self._copied(number).values or (None,)
+            changes = TrialChanges(attributes, state=TrialState[state], value=final)
+            self.storage.change_trial(self._ids[number], changes)
+            self._running.discard(number)
 
     def earlier(self) -> dict[str, Any]:
         """What was kept of earlier studies, by reference; see `search.warm_start`."""
@@ -240,10 +244,8 @@ class Ledger:
     def postpone(self, number: int, reason: str, **attributes: Any) -> None:
         """Let a trial that was begun wait for its turn again; it keeps its number, its reports and its run."""
         with self._access():
-            self._set(number, {**attributes, "postponed": reason})
-            self.storage.set_trial_state_values(self._ids[number], TrialState.WAITING)
-            self._copy._storage.set_trial_state_values(self._copied_id(number), TrialState.WAITING)
-            self._running.pop(number, None)
+            self._change(number, TrialChanges({**attributes, "postponed": reason}, state=TrialState.WAITING))
+            self._running.discard(number)
 
     def trial(self, number: int) -> TrialRecord:
         """One trial."""
@@ -271,37 +273,30 @@ class Ledger:
         close_storage(self.storage)
 
     def _copied(self, number: int) -> FrozenTrial:
-        return self._copy._storage.get_trial(self._copied_id(number))
+        return self._copies.get_trial(self._copied_id(number))
 
     def _copied_id(self, number: int) -> int:
-        return self._copy._storage.get_trial_id_from_study_id_trial_number(self._copy._study_id, number)
+        return self._copies.get_trial_id_from_study_id_trial_number(self._copy._study_id, number)
 
-    def _set(self, number: int, attributes: Mapping[str, Any]) -> None:
-        for name, attribute in attributes.items():
-            self.storage.set_trial_user_attr(self._ids[number], name, attribute)
-            self._copy._storage.set_trial_user_attr(self._copied_id(number), name, attribute)
+    def _change(self, number: int, changes: TrialChanges) -> None:
+        self.storage.change_trial(self._ids[number], changes)
+        self._copies.change_trial(self._copied_id(number), changes)
 
     def _store(self, trial: FrozenTrial, is_known: bool = False) -> None:
         """Bring a trial that just began, or was queued, into the storage, which may know its parameters."""
-        if trial.number not in self._ids:
-            trial_id = self.storage.create_new_trial(self._study_id, trial)
-            if self.storage.get_trial_number_from_id(trial_id) != trial.number:
-                raise SpoofsweepError(
-                    "a study must be run by one driver at a time",
-                    self.study.study_name,
-                    "stop the other sweep of this study",
-                )
-            self._ids[trial.number] = trial_id
+        if trial.number in self._ids:
+            drawn = {} if is_known else {path: (trial.params[path], kind) for path, kind in trial.distributions.items()}
+            changes = TrialChanges(trial.user_attrs, drawn, state=TrialState.RUNNING)
+            self.storage.change_trial(self._ids[trial.number], changes)
             return
-        trial_id = self._ids[trial.number]  # it waited; should the driver die before all is written, it still does
-        if not is_known:
-            for path, distribution in trial.distributions.items():
-                self.storage.set_trial_param(
-                    trial_id, path, distribution.to_internal_repr(trial.params[path]), distribution
-                )
-        for name, fact in trial.user_attrs.items():
-            self.storage.set_trial_user_attr(trial_id, name, fact)
-        self.storage.set_trial_state_values(trial_id, TrialState.RUNNING)
+        trial_id, number = self.storage.begin_trial(self._study_id, trial)
+        if number != trial.number:
+            raise SpoofsweepError(
+                "a study must be run by one driver at a time",
+                self.study.study_name,
+                "stop the other sweep of this study",
+            )
+        self._ids[trial.number] = trial_id
 
     @property
     def sampler(self) -> BaseSampler:

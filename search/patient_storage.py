@@ -1,26 +1,66 @@
-"""Optuna's storage in a database, waiting out what passes: a restart, a lost connection, a lock, a full disk."""
+"""Optuna's storage in a database, waiting out what passes: a restart, a lost connection, a lock, a full disk.
+
+What belongs together is written in one transaction, and by few statements: Optuna's own methods take several for every
+parameter, attribute and report of a trial.
+"""
 
 import functools
 import itertools
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, distribution_to_json
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
+
+from search.trial_changes import TrialChanges
 
 T = TypeVar("T")
 _logger = logging.getLogger("spoofsweep.ledger")
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 10.0
 _SQLITE_PASSES = ("database is locked", "database or disk is full", "disk I/O error", "unable to open database file")
 _DISCONNECTED = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+
+
+class _Rows:
+    """The rows of trials in one table, told apart by ``key``; statements are made once, which takes longest of all."""
+
+    def __init__(self, model: Any, key: str) -> None:
+        table = model.__table__
+        keys = table.c[key].in_(sqlalchemy.bindparam("keys", expanding=True))
+        self._key = key
+        self._delete = sqlalchemy.delete(table).where(table.c.trial_id == sqlalchemy.bindparam("trial"), keys)
+        self._insert = sqlalchemy.insert(table)
+
+    def insert(self, connection: Connection, trial_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a trial that has none of their keys."""
+        if rows:
+            connection.execute(self._insert, [{"trial_id": trial_id, **row} for row in rows])
+
+    def put(self, connection: Connection, trial_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows to a trial, in the place of what it has under their keys."""
+        if rows:
+            connection.execute(self._delete, {"trial": trial_id, "keys": [row[self._key] for row in rows]})
+        self.insert(connection, trial_id, rows)
+
+
+_PARAMETERS = _Rows(models.TrialParamModel, "param_name")
+_ATTRIBUTES = _Rows(models.TrialUserAttributeModel, "key")
+_SYSTEM_ATTRIBUTES = _Rows(models.TrialSystemAttributeModel, "key")
+_REPORTS = _Rows(models.TrialIntermediateValueModel, "step")
+_VALUES = _Rows(models.TrialValueModel, "objective")
+_TRIALS: Any = models.TrialModel.__table__
+_STATE_OF = sqlalchemy.select(_TRIALS.c.state).where(_TRIALS.c.trial_id == sqlalchemy.bindparam("trial"))
 
 
 class PatientStorage(RDBStorage):
@@ -40,44 +80,73 @@ class PatientStorage(RDBStorage):
         """Of the trial that was made last, or was to be."""
         super().__init__(url, engine_kwargs=engine_kwargs)
 
+    def begin_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
+        """Make a trial like ``template``; returns its identifier and its number."""
+        made = self._wait_out(lambda _: self._create_new_trial(study_id, template))
+        return made._trial_id, made.number
+
+    def change_trial(self, trial_id: int, changes: TrialChanges) -> None:
+        """Write all of ``changes``, or nothing; to have ended is no error where the end was confirmed to nobody."""
+
+        def change(is_repetition: bool) -> None:
+            try:
+                self._change(trial_id, changes)
+            except UpdateFinishedTrialError:
+                if not (is_repetition and changes.state is not None):
+                    raise
+
+        self._wait_out(change)
+
+    def _change(self, trial_id: int, changes: TrialChanges) -> None:
+        with self._transaction() as connection:
+            state = connection.execute(_STATE_OF, {"trial": trial_id}).scalar_one()
+            self.check_trial_is_updatable(trial_id, state)
+            _PARAMETERS.put(connection, trial_id, _parameters(changes.params))
+            _ATTRIBUTES.put(connection, trial_id, _attributes(changes.attributes))
+            _REPORTS.put(connection, trial_id, _reports(changes.reports))
+            if changes.value is not None:
+                stored, kind = models.TrialValueModel.value_to_stored_repr(changes.value)
+                _VALUES.put(connection, trial_id, [{"objective": 0, "value": stored, "value_type": kind}])
+            if changes.state is not None:
+                turn = "datetime_complete" if changes.state.is_finished() else "datetime_start"
+                moved = {} if changes.state == TrialState.WAITING else {turn: datetime.now(UTC).replace(tzinfo=None)}
+                update = sqlalchemy.update(_TRIALS).where(_TRIALS.c.trial_id == trial_id)
+                connection.execute(update.values(state=changes.state, **moved))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A connection whose statements all hold, or none; faults are those of Optuna's own sessions."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise StorageInternalError(f"the study's storage did not take a change: {error}") from error
+
     def _get_prepared_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None, session: Session
     ) -> models.TrialModel:
+        if template_trial is None:
+            return super()._get_prepared_new_trial(study_id, None, session)
         # Optuna repeats the making of a trial by itself. One whose making was confirmed to nobody is found again.
         is_repetition, self._template = template_trial is self._template, template_trial
-        if is_repetition and template_trial is not None:
+        if is_repetition:
             known = session.query(models.TrialModel).filter_by(study_id=study_id, number=template_trial.number).first()
             if known is not None and _user_attributes(known) == template_trial.user_attrs:
                 return known
-        return super()._get_prepared_new_trial(study_id, template_trial, session)
-
-    def _set_trial_param_without_commit(
-        self,
-        session: Session,
-        trial_id: int,
-        param_name: str,
-        param_value_internal: float,
-        distribution: BaseDistribution,
-        previous_distribution: BaseDistribution | None = None,
-    ) -> None:
-        # A space may change between sweeps. Optuna would ask the database for the study's first such parameter, and
-        # refuse one with other choices; given a previous distribution it compares with that.
-        super()._set_trial_param_without_commit(
-            session, trial_id, param_name, param_value_internal, distribution, previous_distribution or distribution
-        )
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        """Set the state; to have ended is no error where the end was confirmed to nobody."""
-
-        def end(is_repetition: bool) -> bool:
-            try:
-                return RDBStorage.set_trial_state_values(self, trial_id, state, values)
-            except UpdateFinishedTrialError:
-                if not is_repetition:
-                    raise
-                return True
-
-        return self._wait_out(end)
+        trial: Any = models.TrialModel(study_id=study_id, state=template_trial.state)
+        trial.datetime_start = template_trial.datetime_start
+        session.add(trial)
+        session.flush()  # gives it its identifier
+        drawn = {
+            name: (template_trial.params[name], distribution)
+            for name, distribution in template_trial.distributions.items()
+        }
+        connection = session.connection()
+        _PARAMETERS.insert(connection, trial.trial_id, _parameters(drawn))
+        _ATTRIBUTES.insert(connection, trial.trial_id, _attributes(template_trial.user_attrs))
+        _SYSTEM_ATTRIBUTES.insert(connection, trial.trial_id, _attributes(template_trial.system_attrs))
+        trial.number = trial.count_past_trials(session)
+        return trial
 
     def _wait_out(self, act: Callable[[bool], T]) -> T:
         """Call ``act``, telling it whether it was called before, until it succeeds or patience is at its end."""
@@ -104,20 +173,36 @@ def _patient(name: str) -> Callable[..., Any]:
     return method
 
 
-# Harmless to repeat, each of them, the making of a trial as it is above.
+# Harmless to repeat, each of them.
 for _name in (
     "_get_trials",
-    "create_new_trial",
     "get_study_system_attrs",
     "get_study_user_attrs",
-    "get_trial_number_from_id",
     "set_study_system_attr",
     "set_study_user_attr",
-    "set_trial_intermediate_value",
-    "set_trial_param",
-    "set_trial_user_attr",
 ):
     setattr(PatientStorage, _name, _patient(_name))
+
+
+def _parameters(params: Mapping[str, tuple[Any, BaseDistribution]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "param_name": name,
+            "param_value": distribution.to_internal_repr(value),
+            "distribution_json": distribution_to_json(distribution),
+        }
+        for name, (value, distribution) in params.items()
+    ]
+
+
+def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": name, "value_json": json.dumps(value)} for name, value in attributes.items()]
+
+
+def _reports(reports: Mapping[int, float]) -> list[dict[str, Any]]:
+    represent = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+    columns = ("intermediate_value", "intermediate_value_type")
+    return [{"step": step, **dict(zip(columns, represent(value), strict=True))} for step, value in reports.items()]
 
 
 def _passes(error: BaseException | None) -> bool:

@@ -20,6 +20,7 @@ from data_prep.utterance import LABELS, UNKNOWN_ATTACK, Corpus
 from data_prep.validation import CorpusReport, validate
 from search.config import ParameterConfig, SearchConfig, StudyConfig
 from search.horizon import Horizon, horizon_of
+from search.limits import limit_notes
 from search.sampler import sampler_notes
 from search.space import SearchSpace, leaves
 from search.storage import holds_study
@@ -76,7 +77,7 @@ def preview(study: Study, trains_here: bool = True) -> Preview:
     """
     config = study.config
     space = SearchSpace(config.space)
-    notes = [*space.check(config.trial), *sampler_notes(config.search, space)]
+    notes = [*space.check(config.trial), *sampler_notes(config.search, space), *limit_notes(config, space)]
     if config.search.pruning == "population":
         free_parameters(space)
     if trains_here:

@@ -42,8 +42,7 @@ class PriorSampler(CubeSampler):
     ) -> Any:
         if param_name not in self._likely:
             return super().sample_independent(study, trial, param_name, param_distribution)
-        uniform = float(self._uniforms(trial.number)[self._dimensions[param_name]])
-        return near(self._likely[param_name], uniform, param_distribution)
+        return near(self._likely[param_name], self._uniform(trial, param_name), param_distribution)
 
 
 class PriorTurns:

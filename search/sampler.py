@@ -14,7 +14,15 @@ from cluster.errors import SpoofsweepError
 from search.bounded_gp import BoundedGp
 from search.bounded_history import BoundedHistory, BoundedTpe
 from search.config import SearchConfig
-from search.cube import CubeSampler, count_before, random_points, sobol_points, trial_rng
+from search.cube import (
+    CubeSampler,
+    count_before,
+    draw_seed,
+    num_redraws,
+    random_points,
+    sobol_points,
+    trial_rng,
+)
 from search.evolution import Evolution, EvolutionSampler
 from search.pair_history import PairHistory
 from search.prior import PriorSampler, PriorTurns
@@ -27,10 +35,12 @@ _JOINT = {"cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution
 class Choice(NamedTuple):
     """Samplers by trial."""
 
-    sampler: Callable[[int], BaseSampler]
-    """From a trial's number to the sampler that draws it."""
+    sampler: Callable[[int, int], BaseSampler]
+    """From a trial's number, and how many of its draws were refused, to the sampler that draws it."""
     learn: Callable[[Sequence[FrozenTrial]], None] = lambda earlier: None
     """Takes in trials of earlier studies."""
+    refuse: Callable[[Sequence[FrozenTrial]], None] = lambda refused: None
+    """Takes in refused draws."""
 
 
 def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedSampler":
@@ -53,12 +63,15 @@ def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedS
             else sobol_points(seed, len(dimensions), lambda number: number)
         )
         blind = CubeSampler(dimensions, points)
-        return MixedSampler(Choice(lambda number: blind), prior, turns)
+        return MixedSampler(Choice(lambda number, redraws: blind), prior, turns)
     is_random = _random_trials(config, seed, turns)
     cube = CubeSampler(dimensions, sobol_points(seed, len(dimensions), count_before(is_random)))
     learner = _learner(config, seed, space)
-    choice = Choice(lambda number: cube if is_random(number) else learner.sampler(number), learner.learn)
-    return MixedSampler(choice, prior, turns)
+
+    def drawing(number: int, redraws: int) -> BaseSampler:
+        return cube if is_random(number) else learner.sampler(number, redraws)
+
+    return MixedSampler(learner._replace(sampler=drawing), prior, turns)
 
 
 def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
@@ -80,18 +93,25 @@ class MixedSampler(BaseSampler):
     """Several samplers, each trial drawn by one of them.
 
     Args:
-        choice: the samplers; one that learns is built anew for each trial, seeded by the trial's number.
+        choice: the samplers; one that learns is built anew for each draw, seeded by the trial's number.
         prior: draws in the place of these where it has the turn, unless it has been misled.
         turns: whose turn it is.
     """
 
     def __init__(self, choice: Choice, prior: BaseSampler, turns: PriorTurns) -> None:
         self._choice, self._prior, self._turns = choice, prior, turns
-        self._delegate: tuple[int, BaseSampler] = (-1, prior)
+        self._delegate: tuple[tuple[int, int], BaseSampler] = ((-1, 0), prior)
 
     def learn(self, earlier: Sequence[FrozenTrial]) -> None:
         """Take in trials of earlier studies that have ended, with parameters of this one; before the first draw."""
         self._choice.learn(earlier)
+
+    def refuse(self, refused: Sequence[FrozenTrial]) -> None:
+        """Take in draws that were refused, as pruned trials without a report: those that learn count them as worst.
+
+        CMA-ES does not: draws that are repeated until one is accepted are how it deals with limits (Hansen 2016, B.5).
+        """
+        self._choice.refuse(refused)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._for(study, trial).before_trial(study, trial)
@@ -110,9 +130,10 @@ class MixedSampler(BaseSampler):
         return self._for(study, trial).sample_independent(study, trial, param_name, param_distribution)
 
     def _for(self, study: Study, trial: FrozenTrial) -> BaseSampler:
-        if self._delegate[0] != trial.number:
+        draw = trial.number, num_redraws(trial)
+        if self._delegate[0] != draw:
             is_prior = self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
-            self._delegate = (trial.number, self._prior if is_prior else self._choice.sampler(trial.number))
+            self._delegate = (draw, self._prior if is_prior else self._choice.sampler(*draw))
         return self._delegate[1]
 
 
@@ -120,13 +141,12 @@ def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Choice:
     second = config.second_objective
     history = BoundedHistory(seed) if second is None else PairHistory(seed, second)
     if config.sampler == "tpe":
-        return Choice(lambda number: _tpe(history, seed, number), history.learn)
+        return Choice(lambda *draw: _tpe(history, seed, *draw), history.learn, history.learn)
     together = _drawn_together(config, space)
     if config.sampler == "gp":
         return Choice(
-            lambda number: BoundedGp(
-                history, together, _tpe(history, seed, number), int(trial_rng(seed, number).integers(2**31))
-            ),
+            lambda *draw: BoundedGp(history, together, _tpe(history, seed, *draw), draw_seed(seed, *draw)),
+            history.learn,
             history.learn,
         )
     evolution = Evolution(together, seed)
@@ -135,7 +155,7 @@ def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Choice:
         history.learn(earlier)
         evolution.learn(earlier)
 
-    return Choice(lambda number: EvolutionSampler(evolution, _tpe(history, seed, number)), learn)
+    return Choice(lambda *draw: EvolutionSampler(evolution, _tpe(history, seed, *draw)), learn, history.learn)
 
 
 def _drawn_together(config: SearchConfig, space: SearchSpace) -> Mapping[str, BaseDistribution]:
@@ -152,7 +172,7 @@ def _drawn_together(config: SearchConfig, space: SearchSpace) -> Mapping[str, Ba
     return distributions
 
 
-def _tpe(history: BoundedHistory, seed: int, number: int) -> BaseSampler:
+def _tpe(history: BoundedHistory, seed: int, number: int, redraws: int) -> BaseSampler:
     """Multivariate, decomposed into groups for conditional parameters; assumes the worst of trials that still run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # `group`, since Optuna 2.8
@@ -163,7 +183,7 @@ def _tpe(history: BoundedHistory, seed: int, number: int) -> BaseSampler:
             constant_liar=True,
             n_startup_trials=1,
             warn_independent_sampling=False,
-            seed=int(trial_rng(seed, number).integers(2**31)),
+            seed=draw_seed(seed, number, redraws),
         )
 
 

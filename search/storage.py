@@ -4,20 +4,21 @@ from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
 from deploy.tracking_store import sqlite_file
 from search.patient_storage import PatientStorage
+from search.queue_storage import QueueStorage
 
 MEMORY = "memory:"
 """In the place of a storage's URL: none, for sweeps in virtual time."""
 
 
-def open_ledger_storage(url: str, patience_s: float) -> BaseStorage:
+def open_ledger_storage(url: str, patience_s: float) -> PatientStorage | QueueStorage:
     """As `open_storage`, or a storage that ends with the process where ``url`` is ``MEMORY``."""
-    return InMemoryStorage() if url == MEMORY else open_storage(url, patience_s)
+    return QueueStorage() if url == MEMORY else open_storage(url, patience_s)
 
 
 def close_storage(storage: BaseStorage) -> None:

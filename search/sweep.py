@@ -26,6 +26,7 @@ from search.gpu_sharing import Packing
 from search.horizon import horizon_of
 from search.leaderboard import Summary, eer_of, summarise
 from search.ledger import Ledger
+from search.limits import limits_of
 from search.model_keeper import ModelKeeper
 from search.objective import EER
 from search.progress import SweepProgress
@@ -242,6 +243,7 @@ def open_ledger(study: Study, shard_set_id: str, folds: Folds = ()) -> Ledger:
         lambda trial, seed, lineage: trial_signature(trial, seed, shard_set_id, folds, lineage),
         study.objective.name,
         config.search.second_objective or "",
+        limits_of(config),
     )
 
 
@@ -282,7 +284,7 @@ def _figures(summary: Summary) -> dict[str, float]:
     if summary.best is not None:
         told = {EER.metric: eer_of(summary.best, objective), objective.metric: summary.best.value}
         best = {f"best_{metric}": value for metric, value in told.items() if value is not None}
-    return {**counts, **best, "compute_saved": summary.compute_saved}
+    return {**counts, **best, "num_refused": float(summary.num_refused), "compute_saved": summary.compute_saved}
 
 
 def _trial_actor() -> type[Trainable]:

@@ -1,6 +1,7 @@
 """Configurations as points of a search space, whatever space they were drawn from."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
@@ -81,12 +82,16 @@ class Translation:
         changed.system_attrs = {**trial.system_attrs, "fixed_params": kept}
         return changed
 
+    def has(self, params: Mapping[str, Any]) -> bool:
+        """Whether parameters, as Optuna holds them, are a point of the space."""
+        point = self._space.decoded(params)
+        active = {path for path in self.distributions if self._space.active(path, self._defaults, point)}
+        return active == params.keys() and all(self._space.contains(path, value) for path, value in point.items())
+
     def _is_of_today(self, trial: FrozenTrial) -> bool:
         if any(self.distributions.get(path) != known for path, known in trial.distributions.items()):
             return False
-        point = self._space.decoded(trial.params)
-        active = {path for path in self.distributions if self._space.active(path, self._defaults, point)}
-        return active == trial.params.keys()
+        return self.has(trial.params)
 
 
 def _on_grid(value: float, distribution: BaseDistribution) -> Any:

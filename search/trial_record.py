@@ -13,6 +13,9 @@ PRUNE_RUNG = "prune_rung"
 HEIR = "heir"
 """User attribute of a trial that was replaced, or is about to be: who takes its place. ``parent``, the trial whose
 weights it goes on from, ``until``, the samples that the parent had seen, and ``params``."""
+REFUSED = "refused"
+"""User attribute of a trial: the draws before its configuration that exceeded the study's limits, a list of ``params``
+as Optuna holds them, with the figure that was beyond (`search.limits`)."""
 ARITHMETIC = ("precision", "torch_version", "plan")
 """User attributes that say what a trial computed with, as the machine that ran it told."""
 
@@ -34,7 +37,7 @@ class TrialRecord:
     ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
     ``prune_rung``, ``diverged``; ``attempt`` (how often it was begun), ``failures`` (how many of these ended in an
     error) and ``alone`` (it needs a GPU for itself); ``heir``, and of an heir ``parent`` and ``replaces`` (numbers of
-    trials) and ``lineage``; those that do not apply are absent."""
+    trials) and ``lineage``; ``refused``; those that do not apply are absent."""
 
     @property
     def config(self) -> TrialConfig:
@@ -64,6 +67,11 @@ class TrialRecord:
     def first_report(self, samples: int) -> int:
         """Samples seen at its own first report at or beyond ``samples``; there is one."""
         return min(step for step in self.reports if step >= samples)
+
+    @property
+    def num_refused(self) -> int:
+        """Draws beyond the study's limits, before its configuration was found."""
+        return len(self.attributes.get(REFUSED, ()))
 
     @property
     def last_value(self) -> float | None:

@@ -7,6 +7,7 @@ from search.config import StudyConfig
 from search.curves import Curves
 from search.horizon import Horizon
 from search.ledger import Ledger
+from search.limits import Limits
 from search.pruners import make_pruner
 from search.sampler import make_sampler
 from search.simulator import SimulatedTrial, simulate
@@ -16,7 +17,13 @@ from search.succession import make_succession
 
 
 def virtual_sweep(
-    config: StudyConfig, horizon: Horizon, curves: Curves, num_workers: int, seed: int, start_s: float = 0.0
+    config: StudyConfig,
+    horizon: Horizon,
+    curves: Curves,
+    num_workers: int,
+    seed: int,
+    start_s: float = 0.0,
+    limits: Limits | None = None,
 ) -> Iterator[SimulatedTrial]:
     """Run the trials of a study over ``curves``, all or as many as are asked for; nothing is written.
 
@@ -27,6 +34,7 @@ def virtual_sweep(
         num_workers: trials at a time.
         seed: in the place of the study's.
         start_s: seconds that a trial takes to begin.
+        limits: those of its configurations; the study's have no say, for measuring takes longer than simulating.
 
     Yields:
         The trials in the order in which they end.
@@ -37,7 +45,7 @@ def virtual_sweep(
     # Curves tell of one objective.
     space, search = SearchSpace(config.space), config.search.model_copy(update={"second_objective": None})
     sampler = make_sampler(search, seed, space)
-    ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
+    ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed, limits=limits)
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))
     pruner = make_pruner(search, horizon, seed)

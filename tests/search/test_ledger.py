@@ -158,21 +158,15 @@ def kill_after(ledger: Ledger, num_writes: int, monkeypatch: pytest.MonkeyPatch)
 
         return call
 
-    for name in (
-        "create_new_trial",
-        "set_trial_param",
-        "set_trial_user_attr",
-        "set_trial_intermediate_value",
-        "set_trial_state_values",
-    ):
+    for name in ("begin_trial", "change_trial"):
         monkeypatch.setattr(ledger.storage, name, dying(getattr(ledger.storage, name)))
 
 
-@pytest.mark.parametrize(("num_writes", "reports"), [(0, {}), (1, {}), (2, {100: 0.3}), (3, {100: 0.3})])
+@pytest.mark.parametrize(("num_writes", "reports"), [(0, {}), (1, {100: 0.3})])
 def test_a_pruning_that_is_cut_off_comes_again(
     url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int, reports: dict[int, float]
 ) -> None:
-    """The writes are the rung, the report, the metrics and the state."""
+    """The writes are the report with its rung, and the state with its metrics."""
     ledger = open_ledger(url)
     number = ledger.ask().number
     kill_after(ledger, num_writes, monkeypatch)
@@ -187,15 +181,13 @@ def test_a_pruning_that_is_cut_off_comes_again(
     assert (trial.state, trial.reports) == ("WAITING", reports)
 
 
-@pytest.mark.parametrize("num_writes", [1, 3, 5])
 def test_a_waiting_trial_whose_beginning_is_cut_off_comes_again_whole(
-    url: str, monkeypatch: pytest.MonkeyPatch, num_writes: int
+    url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writes are the attributes and the state."""
     ledger = open_ledger(url)
     left = ledger.ask()
     ledger.postpone(left.number, "the sweep was interrupted")
-    kill_after(ledger, num_writes, monkeypatch)
+    kill_after(ledger, 0, monkeypatch)
     with pytest.raises(Killed):
         ledger.ask()
     ledger.close()
