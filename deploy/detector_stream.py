@@ -88,6 +88,12 @@ class DetectorStream:
         return verdict_label(self.running_score, self._threshold)
 
     @property
+    def llr(self) -> float | None:
+        """The aggregate so far as natural log-likelihood ratio; none without calibration, or without speech."""
+        calibration, running = self._card.calibration, self.running_score
+        return None if calibration is None or running is None else calibration[0] * running + calibration[1]
+
+    @property
     def lowest(self) -> Stretch | None:
         """The stretch that sounds most like a spoof, where the aggregation remembers it."""
         return self._accumulator.lowest
@@ -138,9 +144,7 @@ class DetectorStream:
         if is_speech:
             self.running_score = self._accumulator.add(start_s, end_s, score)
             self.speech_s += end_s - start_s
-        running, calibration = self.running_score, self._card.calibration
-        llr = None if calibration is None or running is None else calibration[0] * running + calibration[1]
-        return StreamScore(start_s, end_s, score, running, llr, self.label, is_speech)
+        return StreamScore(start_s, end_s, score, self.running_score, self.llr, self.label, is_speech)
 
     def _is_speech(self, voice: VoiceTracker, first: int, end: int) -> bool:
         decision = voice.is_speech(first, end)
