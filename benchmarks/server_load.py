@@ -158,9 +158,10 @@ def measure(load: Load, server: psutil.Process, cores: list[int]) -> tuple[list[
     idle_bytes = server.memory_info().rss
     before, begun_s = server.cpu_times(), time.monotonic()
     assert ours.recv() == "streamed"
-    after, ended_s = server.cpu_times(), time.monotonic()
     busy_bytes = server.memory_info().rss
+    # A server that lags has work left when the last chunk was sent.
     heard = ours.recv()
+    after, ended_s = server.cpu_times(), time.monotonic()
     clients.join()
     cpu_s = after.user + after.system - before.user - before.system
     return heard, Usage(cpu_s, ended_s - begun_s, idle_bytes, busy_bytes)
@@ -264,7 +265,7 @@ def report(
 ) -> None:
     audio_s = load.num_streams * load.duration_s
     latencies_ms = 1000 * np.concatenate([client.latencies_s for client in heard])
-    facts = machine_facts("onnxruntime", "uvicorn", "fastapi", "websockets")
+    facts = machine_facts("onnxruntime", "uvicorn", "uvloop", "fastapi", "websockets")
     rows = [
         ("server", *quantiles(latencies_ms), f"{audio_s / usage.cpu_s:,.0f}x", f"{usage.cpu_s:.1f} s"),
         ("detector alone", *quantiles(peer_ms), f"{audio_s / peer_cpu_s:,.0f}x", f"{peer_cpu_s:.1f} s"),
