@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -226,16 +227,12 @@ def chunks_of(load: Load, number: int) -> list[bytes]:
     return [own_T[place : place + size].tobytes() for place in range(0, num_samples, size)]
 
 
-def speech(sample_rate: int, cache: dict[int, np.ndarray] = {}) -> np.ndarray:  # noqa: B006
+@cache
+def speech(sample_rate: int) -> np.ndarray:
     """All of the sample corpus's dev speech as int16, ``[num_samples]``."""
-    if sample_rate not in cache:
-        waves = []
-        for path in sorted(SAMPLE.glob("*.flac")):
-            wave_T, rate = soundfile.read(path, dtype="int16")
-            assert rate == sample_rate, f"the sample corpus has {rate} Hz, the detector {sample_rate} Hz"
-            waves.append(wave_T)
-        cache[sample_rate] = np.concatenate(waves).astype("<i2")
-    return cache[sample_rate]
+    waves, rates = zip(*(soundfile.read(path, dtype="int16") for path in sorted(SAMPLE.glob("*.flac"))), strict=True)
+    assert set(rates) == {sample_rate}, f"the sample corpus has {rates[0]} Hz, the detector {sample_rate} Hz"
+    return np.concatenate(waves).astype("<i2")
 
 
 def offline(detector: Detector, load: Load, heard: list[Heard]) -> tuple[np.ndarray, float, np.ndarray]:
