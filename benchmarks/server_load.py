@@ -69,7 +69,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the server's process took while the streams ran."""
+    """What the server's process took."""
 
     cpu_s: float
     wall_s: float
@@ -268,12 +268,8 @@ def report(
         ("detector alone", *quantiles(peer_ms), f"{audio_s / peer_cpu_s:,.0f}x", f"{peer_cpu_s:.1f} s"),
     ]
     lines = [
-        "# Load on the server",
-        "",
-        ", ".join(f"{key} {value}" for key, value in facts.items()),
-        "",
-        f"    {arguments.command}",
-        "",
+        f"# Load on the server\n\n{', '.join(f'{key} {value}' for key, value in facts.items())}",
+        f"\n    {arguments.command}\n",
         f"{load.num_streams} streams in real time, {load.duration_s:g} s each in chunks of {1000 * load.chunk_s:g} ms, "
         f"to {detector.card.architecture} ({detector.card.precision}) on a server pinned to one core.",
         "",
