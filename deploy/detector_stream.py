@@ -154,8 +154,9 @@ class DetectorStream:
             start_s, end_s = self._arrivals.at(start_s), self._arrivals.at(end_s)
         is_speech = self._voice is None or self._is_speech(self._voice, first, end)
         if is_speech:
-            self.running_score = self._accumulator.add(start_s, end_s, score)
-            self.speech_s += end_s - start_s
+            duration_s = (end - first) * self._hop_s
+            self.running_score = self._accumulator.add(start_s, end_s, score, duration_s)
+            self.speech_s += duration_s
         return StreamScore(start_s, end_s, score, self.running_score, self.llr, self.label, is_speech)
 
     def _is_speech(self, voice: VoiceTracker, first: int, end: int) -> bool:
