@@ -99,12 +99,11 @@ def main() -> None:
 
 def fresh_model(path: Path) -> Path:
     """A stream form of an edge_gru that has learnt nothing."""
-    import onnx
     import torch
-    from onnx import helper
 
     from data_prep.features_config import FeaturesConfig
-    from deploy.detector_card import METADATA_KEY, DetectorCard
+    from deploy.detector_card import DetectorCard
+    from deploy.onnx_file import write_detector
     from deploy.onnx_forms import state_shapes, stream_graph
     from trainable.config import ModelConfig
     from trainable.models import build_model
@@ -112,7 +111,6 @@ def fresh_model(path: Path) -> Path:
     torch.manual_seed(0)
     features = FeaturesConfig(deltas=0)
     network = build_model(ModelConfig(kind="edge_gru"), features.num_bins).eval()
-    graph = stream_graph(network, features)
     card = DetectorCard(
         form="stream",
         sample_rate=features.sample_rate,
@@ -127,8 +125,7 @@ def fresh_model(path: Path) -> Path:
         name="fresh",
         architecture="edge_gru",
     )
-    helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
-    onnx.save(graph, path)
+    write_detector(path, stream_graph(network, features), card)
     return path
 
 
