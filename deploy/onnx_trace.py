@@ -1,8 +1,7 @@
 """PyTorch modules as ONNX graphs, and graphs joined to one model."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import onnx
@@ -11,6 +10,7 @@ from onnx import compose, helper
 from torch import Tensor, nn
 
 from cluster.errors import SpoofsweepError
+from deploy.onnx_layers import with_onnx_layers
 
 OPSET = 20
 """Version of the ONNX operators."""
@@ -32,10 +32,6 @@ def trace(
 ) -> onnx.ModelProto:
     """A module in evaluation as a graph without functions.
 
-    Exported in inference mode, and with recurrent layers understood as loops *throughout*: PyTorch 2.14 does so while
-    it captures the graph, but unrolls them again when it converts it, which for bidirectional ones goes wrong and for
-    the others takes long. Either way each becomes one GRU or LSTM of ONNX.
-
     Args:
         examples: inputs of any sizes above 1.
         dynamic_dims: of each parameter of the module, the names of the dimensions that stay open.
@@ -46,10 +42,10 @@ def trace(
         SpoofsweepError: this PyTorch is too old.
     """
     check_torch()
-    with torch.inference_mode(), _recurrent_loops(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of PyTorch about its own, and about the weights of recurrent layers
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch about its own
         program = torch.onnx.export(
-            module.eval(),
+            with_onnx_layers(module).eval(),
             examples,
             dynamo=True,
             opset_version=OPSET,
@@ -104,14 +100,6 @@ def join(
 def within(prefix: str, model: onnx.ModelProto) -> onnx.ModelProto:
     """The same with ``prefix`` before the names of nodes and inner values."""
     return compose.add_prefix(model, prefix, rename_inputs=False, rename_outputs=False)
-
-
-@contextmanager
-def _recurrent_loops() -> Iterator[None]:
-    from torch.export import _patches
-
-    with _patches.register_gru_while_loop_decomposition(), _patches.register_lstm_while_loop_decomposition():
-        yield
 
 
 def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
