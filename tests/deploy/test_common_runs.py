@@ -23,7 +23,7 @@ def waves(sample_root) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def detector(waves, tmp_path_factory) -> Detector:
-    model = tiny_model({"kind": "edge_gru"}, FEATURES, torch.from_numpy(waves))
+    model = tiny_model("edge_gru", FEATURES, torch.from_numpy(waves))
     card = DetectorCard(
         form="stream",
         sample_rate=FEATURES.sample_rate,

@@ -44,7 +44,7 @@ def waves(sample_root):
 
 @pytest.fixture(scope="module")
 def stream(waves, tmp_path_factory):
-    model = tiny_model({"kind": "edge_gru"}, STREAM_FEATURES, waves)
+    model = tiny_model("edge_gru", STREAM_FEATURES, waves)
     card = card_of(
         STREAM_FEATURES,
         form="stream",
@@ -74,7 +74,7 @@ def test_streamed_in_any_chunking_is_as_the_whole(stream, waves):
 @pytest.mark.slow
 def test_windows_with_context_are_as_in_validation(waves, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
-    model = tiny_model({"kind": "cnn_gru"}, WINDOW_FEATURES, waves)
+    model = tiny_model("cnn_gru", WINDOW_FEATURES, waves)
     context_frames = 2 * WINDOW_FEATURES.delta_reach + 1  # one more for pre-emphasis
     card = card_of(WINDOW_FEATURES, form="utterance", context_frames=context_frames)
     graph = utterance_graph(model, WINDOW_FEATURES, WINDOW_FRAMES)
