@@ -36,7 +36,7 @@ from trainable.training import Training
 NO_STORE = "sqlite:///nowhere.db"
 TRIAL = TrialConfig.model_validate(
     {
-        "model": {"kind": "edge_gru", "edge_channels": (12, 12), "time_strides": (2, 2), "gru_size": 12},
+        "model": {"kind": "edge_gru", "edge_channels": (12, 12, 12), "gru_size": 12},
         "batch": {"size": 16, "crop_s": 1.0},
         "validation": {"num_resamples": 20, "window_s": 1.0},
         "budget_passes": 3.0,
