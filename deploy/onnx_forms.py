@@ -3,12 +3,15 @@
 Legend: B batch, T frames, F feature bins, S steps, C classes.
 """
 
+from functools import lru_cache
+
 import onnx
 import torch
 from onnx import TensorProto, helper, parser
 from torch import Tensor, nn
 
 from data_prep.features_config import FeaturesConfig
+from deploy.onnx_framing import JOINED, WINDOWS, framing_graph, num_before
 from deploy.onnx_front_end import OnnxFrontEnd
 from deploy.onnx_trace import HEADER, join, trace, within
 from trainable.models.streamable import Streamable
@@ -25,9 +28,9 @@ NETWORK = "network/"
 _FRAMES = 40
 """Of the example that a graph is traced with."""
 
-_START = f"""{HEADER} start (float[batch, num_samples] {SAMPLES}) => (float[batch, num_joined] joined_samples) {{
-    pads = Constant <value_ints = [0, 1, 0, 0]> ()
-    joined_samples = Pad ({SAMPLES}, pads)
+_START = f"""{HEADER} start (float[batch, num_samples] {SAMPLES}) => (float[batch, num_joined] {JOINED}) {{
+    pads = Constant <value_ints = [0, NUM_BEFORE, 0, 0]> ()
+    {JOINED} = Pad ({SAMPLES}, pads)
 }}"""
 _WINDOW = f"""{HEADER} window (float[batch, num_frames, num_bins] features, int64[2] {CONTEXT} = {{0, 0}})
     => (float[batch, num_scored, num_bins] window) {{
@@ -48,12 +51,12 @@ _WINDOW = f"""{HEADER} window (float[batch, num_frames, num_bins] features, int6
 }}"""
 
 _CONTINUATION = f"""{HEADER} continuation (float[batch, num_samples] {SAMPLES}, float[batch, TAIL_SAMPLES] {TAIL})
-    => (float[batch, num_joined] joined_samples, float[batch, TAIL_SAMPLES] {NEXT}{TAIL}) {{
-    joined_samples = Concat <axis = 1> ({TAIL}, {SAMPLES})
+    => (float[batch, num_joined] {JOINED}, float[batch, TAIL_SAMPLES] {NEXT}{TAIL}) {{
+    {JOINED} = Concat <axis = 1> ({TAIL}, {SAMPLES})
     start = Constant <value_ints = [-TAIL_SAMPLES]> ()
     end = Constant <value_ints = [{torch.iinfo(torch.int64).max}]> ()
     time = Constant <value_ints = [1]> ()
-    {NEXT}{TAIL} = Slice (joined_samples, start, end, time)
+    {NEXT}{TAIL} = Slice ({JOINED}, start, end, time)
 }}"""
 
 
@@ -77,7 +80,7 @@ class _StepScores(nn.Module):
 
     def forward(self, feat_BTF: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         logits_BSC, *following = self.model.stream(feat_BTF, *states)
-        return logits_BSC[..., 1] - logits_BSC[..., 0], *following
+        return logits_BSC @ torch.tensor([-1.0, 1.0]), *following
 
 
 def utterance_graph(model: nn.Module, features: FeaturesConfig, window_frames: int) -> onnx.ModelProto:
@@ -94,7 +97,8 @@ def utterance_graph(model: nn.Module, features: FeaturesConfig, window_frames: i
         (SCORES,),
     )
     parts = (
-        parser.parse_model(_START),
+        parser.parse_model(_START.replace("NUM_BEFORE", str(num_before(features)))),
+        within("front_end/", framing_graph(features)),
         front_end_graph(features),
         parser.parse_model(_WINDOW.replace("WINDOW_FRAMES", str(window_frames))),
         within(NETWORK, network),
@@ -119,7 +123,12 @@ def stream_graph(model: Streamable, features: FeaturesConfig) -> onnx.ModelProto
         (SCORES, *(NEXT + state for state in states)),
     )
     continuation = _CONTINUATION.replace("TAIL_SAMPLES", str(_tail_samples(features)))
-    parts = (parser.parse_model(continuation), front_end_graph(features), within(NETWORK, network))
+    parts = (
+        parser.parse_model(continuation),
+        within("front_end/", framing_graph(features, any_length=False)),
+        front_end_graph(features),
+        within(NETWORK, network),
+    )
     shapes = state_shapes(model, features)
     inputs = _float(SAMPLES, "num_samples"), *(_float(name, *shape) for name, shape in shapes.items())
     outputs = _float(SCORES, "num_steps"), *(_float(NEXT + name, *shape) for name, shape in shapes.items())
@@ -131,22 +140,22 @@ def state_shapes(model: Streamable, features: FeaturesConfig) -> dict[str, tuple
     return {TAIL: (_tail_samples(features),)} | model.state_shapes
 
 
+@lru_cache(maxsize=2)  # both forms have it
 def front_end_graph(features: FeaturesConfig) -> onnx.ModelProto:
-    """``joined_samples [batch, 1 + num_samples] -> features [batch, num_frames, num_bins]``."""
-    num_samples = features.window_samples + _FRAMES * features.hop_samples
+    """``analysis_windows [batch, num_frames, window_samples] -> features [batch, num_frames, num_bins]``."""
     graph = trace(
         OnnxFrontEnd(features),
-        (torch.zeros(3, 1 + num_samples),),
-        ({0: "batch", 1: "num_joined"},),
-        ("joined_samples",),
+        (torch.zeros(3, _FRAMES, features.window_samples),),
+        ({0: "batch", 1: "num_frames"},),
+        (WINDOWS,),
         ("features",),
     )
     return within("front_end/", graph)
 
 
 def _tail_samples(features: FeaturesConfig) -> int:
-    """The overlap of windows, and one more for pre-emphasis."""
-    return features.window_samples - features.hop_samples + 1
+    """The overlap of windows, and what the front end takes besides."""
+    return features.window_samples - features.hop_samples + num_before(features)
 
 
 def _float(name: str, *shape: int | str) -> onnx.ValueInfoProto:

@@ -1,8 +1,7 @@
 """PyTorch modules as ONNX graphs, and graphs joined to one model."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import onnx
@@ -10,14 +9,13 @@ import torch
 from onnx import compose, helper
 from torch import Tensor, nn
 
-from cluster.errors import SpoofsweepError
+from deploy.onnx_layers import with_onnx_layers
 
 OPSET = 20
 """Version of the ONNX operators."""
 _IR_VERSION = 10
 HEADER = f'<ir_version: {_IR_VERSION}, opset_import: ["": {OPSET}]>'
 """Of a model in ONNX's text syntax."""
-_OLDEST_TORCH = (2, 14)
 _MAX_FOLDED = 64
 """Elements of a constant that is computed beforehand; larger ones are left to the runtime, which computes them as it
 loads the file, so that they do not fill it."""
@@ -32,24 +30,16 @@ def trace(
 ) -> onnx.ModelProto:
     """A module in evaluation as a graph without functions.
 
-    Exported in inference mode, and with recurrent layers understood as loops *throughout*: PyTorch 2.14 does so while
-    it captures the graph, but unrolls them again when it converts it, which for bidirectional ones goes wrong and for
-    the others takes long. Either way each becomes one GRU or LSTM of ONNX.
-
     Args:
         examples: inputs of any sizes above 1.
         dynamic_dims: of each parameter of the module, the names of the dimensions that stay open.
         inputs: names.
         outputs: names.
-
-    Raises:
-        SpoofsweepError: this PyTorch is too old.
     """
-    check_torch()
-    with torch.inference_mode(), _recurrent_loops(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of PyTorch about its own, and about the weights of recurrent layers
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch about its own
         program = torch.onnx.export(
-            module.eval(),
+            with_onnx_layers(module).eval(),
             examples,
             dynamo=True,
             opset_version=OPSET,
@@ -61,20 +51,6 @@ def trace(
         )
     assert program is not None
     return _tidied(program.model_proto)
-
-
-def check_torch() -> None:
-    """
-    Raises:
-        SpoofsweepError: this PyTorch fixes the number of frames of recurrent layers as it exports them.
-    """
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _OLDEST_TORCH:
-        oldest = ".".join(map(str, _OLDEST_TORCH))
-        raise SpoofsweepError(
-            f"export to ONNX needs PyTorch {oldest} or later",
-            torch.__version__,
-            f"install torch=={oldest}.0, or export on another machine, which needs the model alone",
-        )
 
 
 def join(
@@ -104,14 +80,6 @@ def join(
 def within(prefix: str, model: onnx.ModelProto) -> onnx.ModelProto:
     """The same with ``prefix`` before the names of nodes and inner values."""
     return compose.add_prefix(model, prefix, rename_inputs=False, rename_outputs=False)
-
-
-@contextmanager
-def _recurrent_loops() -> Iterator[None]:
-    from torch.export import _patches
-
-    with _patches.register_gru_while_loop_decomposition(), _patches.register_lstm_while_loop_decomposition():
-        yield
 
 
 def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:

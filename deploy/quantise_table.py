@@ -13,15 +13,15 @@ def quantised_table(outcomes: Sequence[Quantised]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("form", "weights"):
         table.add_column(name, no_wrap=True)
-    for name in ("kB", "p50 ms", "p99 ms", "largest", "mean difference", "other labels"):
-        table.add_column(name, justify="right")
+    for name in ("kB", "p50 ms", "p99 ms", "largest", "mean", "relabelled"):
+        table.add_column(name, justify="right", no_wrap=True)
     for one in outcomes:
         shifts = (f"{one.max_difference:.4f}", f"{one.mean_difference:.4f}", f"{one.num_changed} of {one.num_files}")
         name = f"{one.form}, {1000 * one.before.audio_s:.0f} ms"
         table.add_row(name, "float32", *_figures(one.before_bytes, one.before))
         table.add_row("", "int8", *_figures(one.after_bytes, one.after), *shifts)
     deviation = ", ".join(f"{one.score_deviation:.2f}" for one in outcomes)
-    table.caption = f"Differences of scores, whose standard deviation is {deviation}"
+    table.caption = f"Largest and mean difference of scores, whose standard deviation is {deviation}"
     return table
 
 

@@ -32,17 +32,17 @@ class LogConstantQ(nn.Module):
 
     def __init__(self, config: FeaturesConfig) -> None:
         super().__init__()
-        self.parts: list[slice] = []
+        self._parts: list[slice] = []
         centre = math.ceil(config.constant_q_length(0) / 2)
         for number, first in enumerate(range(0, config.num_constant_q_bins, config.bins_per_octave)):
             before, after = _halves(config.constant_q_length(first))
-            self.parts.append(slice(centre - before, centre + after))
+            self._parts.append(slice(centre - before, centre + after))
             last = min(first + config.bins_per_octave, config.num_constant_q_bins)
             self.register_buffer(f"octave_{number}_W2K", _octave(config, range(first, last)), persistent=False)
 
     def forward(self, frames_FW: Tensor) -> Tensor:
         octaves = []
-        for number, part in enumerate(self.parts):
+        for number, part in enumerate(self._parts):
             kernels_W2K = self.get_buffer(f"octave_{number}_W2K")
             real_FK, imaginary_FK = (frames_FW[:, part] @ kernels_W2K).chunk(2, dim=1)
             octaves.append(real_FK.square() + imaginary_FK.square())

@@ -1,6 +1,7 @@
 """What a graph and PyTorch say of the same waves, for tests of exported detectors."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -37,9 +38,10 @@ def seasoned(model: nn.Module, features: FeaturesConfig, wave_BT: Tensor) -> nn.
     return model.eval()
 
 
-def tiny_model(kind: str, features: FeaturesConfig, wave_BT: Tensor) -> nn.Module:
+def tiny_model(kind: str, features: FeaturesConfig, wave_BT: Tensor, **settings: Any) -> nn.Module:
     torch.manual_seed(0)
-    return seasoned(build_model(ModelConfig(kind=kind, **TINY), features.num_bins), features, wave_BT)
+    config = ModelConfig.model_validate({**TINY, "kind": kind, **settings})
+    return seasoned(build_model(config, features.num_bins), features, wave_BT)
 
 
 def session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:

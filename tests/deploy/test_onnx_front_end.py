@@ -1,9 +1,11 @@
 import pytest
 import torch
-from onnx_runs import real_waves
+from onnx_runs import real_waves, session
+from torch.nn.functional import pad
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
+from deploy.onnx_framing import framing_graph, num_before
 from deploy.onnx_front_end import OnnxFrontEnd
 
 CONFIGS = {
@@ -14,6 +16,10 @@ CONFIGS = {
     "lfb": FeaturesConfig(kind="lfb"),
     "logmel-cmvn": FeaturesConfig(kind="logmel", num_filters=40, cmvn="utterance", deltas=2),
     "odd-size": FeaturesConfig(kind="lfb", sample_rate=8000, fft_size=321, window_ms=40, hop_ms=12.5),
+    "no-common-stretch": FeaturesConfig(kind="lfb", sample_rate=22050, fft_size=1024, window_ms=25, hop_ms=10),
+    "no-overlap": FeaturesConfig(kind="lfb", window_ms=20, hop_ms=20),
+    "gaps": FeaturesConfig(kind="lfb", window_ms=20, hop_ms=25),
+    "five-parts": FeaturesConfig(window_ms=25, deltas=0),
     "cqcc": FeaturesConfig(kind="cqcc"),
 }
 
@@ -24,8 +30,10 @@ def waves(sample_root):
 
 
 def difference(config, wave_BT):
+    joined_BT = pad(wave_BT, (num_before(config), 0))
+    (frames_BFW,) = session(framing_graph(config)).run(None, {"joined_samples": joined_BT.numpy()})
     with torch.inference_mode():
-        mine = OnnxFrontEnd(config)(torch.nn.functional.pad(wave_BT, (1, 0)))
+        mine = OnnxFrontEnd(config)(torch.from_numpy(frames_BFW))
         theirs = FrontEnd(config)(wave_BT)
     assert mine.shape == theirs.shape
     return (mine - theirs).abs()

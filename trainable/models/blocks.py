@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
+from trainable.models.bin_scale import BinScale
 from trainable.models.causal import CausalConv2d, Memory, look_back
 from trainable.models.dropouts import StochasticDepth, map_dropout
 
@@ -32,12 +33,12 @@ class InputNormalisation(nn.Module):
     def __init__(self, num_bins: int, subtract_mean: bool) -> None:
         super().__init__()
         self.subtract_mean = subtract_mean
-        self.scale = nn.BatchNorm1d(num_bins)
+        self.scale = BinScale(num_bins)
 
     def forward(self, feat_BTF: Tensor) -> Tensor:
         if self.subtract_mean:
             feat_BTF = feat_BTF - feat_BTF.mean(dim=1, keepdim=True)
-        return self.scale(feat_BTF.flatten(0, 1)).view_as(feat_BTF)
+        return self.scale(feat_BTF)
 
 
 class MaxFeatureMap(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
+from trainable.models.bin_scale import BinScale
 from trainable.models.blocks import pooled_bins
 from trainable.models.causal import CausalConv2d, Memory, go_on, look_back, state_shapes
 from trainable.models.dropouts import LockedDropout
@@ -35,7 +36,7 @@ class EdgeGru(Streamable):
         super().__init__()
         num_halvings = _NUM_HALVINGS if config.time_strides is None else config.time_strides.count(2)
         self.step_frames = 2**num_halvings
-        self.scale = nn.BatchNorm1d(num_bins)
+        self.scale = BinScale(num_bins)
         blocks = (
             _block(a, b, pooled_bins(num_bins, place), 2 if place < num_halvings else 1)
             for place, (a, b) in enumerate(pairwise((1, *config.edge_channels)))
@@ -50,8 +51,7 @@ class EdgeGru(Streamable):
 
     def follow(self, feat_BTF: Tensor, states: Sequence[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
         memory = Memory(states)
-        scaled_BTF = self.scale(feat_BTF.flatten(0, 1)).view_as(feat_BTF)
-        maps_BCTF = look_back(self.blocks, scaled_BTF.unsqueeze(1), memory)
+        maps_BCTF = look_back(self.blocks, self.scale(feat_BTF).unsqueeze(1), memory)
         hidden_BSH = go_on(self.gru, self.project(maps_BCTF.transpose(1, 2).flatten(2)), memory)
         with torch.autocast(feat_BTF.device.type, enabled=False):
             return self.classifier(self.dropout(hidden_BSH.float())), memory.following
