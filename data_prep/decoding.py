@@ -22,8 +22,8 @@ _EMPTY_CHANNEL = 0.01
 """A channel 40 dB below the loudest is empty."""
 _CANCELLED = 0.1
 """A mean of channels 20 dB below the loudest of them has cancelled out."""
-_PART_SAMPLES = 1 << 24
-"""64 MB: a quarter of an hour of mono at 16 kHz."""
+_PART_SAMPLES = 1 << 23
+"""32 MB: nine minutes of mono at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,7 @@ def decode_parts(path: Path, max_samples: int = _PART_SAMPLES) -> Iterator[tuple
     """
     fault: str | None = "no samples"
     with local_copy(path) as file, open_audio(file) as stream:
-        for blocks_CT in _parts(stream.blocks, max_samples):
-            wave_T = mix_down(blocks_CT, [])
+        for wave_T in _mixed_parts(stream.blocks, max_samples):
             if len(wave_T):
                 peak, silence = _peak_and_silence(wave_T)
                 fault = silence if fault else None
@@ -170,15 +169,15 @@ def _peak_and_silence(wave_T: Wave) -> tuple[float, str | None]:
     return max(high, -low), silence
 
 
-def _parts(blocks: Iterable[Wave], max_samples: int) -> Iterator[list[Wave]]:
-    """Consecutive blocks ``[C, T]``, gathered until they reach ``max_samples``."""
+def _mixed_parts(blocks: Iterable[Wave], max_samples: int) -> Iterator[Wave]:
+    """Blocks ``[C, T]``, gathered until they reach ``max_samples``, mixed down; kept no longer than needed."""
     part: list[Wave] = []
     num_samples = 0
     for block_CT in blocks:
         part.append(block_CT)
         num_samples += block_CT.size
         if num_samples >= max_samples:
-            yield part
-            part, num_samples = [], 0
+            wave_T, part, num_samples = mix_down(part, []), [], 0
+            yield wave_T
     if part:
-        yield part
+        yield mix_down(part, [])

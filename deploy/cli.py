@@ -17,6 +17,7 @@ from deploy import compress_cli, export_cli, parity_cli
 from deploy.exported_files import find_exported
 from deploy.live_options import LiveOptions, SampleFormat
 from deploy.options import TrackingUri
+from deploy.server.command import serve
 from deploy.tracking_store import DEFAULT_URI
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer()
 app.add_typer(compress_cli.app)
 app.add_typer(export_cli.app)
 app.add_typer(parity_cli.app)
+app.command()(serve)
 
 STANDARD_INPUT = STANDARD_OUTPUT = Path("-")
 LIVE = "Options of live audio"

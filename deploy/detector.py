@@ -3,22 +3,25 @@
 Array names carry shapes: T samples.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster.errors import SpoofsweepError
 from data_prep.decoding import decode_parts
 from deploy.aggregation import RUNNING, Aggregation
+from deploy.common_runs import work_together
 from deploy.detection import Detection, Window, verdict_label
 from deploy.detector_card import DetectorCard
 from deploy.detector_stream import DetectorStream, StreamScore
-from deploy.onnx_model import OnnxModel
+from deploy.onnx_model import OnnxModel, Work
 from deploy.samples import Wave, checked_rate, checked_samples
 from deploy.voice_activity import VoiceActivity
+
+T = TypeVar("T")
 
 
 class Detector:
@@ -61,10 +64,10 @@ class Detector:
         Raises:
             SpoofsweepError: the wave is not one-dimensional, too short to be scored, or not finite.
         """
-        return self._detect(iter([checked_samples(wave_T)]), checked_rate(sample_rate))
+        return self.score_parts(iter([checked_samples(wave_T)]), checked_rate(sample_rate))
 
     def score_file(self, path: Path) -> Detection:
-        """Score an audio file, as it is read: an hour takes no more memory than a quarter of one.
+        """Score an audio file, as it is read: an hour takes no more memory than ten minutes.
 
         Raises:
             data_prep.decode_error.DecodeError: the file holds no usable audio.
@@ -72,7 +75,7 @@ class Detector:
         """
         parts = decode_parts(path)
         first_T, rate = next(parts)
-        return self._detect(chain([first_T], (part_T for part_T, _ in parts)), rate)
+        return self.score_parts(chain([first_T], (part_T for part_T, _ in parts)), rate)
 
     def stream(
         self,
@@ -97,7 +100,12 @@ class Detector:
         rate = self.sample_rate if sample_rate is None else sample_rate
         return DetectorStream(self._model, self.threshold, rate, aggregation, voice_activity, warm_up_s, clock)
 
-    def _detect(self, parts: Iterator[Wave], sample_rate: float) -> Detection:
+    def work_together(self, works: Iterable[Work[T]]) -> list[T | SpoofsweepError]:
+        """Do the work of many streams (`DetectorStream.feeding`) in common runs; see `deploy.common_runs`."""
+        return work_together(self._model, works)
+
+    def score_parts(self, parts: Iterator[Wave], sample_rate: float) -> Detection:
+        """Score consecutive parts of one mono wave; see `score`."""
         stream = self.stream(sample_rate)
         windows = list(self._windows(self._scores(stream, parts)))
         duration_s = stream.duration_s + sum(map(len, parts)) / sample_rate

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from cluster.errors import SpoofsweepError
 
 _ROOMS = {"search", "deploy", "trainable", "data_prep", "cluster"}
-_EXTRAS = {"onnxruntime": "detect"}
+_SERVER = ("fastapi", "uvicorn", "websockets", "prometheus_client")
+_EXTRAS = {"onnxruntime": "detect"} | dict.fromkeys(_SERVER, "serve")
 """That bring a package; the others come with ``sweep``."""
 
 

@@ -231,7 +231,7 @@ def test_a_file_read_in_parts_is_scored_as_a_whole(detector, tmp_path):
     parts = list(decode_parts(path, max_samples=1 << 19))
     assert len(parts) == 4
     np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), whole_T[:, 0])
-    in_parts = detector._detect((part for part, _ in parts), 22050)
+    in_parts = detector.score_parts((part for part, _ in parts), 22050)
     assert in_parts == detector.score_file(path) == detector.score(whole_T[:, 0], 22050)
 
 

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from onnx_runs import WINDOW_FRAMES, real_waves, step_scores, tiny_model
@@ -11,7 +10,8 @@ from onnx_runs import WINDOW_FRAMES, real_waves, step_scores, tiny_model
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
 from deploy.detector import Detector
-from deploy.detector_card import METADATA_KEY, DetectorCard
+from deploy.detector_card import DetectorCard
+from deploy.onnx_file import write_detector
 from deploy.onnx_forms import state_shapes, stream_graph, utterance_graph
 from trainable.config import ValidationConfig
 from trainable.scoring import score_features
@@ -33,8 +33,7 @@ def card_of(features, **values):
 
 
 def saved(graph, card, path):
-    onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
-    onnx.save(graph, path)
+    write_detector(path, graph, card)
     return Detector.load(path)
 
 
@@ -45,7 +44,7 @@ def waves(sample_root):
 
 @pytest.fixture(scope="module")
 def stream(waves, tmp_path_factory):
-    model = tiny_model("edge_gru", STREAM_FEATURES, waves)
+    model = tiny_model({"kind": "edge_gru"}, STREAM_FEATURES, waves)
     card = card_of(
         STREAM_FEATURES,
         form="stream",
@@ -75,7 +74,7 @@ def test_streamed_in_any_chunking_is_as_the_whole(stream, waves):
 @pytest.mark.slow
 def test_windows_with_context_are_as_in_validation(waves, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
-    model = tiny_model("cnn_gru", WINDOW_FEATURES, waves)
+    model = tiny_model({"kind": "cnn_gru"}, WINDOW_FEATURES, waves)
     context_frames = 2 * WINDOW_FEATURES.delta_reach + 1  # one more for pre-emphasis
     card = card_of(WINDOW_FEATURES, form="utterance", context_frames=context_frames)
     graph = utterance_graph(model, WINDOW_FEATURES, WINDOW_FRAMES)
