@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -68,7 +69,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the server's process took while the streams ran."""
+    """What the server's process took."""
 
     cpu_s: float
     wall_s: float
@@ -98,12 +99,11 @@ def main() -> None:
 
 def fresh_model(path: Path) -> Path:
     """A stream form of an edge_gru that has learnt nothing."""
-    import onnx
     import torch
-    from onnx import helper
 
     from data_prep.features_config import FeaturesConfig
-    from deploy.detector_card import METADATA_KEY, DetectorCard
+    from deploy.detector_card import DetectorCard
+    from deploy.onnx_file import write_detector
     from deploy.onnx_forms import state_shapes, stream_graph
     from trainable.config import ModelConfig
     from trainable.models import build_model
@@ -111,7 +111,6 @@ def fresh_model(path: Path) -> Path:
     torch.manual_seed(0)
     features = FeaturesConfig(deltas=0)
     network = build_model(ModelConfig(kind="edge_gru"), features.num_bins).eval()
-    graph = stream_graph(network, features)
     card = DetectorCard(
         form="stream",
         sample_rate=features.sample_rate,
@@ -126,8 +125,7 @@ def fresh_model(path: Path) -> Path:
         name="fresh",
         architecture="edge_gru",
     )
-    helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
-    onnx.save(graph, path)
+    write_detector(path, stream_graph(network, features), card)
     return path
 
 
@@ -158,9 +156,10 @@ def measure(load: Load, server: psutil.Process, cores: list[int]) -> tuple[list[
     idle_bytes = server.memory_info().rss
     before, begun_s = server.cpu_times(), time.monotonic()
     assert ours.recv() == "streamed"
-    after, ended_s = server.cpu_times(), time.monotonic()
     busy_bytes = server.memory_info().rss
+    # A server that lags has work left when the last chunk was sent.
     heard = ours.recv()
+    after, ended_s = server.cpu_times(), time.monotonic()
     clients.join()
     cpu_s = after.user + after.system - before.user - before.system
     return heard, Usage(cpu_s, ended_s - begun_s, idle_bytes, busy_bytes)
@@ -225,16 +224,12 @@ def chunks_of(load: Load, number: int) -> list[bytes]:
     return [own_T[place : place + size].tobytes() for place in range(0, num_samples, size)]
 
 
-def speech(sample_rate: int, cache: dict[int, np.ndarray] = {}) -> np.ndarray:  # noqa: B006
+@cache
+def speech(sample_rate: int) -> np.ndarray:
     """All of the sample corpus's dev speech as int16, ``[num_samples]``."""
-    if sample_rate not in cache:
-        waves = []
-        for path in sorted(SAMPLE.glob("*.flac")):
-            wave_T, rate = soundfile.read(path, dtype="int16")
-            assert rate == sample_rate, f"the sample corpus has {rate} Hz, the detector {sample_rate} Hz"
-            waves.append(wave_T)
-        cache[sample_rate] = np.concatenate(waves).astype("<i2")
-    return cache[sample_rate]
+    waves, rates = zip(*(soundfile.read(path, dtype="int16") for path in sorted(SAMPLE.glob("*.flac"))), strict=True)
+    assert set(rates) == {sample_rate}, f"the sample corpus has {rates[0]} Hz, the detector {sample_rate} Hz"
+    return np.concatenate(waves).astype("<i2")
 
 
 def offline(detector: Detector, load: Load, heard: list[Heard]) -> tuple[np.ndarray, float, np.ndarray]:
@@ -264,18 +259,14 @@ def report(
 ) -> None:
     audio_s = load.num_streams * load.duration_s
     latencies_ms = 1000 * np.concatenate([client.latencies_s for client in heard])
-    facts = machine_facts("onnxruntime", "uvicorn", "fastapi", "websockets")
+    facts = machine_facts("onnxruntime", "uvicorn", "uvloop", "fastapi", "websockets")
     rows = [
         ("server", *quantiles(latencies_ms), f"{audio_s / usage.cpu_s:,.0f}x", f"{usage.cpu_s:.1f} s"),
         ("detector alone", *quantiles(peer_ms), f"{audio_s / peer_cpu_s:,.0f}x", f"{peer_cpu_s:.1f} s"),
     ]
     lines = [
-        "# Load on the server",
-        "",
-        ", ".join(f"{key} {value}" for key, value in facts.items()),
-        "",
-        f"    {arguments.command}",
-        "",
+        f"# Load on the server\n\n{', '.join(f'{key} {value}' for key, value in facts.items())}",
+        f"\n    {arguments.command}\n",
         f"{load.num_streams} streams in real time, {load.duration_s:g} s each in chunks of {1000 * load.chunk_s:g} ms, "
         f"to {detector.card.architecture} ({detector.card.precision}) on a server pinned to one core.",
         "",

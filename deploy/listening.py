@@ -8,6 +8,7 @@ from io import BufferedReader
 from cluster.errors import SpoofsweepError
 from deploy.aggregation import RUNNING, Aggregation, Exponential, Sliding, Stretch
 from deploy.detector import Detector
+from deploy.detector_card import WHOLE_FILE
 from deploy.detector_stream import DetectorStream, StreamScore
 from deploy.live_options import LiveOptions
 from deploy.live_sources import microphone_blocks, pcm_blocks
@@ -53,9 +54,15 @@ def listen(detector: Detector, options: LiveOptions, standard_input: BufferedRea
     The end is that of the audio, or an interrupt from the keyboard.
 
     Raises:
-        SpoofsweepError: options that do not go together, no microphone, or what comes is no audio.
+        SpoofsweepError: options do not go together, the model needs whole files, there is no microphone, or no audio.
         BrokenPipeError: nobody reads what is printed any more.
     """
+    if detector.card.context_frames == WHOLE_FILE:
+        raise SpoofsweepError(
+            "live audio needs a model that does without the whole file",
+            'one of features.cmvn = "utterance"',
+            "train one of another normalisation",
+        )
     rate = options.sample_rate or detector.sample_rate
     stream = detector.stream(
         rate,

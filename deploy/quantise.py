@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +23,7 @@ from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD, MODEL_FILES
 from deploy.onnx_file import read_detector, write_detector
 from deploy.onnx_latency import Latency
-from deploy.onnx_model import OnnxModel
+from deploy.onnx_model import OnnxModel, Work
 from deploy.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
 from deploy.samples import Wave
 from deploy.scorers import make_scorer
@@ -150,27 +150,24 @@ class _Reader(CalibrationDataReader):
         return next(self._feeds, None)
 
 
-class _Recorder:
-    """A session that remembers what it was fed."""
-
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
-        self.feeds: list[dict[str, Any]] = []
-
-    def run(self, outputs: list[str], inputs: dict[str, Any]) -> Any:
-        self.feeds.append(dict(inputs))
-        return self._session.run(outputs, inputs)
-
-
 def _feeds(model: OnnxModel, waves: Sequence[Wave]) -> Iterator[dict[str, Any]]:
     """What detectors feed the graph as they score the waves; a stream form's states are those of real streams."""
     for wave_T in waves:
-        recorder = _Recorder(model.session)
-        scorer = make_scorer(replace(model, session=cast(onnxruntime.InferenceSession, recorder)))
+        scorer = make_scorer(model)
         for start in range(0, len(wave_T), model.card.sample_rate):
-            scorer.feed(wave_T[start : start + model.card.sample_rate])
-        scorer.finish()
-        yield from recorder.feeds
+            yield from _inputs(model, scorer.feed(wave_T[start : start + model.card.sample_rate]))
+        yield from _inputs(model, scorer.finish())
+
+
+def _inputs(model: OnnxModel, work: Work[Any]) -> Iterator[dict[str, Any]]:
+    """The inputs of the runs that a piece of work takes."""
+    try:
+        inputs = next(work)
+        while True:
+            yield dict(inputs)
+            inputs = work.send(model.run(inputs))
+    except StopIteration:
+        return
 
 
 def _compared(source: Path, output: Path, trial: Sequence[Wave]) -> Quantised:

@@ -1,7 +1,6 @@
 """Streams that share runs of the graph: each gets what it would have got alone."""
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from onnx_runs import real_waves, tiny_model
@@ -10,7 +9,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
 from deploy.common_runs import LARGEST_BATCH
 from deploy.detector import Detector
-from deploy.detector_card import METADATA_KEY, DetectorCard
+from deploy.detector_card import DetectorCard
+from deploy.onnx_file import write_detector
 from deploy.onnx_forms import state_shapes, stream_graph
 
 FEATURES = FeaturesConfig(kind="logmel", num_filters=20, deltas=0)
@@ -23,7 +23,7 @@ def waves(sample_root) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def detector(waves, tmp_path_factory) -> Detector:
-    model = tiny_model("edge_gru", FEATURES, torch.from_numpy(waves))
+    model = tiny_model({"kind": "edge_gru"}, FEATURES, torch.from_numpy(waves))
     card = DetectorCard(
         form="stream",
         sample_rate=FEATURES.sample_rate,
@@ -36,10 +36,8 @@ def detector(waves, tmp_path_factory) -> Detector:
         lead_samples=FEATURES.window_samples - FEATURES.hop_samples,
         states={name: list(shape) for name, shape in state_shapes(model, FEATURES).items()},
     )
-    graph = stream_graph(model, FEATURES)
-    onnx.helper.set_model_props(graph, {METADATA_KEY: card.to_json()})
     path = tmp_path_factory.mktemp("export") / "stream.onnx"
-    onnx.save(graph, path)
+    write_detector(path, stream_graph(model, FEATURES), card)
     return Detector.load(path)
 
 

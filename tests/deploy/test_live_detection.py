@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
+from deploy.detector_card import WHOLE_FILE
 from deploy.live_options import SampleFormat
 from deploy.live_sources import microphone_blocks, pcm_blocks
 
@@ -143,6 +144,12 @@ def test_options_that_do_not_go_together_are_refused(exported, wave_file, argume
 
 def test_what_is_no_exported_detector_cannot_listen():
     assert "spoofsweep export" in str(detect("-", "--model", "champion", pcm=b"").exception)
+
+
+def test_a_model_that_normalises_over_whole_files_cannot_listen(wave_file, tmp_path):
+    path = write_utterance_file(tmp_path / "whole.onnx", replace(UTTERANCE_CARD, context_frames=WHOLE_FILE))
+    assert "whole file" in str(detect("-", "--model", path, pcm=WAVE.tobytes()).exception)
+    assert detect(wave_file, "--model", path).exit_code == 0
 
 
 class Drops(io.RawIOBase):

@@ -35,7 +35,7 @@ FEATURES = FeaturesConfig(kind="logmel", num_filters=20)
 def exported(tmp_path_factory, sample_root) -> Path:
     """Both forms of a small edge_gru; tracing it takes seconds."""
     folder = tmp_path_factory.mktemp("exported")
-    model = tiny_model("edge_gru", FEATURES, real_waves(sample_root))
+    model = tiny_model({"kind": "edge_gru"}, FEATURES, real_waves(sample_root))
     shapes = {name: list(shape) for name, shape in state_shapes(model, FEATURES).items()}
     lead = FEATURES.window_samples - FEATURES.hop_samples
     card = DetectorCard("utterance", 16000, FEATURES.window_samples, FEATURES.hop_samples, WINDOW_FRAMES, "full", 0.0)
@@ -154,7 +154,7 @@ def test_the_command_quantises_both_forms(exported, sample_root, tmp_path) -> No
 
 
 def test_a_rounded_network_scores_as_weights_in_eight_bits(exported, sample_root, waves, tmp_path) -> None:
-    model = rounded(tiny_model("edge_gru", FEATURES, real_waves(sample_root)))
+    model = rounded(tiny_model({"kind": "edge_gru"}, FEATURES, real_waves(sample_root)))
     quantise(exported / "stream.onnx", tmp_path / "int8.onnx", waves[:1], waves[1:], weights_only=True)
     run = session(onnx.load(tmp_path / "int8.onnx"))
     scores = streamed(run, model, FEATURES, real_waves(sample_root), [7])

@@ -1,5 +1,7 @@
 """The server as users start it: a process of its own."""
 
+import datetime
+import ipaddress
 import os
 import re
 import signal
@@ -9,6 +11,9 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from small_graphs import write_stream_file, write_utterance_file
 from typer.testing import CliRunner
 
@@ -61,6 +66,32 @@ def test_the_token_comes_from_the_environment(exported):
 def test_everybody_without_a_token_is_warned_about(exported):
     with started(exported, "--host", "0.0.0.0") as (_, _, before):
         assert "SPOOFSWEEP_SERVER_TOKEN" in before
+
+
+def test_https(exported, tmp_path):
+    certificate, key = self_signed(tmp_path)
+    with started(exported, "--tls-certificate", certificate, "--tls-key", key) as (_, address, _):
+        assert address.startswith("https://127.0.0.1:")
+        assert requests.get(f"{address}readyz", verify=certificate, timeout=5).json()["ready"]
+
+
+def self_signed(folder):
+    """PEM files of a certificate for this machine, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(1)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(private)
+    return folder / "certificate.pem", folder / "key.pem"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,8 @@ async function start(open) {
   state("opening", "connecting");
   words("", "Listening…", "The verdict comes with the first speech.");
   try {
-    own.source = await open((samples) => hear(own, samples), () => own.connection.finish());
+    own.source = await open((samples) => hear(own, samples), () => own.connection?.finish());
+    await own.source.prepare().catch(() => { throw new Problem("The server does not answer", "Is it still running?"); });
   } catch (error) {
     fail(own, error.message, error.remedy, "idle", "not connected");
     return;

@@ -12,8 +12,12 @@ class Source {
     this.onEnd = onEnd;
   }
 
+  // Fetch what runs in the audio thread, while nobody waits for sound yet.
+  prepare() {
+    return this.context.audioWorklet.addModule("/page/recorder.js");
+  }
+
   async listenTo(node) {
-    await this.context.audioWorklet.addModule("/page/recorder.js");
     this.recorder = new AudioWorkletNode(this.context, "recorder", { numberOfInputs: 1, numberOfOutputs: 1 });
     this.recorder.port.onmessage = ({ data }) => (data ? this.onChunk(data) : this.leave());
     node.connect(this.recorder);
