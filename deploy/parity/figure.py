@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from data_prep.audit.plots import data_uri
 from deploy.parity.row import Row
@@ -14,6 +15,8 @@ from deploy.parity.row import Row
 # Of Okabe and Ito's palette, told apart by colour-blind readers too; the marker tells windows from streams in print.
 _WINDOWS, _STREAMS = ("#0072B2", "o", "by windows"), ("#D55E00", "s", "streamed")
 _DARK_WINDOWS, _DARK_STREAMS = ("#56B4E9", "o", "by windows"), ("#E69F00", "s", "streamed")
+_LIFTS = (4, 14, -11)
+"""Points above the row's own."""
 _INK, _DARK_INK = "#1c2329", "#e4e9ed"
 
 
@@ -62,8 +65,18 @@ def _panel(
             across, [100 * r.low for _, r in chosen], [100 * r.high for _, r in chosen], color=colour, alpha=0.35
         )
         axes.plot(across, [100 * r.eer for _, r in chosen], marker, color=colour, markersize=6, label=label)
-    for number, (x, row) in enumerate(zip(along, rows, strict=True), 1):
-        axes.annotate(str(number), (x, 100 * row.eer), (5, 4), textcoords="offset points", fontsize=8, color=ink)
+    for place, number in enumerate(sorted(range(len(rows)), key=lambda number: along[number])):
+        # Neighbours' numbers stand at different heights, for rows often share a point.
+        spot, lift = (along[number], 100 * rows[number].eer), (5, _LIFTS[place % len(_LIFTS)])
+        axes.annotate(str(number + 1), spot, lift, textcoords="offset points", fontsize=8, color=ink)
     axes.set_xscale("log")
+    for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        which(FuncFormatter(_plain))
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
+
+
+def _plain(value: float, place: object) -> str:
+    """A tick without powers of ten."""
+    return f"{value:g}"

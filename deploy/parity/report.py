@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from deploy.parity.gates import Breach
 from deploy.parity.row import Row
@@ -61,13 +60,3 @@ class ParityReport:
         atomic_write_text(folder / REPORT, self.to_json())
         atomic_write_text(folder / PAGE, render(self))
         return folder / REPORT, folder / PAGE
-
-    def require_passed(self) -> None:
-        """
-        Raises:
-            SpoofsweepError: a gate is not kept; it names the first.
-        """
-        if self.breaches:
-            first = self.breaches[0]
-            found = f"{first.row}: {first.gate} of {first.value:.3g}, limit {first.limit:g}"
-            raise SpoofsweepError("a detector keeps the gates of its parity report", found, first.remedy)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
@@ -146,6 +147,36 @@ def test_a_gate_that_is_not_kept_fails(models, run, report, sample_root):
     (breach,) = kept["breaches"]
     assert (breach["row"], breach["gate"], breach["limit"]) == ("streamed int8", "max_size_kb", 1.0)
     assert kept["num_bonafide"] + kept["num_spoof"] == 20
+
+
+@pytest.mark.slow
+def test_an_export_that_fails_publishes_nothing(store, sample_root, tmp_path):
+    """PyTorch takes seconds to trace a model with open sizes."""
+    arguments = ["export", "champion", "--tracking-uri", store.uri, "--output", tmp_path / "detector"]
+    gates = ["--gate", "max_size_kb=1", "--gate", "max_int8_eer=1", "--register"]
+    result = CliRunner().invoke(app, [*map(str, arguments), "--parity", str(sample_root), *gates])
+    assert result.exit_code == 1, result.output
+    assert "Not published" in result.output
+    assert not (tmp_path / "detector").exists()
+    assert (tmp_path / "detector-refused" / "parity.html").is_file()
+    client = MlflowClient(store.uri, store.uri)
+    assert "one-detector" not in {model.name for model in client.search_registered_models()}
+    assert not client.list_artifacts(store.run_id, "parity")
+
+
+@pytest.mark.slow
+def test_an_export_that_passes_is_published_with_its_report(store, sample_root, tmp_path):
+    """PyTorch takes seconds to trace a model with open sizes."""
+    arguments = ["export", "champion", "--tracking-uri", store.uri, "--output", tmp_path / "detector"]
+    result = CliRunner().invoke(app, [*map(str, arguments), "--parity", str(sample_root), "--gate", "max_int8_eer=1"])
+    assert result.exit_code == 0, result.output
+    names = {path.name for path in (tmp_path / "detector").iterdir()}
+    assert names >= {"utterance.onnx", "card.json", "int8", "parity.html", "parity.json"}
+    kept = json.loads((tmp_path / "detector" / "parity.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == ["float32", "bf16", "ONNX", "int8"]
+    assert any("cnn_gru looks at what comes later" in line for line in kept["left_out"])
+    artifacts = MlflowClient(store.uri, store.uri).list_artifacts(store.run_id, "parity")
+    assert {artifact.path for artifact in artifacts} == {"parity/parity.html", "parity/parity.json"}
 
 
 ROW = Row(
