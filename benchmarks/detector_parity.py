@@ -5,7 +5,8 @@
 
 Trains a causal model (edge_gru) and a bidirectional one (the default CNN-GRU) with every seed on the shards of
 benchmarks/studies/quality.toml, prunes each to half of its units with a quarter of the passes, and reports on eval,
-which decides nothing here. Models, pruned models and reports are kept in the study's folder: an interrupted run goes on.
+which decides nothing here. Models, pruned models and reports are kept in the study's folder: a run that is interrupted
+goes on.
 """
 
 import argparse
@@ -119,7 +120,7 @@ def page(reports: Mapping[str, Sequence[Mapping[str, Any]]], arguments: argparse
 
 def _table(reports: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
-        "| form | EER % | change, points | aim | largest score difference | kB | p50 ms | p99 ms | of s | CPU s an hour |",
+        "| form | EER % | change, points | aim | largest difference | kB | p50 ms | p99 ms | of s | CPU s an hour |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name in (row["name"] for row in reports[0]["rows"]):

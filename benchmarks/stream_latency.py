@@ -42,6 +42,8 @@ RATE = 16_000
 CHUNK = RATE // 10
 SILERO_CHUNK, SILERO_CONTEXT, SILERO_STATE = 512, 64, (2, 1, 128)
 """Samples, samples of the chunk before, and shape of the state, at 16 kHz."""
+PLACES = {"float32": ".", "int8": "int8", "int8 weights": "int8-weights", "pruned, int8": "pruned/int8"}
+"""Where files lie below an exported detector's folder."""
 AIMS = "p99 at most 0.25 ms per 100 ms, at least 1,500x real time, at most 300 kB"
 
 
@@ -123,14 +125,15 @@ def exported(folder: Path, wave_T: Wave) -> Path:
         architecture="edge_gru",
     )
     write_detector(folder / "stream.onnx", stream_graph(model, features), card)
-    pieces = [wave_T[first : first + 3 * RATE] for first in range(0, 60 * RATE, 3 * RATE)]
-    quantise(folder / "stream.onnx", folder / "int8" / "stream.onnx", pieces[:-2], pieces[-2:])
+    pieces = np.array_split(wave_T[: 60 * RATE], 20)
+    for name, weights_only in (("int8", False), ("int8-weights", True)):
+        quantise(folder / "stream.onnx", folder / name / "stream.onnx", pieces[:-2], pieces[-2:], weights_only)
     return folder
 
 
 def detectors(folder: Path) -> Iterator[Contestant]:
     """Those that lie in the folder."""
-    for name, place in (("float32", "."), ("int8", "int8"), ("pruned, int8", "pruned/int8")):
+    for name, place in PLACES.items():
         path = folder / place / "stream.onnx"
         if path.is_file():
             detector = Detector.load(path)
@@ -164,8 +167,8 @@ def page(contestants: list[Contestant], arguments: argparse.Namespace) -> str:
         "# Streaming detector beside silero-vad",
         "",
         f"`{arguments.command}`: {facts}.",
-        f"One core; {arguments.rounds} rounds of {arguments.minutes:g} minutes of speech, in turns; times for 0.1 s of audio,",
-        "raw samples in, everything that a caller does included.",
+        f"One core; {arguments.rounds} rounds of {arguments.minutes:g} minutes of speech, in turns; times for",
+        "0.1 s of audio, raw samples in, everything that a caller does included.",
         "",
         "| | p50 ms | p99 ms | x real time | kB | time, of silero-vad's |",
         "|---|--:|--:|--:|--:|--:|",
