@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep.eer_bootstrap import eer_interval
 from data_prep.error_rates import FloatArray, equal_error_rate
 from deploy.onnx_latency import Latency
 from deploy.parity.eer_change import eer_change_interval
 from trainable.calibration import Calibration
 from trainable.detection_cost import act_dcf, cllr, min_dcf
-from trainable.score_summary import summarise
+from trainable.metrics import eer_by_attack
 from trainable.scores import ScoreTable
 
 FLOAT32, BF16, ONNX, INT8, PRUNED, PRUNED_INT8 = "float32", "bf16", "ONNX", "int8", "pruned", "pruned int8"
@@ -82,23 +83,21 @@ class Row:
     ) -> "Row":
         """From the scores of the utterances, and those of the row that it is compared with."""
         against, reference = other
-        summary = summarise(table, num_resamples)
+        eer, _ = equal_error_rate(table.bonafide, table.spoof)
+        interval = eer_interval(table.bonafide, table.spoof, num_resamples)
         difference: FloatArray = np.abs(table.score - reference.score)
         low, high = eer_change_interval(reference, table, num_resamples)
         llrs = calibration(table.bonafide), calibration(table.spoof)
         return cls(
             name=name,
             against=against,
-            eer=summary.eer,
-            low=summary.interval.low,
-            high=summary.interval.high,
-            eer_change=summary.eer - equal_error_rate(reference.bonafide, reference.spoof)[0],
+            eer=eer,
+            low=interval.low,
+            high=interval.high,
+            eer_change=eer - equal_error_rate(reference.bonafide, reference.spoof)[0],
             change_low=low,
             change_high=high,
-            by_attack={
-                attack: AttackRate(eer, summary.attack_intervals[attack].low, summary.attack_intervals[attack].high)
-                for attack, eer in summary.by_attack.items()
-            },
+            by_attack=_by_attack(table, num_resamples),
             min_dcf=min_dcf(table.bonafide, table.spoof),
             act_dcf=act_dcf(*llrs),
             cllr=cllr(*llrs),
@@ -111,3 +110,13 @@ class Row:
             times_real_time=1000 * cost.latency.audio_s / cost.latency.p50_ms,
             cpu_s_per_hour=cost.cpu_s_per_hour,
         )
+
+
+def _by_attack(table: ScoreTable, num_resamples: int) -> dict[str, AttackRate]:
+    is_spoof = table.label == "spoof"
+    rates = {}
+    for attack, eer in eer_by_attack(table.score, table.label, table.attack).items():
+        own = table.score[is_spoof & (table.attack == attack)]
+        interval = eer_interval(table.bonafide, own, num_resamples)
+        rates[attack] = AttackRate(eer, interval.low, interval.high)
+    return rates
