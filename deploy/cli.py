@@ -13,7 +13,7 @@ from rich.progress import track
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
-from deploy import compress_cli, export_cli
+from deploy import compress_cli, export_cli, parity_cli
 from deploy.exported_files import find_exported
 from deploy.live_options import LiveOptions, SampleFormat
 from deploy.options import TrackingUri
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 app.add_typer(compress_cli.app)
 app.add_typer(export_cli.app)
+app.add_typer(parity_cli.app)
 app.command()(serve)
 
 STANDARD_INPUT = STANDARD_OUTPUT = Path("-")

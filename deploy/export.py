@@ -78,10 +78,15 @@ def export(
         calibration = fit_calibration(scores.bonafide, scores.spoof)
     points = operating_points(record.threshold, calibration, scores, wishes)
     card = detector_card(record, model, origin, points, calibration, decide_at)
-    folder = output or DEFAULT_OUTPUT / "-".join(filter(None, (card.name, card.version)))
+    folder = output or default_folder(card)
     files = write_forms(record, model, card, folder)
     _write_sources(origin, card, folder)
     return Export(folder, origin, card, files, stream_obstacle(record, model))
+
+
+def default_folder(card: DetectorCard) -> Path:
+    """Where a detector goes unless told otherwise."""
+    return DEFAULT_OUTPUT / "-".join(filter(None, (card.name, card.version)))
 
 
 def write_forms(record: ModelRecord, model: nn.Module, card: DetectorCard, folder: Path) -> tuple[ExportedFile, ...]:

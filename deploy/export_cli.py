@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.options import TrackingUri
+from deploy.parity_cli import GateOption, PrunedOption, parse_gates
 from deploy.tracking_store import DEFAULT_URI
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def export(
     shards: Annotated[
         str | None, typer.Option(help="Score dev from this folder of shard sets; else as training scored it.")
     ] = None,
+    parity: Annotated[
+        Path | None,
+        typer.Option(help="Prove it on this corpus (folder or study file) first, see `parity`; else publish nothing."),
+    ] = None,
+    pruned: PrunedOption = None,
+    gate: GateOption = None,
     register: Annotated[
         bool, typer.Option("--register", help="Log it to the model's run, and register it as STUDY-detector.")
     ] = False,
@@ -67,11 +74,27 @@ def export(
     console = Console()
     costs = None if spoof_prior is None else CostModel(spoof_prior, cost_false_alarm, cost_false_acceptance)
     wishes = Wishes(tuple(false_alarm_rate or ()), tuple(false_acceptance_rate or ()), costs)
+    dev_shards = None if shards is None else to_path(shards)
+
+    def make(folder: Path | None) -> "Export":
+        return exporting.export(model, tracking_uri, study, folder, wishes, decide_at, dev_shards)
+
     with console.status("exporting"):
-        done = exporting.export(
-            model, tracking_uri, study, output, wishes, decide_at, None if shards is None else to_path(shards)
-        )
+        if parity is None:
+            done, report = make(output), None
+        else:
+            from deploy.parity.proven import proven
+            from deploy.parity.run import Request
+
+            done, report = proven(make, output, Request(parity, pruned, gates=parse_gates(gate)), tracking_uri)
     print_export(done, console)
+    if report is not None:
+        from deploy.parity.table import print_report
+
+        print_report(report, console)
+        if not report.passed:
+            console.print("Not published: a gate is not kept", style="bold red")
+            raise typer.Exit(1)
     if register:
         from deploy.detector_registry import register_detector
 

@@ -1,6 +1,7 @@
 """How long an exported detector takes on this machine."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +29,19 @@ class Latency:
         """Measured with noise for audio; what else the machine does is in it."""
         card = model.card
         inputs = _example(model)
-        times_ms = []
-        for _ in range(_NUM_WARM_UP + _NUM_RUNS[card.form]):
-            start_s = time.perf_counter()
-            model.session.run(None, inputs)
-            times_ms.append(1000.0 * (time.perf_counter() - start_s))
-        p50_ms, p99_ms = np.quantile(times_ms[_NUM_WARM_UP:], (0.5, 0.99))
-        return cls(inputs["samples"].shape[1] / card.sample_rate, float(p50_ms), float(p99_ms))
+        quantiles = quantiles_ms(lambda: model.session.run(None, inputs), _NUM_RUNS[card.form])
+        return cls(inputs["samples"].shape[1] / card.sample_rate, *quantiles)
+
+
+def quantiles_ms(run: Callable[[], object], num_runs: int) -> tuple[float, float]:
+    """Median and 99th percentile of the time that ``run`` takes, in milliseconds."""
+    times_ms = []
+    for _ in range(_NUM_WARM_UP + num_runs):
+        start_s = time.perf_counter()
+        run()
+        times_ms.append(1000.0 * (time.perf_counter() - start_s))
+    p50_ms, p99_ms = np.quantile(times_ms[_NUM_WARM_UP:], (0.5, 0.99))
+    return float(p50_ms), float(p99_ms)
 
 
 def _example(model: OnnxModel) -> dict[str, Any]:

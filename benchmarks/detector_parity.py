@@ -1,0 +1,155 @@
+"""What export, eight bits, pruning, streaming and causality cost in EER: parity reports over seeds.
+
+    export SPOOFSWEEP_DEV_CORPUS=/where/it/is/LA
+    python benchmarks/detector_parity.py [--seeds 5] [--passes 20]
+
+Trains a causal model (edge_gru) and a bidirectional one (the default CNN-GRU) with every seed on the shards of
+benchmarks/studies/quality.toml, prunes each to half of its units with a quarter of the passes, and reports on eval,
+which decides nothing here. Models, pruned models and reports are kept in the study's folder: a run that is interrupted
+goes on.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from machine import machine_facts, parse_arguments
+from rich.console import Console
+
+from data_prep.atomic import atomic_write_text
+from data_prep.prepare import prepare
+from data_prep.shards import ShardSet
+from deploy.parity.chain import ExportedModel
+from deploy.parity.gates import Gates
+from deploy.parity.report import REPORT
+from deploy.parity.row import FLOAT32
+from deploy.parity.run import Request, parity
+from deploy.pruning import FineTuning, Pruner, shrunk
+from search.study import Study, load_study
+from trainable.config import TrialConfig
+from trainable.training import Training
+
+STUDY = Path(__file__).parent / "studies" / "quality.toml"
+MODELS: dict[str, dict[str, Any]] = {"edge_gru, causal": {"kind": "edge_gru"}, "CNN-GRU, bidirectional": {}}
+"""Settings of ``[trial.model]``; the causal one comes first."""
+KEEP = 0.5
+AIMS = {"int8": 0.1, "streamed int8": 0.1, "pruned int8": 0.3, "streamed pruned int8": 0.3}
+"""Most points of EER that a row may cost."""
+CAUSAL_AIM = 0.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--passes", type=float, default=20.0, help="over the training split")
+    parser.add_argument("--split", choices=("dev", "eval"), default="eval")
+    parser.add_argument("--utterances", type=int, help="score at most so many; by default all")
+    parser.add_argument("--output", type=Path, default=Path("results/reference/detector-parity.md"))
+    arguments = parse_arguments(parser)
+    torch.set_num_threads(1)
+    console = Console()
+    study = load_study(STUDY)
+    shards = prepare(study.prep, study.base, study.output, cluster=study.config.cluster, console=console)
+    reports: dict[str, list[dict[str, Any]]] = {name: [] for name in MODELS}
+    for seed in range(1, arguments.seeds + 1):
+        for name in MODELS:
+            reports[name].append(reported(study, shards, name, seed, arguments))
+            console.print(f"{name}, seed {seed}: done", highlight=False)
+            if all(reports.values()):
+                atomic_write_text(arguments.output, page(reports, arguments))
+    console.print(arguments.output.read_text(), markup=False, highlight=False)
+
+
+def reported(study: Study, shards: ShardSet, name: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The report of one model and seed, made unless it is there."""
+    slug = name.split(",")[0].lower()
+    folder = study.folder / "parity" / f"{slug}-seed{seed}-passes{arguments.passes:g}"
+    detector = folder / f"detector-{arguments.split}-{arguments.utterances or 'all'}"
+    if not (detector / REPORT).is_file():
+        train(config_of(study, MODELS[name], arguments.passes), shards, seed, folder)
+        exported = ExportedModel.found_or_made(str(folder / "trained"), "", None, detector)
+        pruned, gates = str(folder / "pruned"), Gates()
+        request = Request(STUDY, pruned, arguments.split, arguments.utterances, gates=gates, num_resamples=200)
+        parity(exported, request, "").write(detector)
+    return dict(json.loads((detector / REPORT).read_text()))
+
+
+def config_of(study: Study, settings: Mapping[str, Any], passes: float) -> TrialConfig:
+    """The study's own trial with another network and budget."""
+    trial = study.config.trial
+    model = trial.model.model_copy(update=dict(settings))
+    return trial.model_copy(update={"model": model, "budget_passes": passes, "report_passes": min(5.0, passes)})
+
+
+def train(config: TrialConfig, shards: ShardSet, seed: int, folder: Path) -> None:
+    """Train and prune, as far as that is not done."""
+    if not (folder / "trained").is_dir():
+        training = Training(config, shards, seed)
+        for _ in training:
+            pass
+        training.write_model(folder / "trained")
+    if not (folder / "pruned").is_dir():
+        pruner = Pruner(folder / "trained", shards)
+        tuning = FineTuning(config.budget_passes / 4)
+        pruner.prune("half", shrunk(config.model, KEEP), tuning, folder / "pruned")
+
+
+def page(reports: Mapping[str, Sequence[Mapping[str, Any]]], arguments: argparse.Namespace) -> str:
+    """Means over seeds as Markdown."""
+    facts = ", ".join(f"{name} {value}" for name, value in machine_facts("torch", "onnxruntime").items())
+    first = next(iter(reports.values()))[0]
+    lines = [
+        "# Parity of a causal and a bidirectional detector",
+        "",
+        f"`{arguments.command}`: {facts}. {first['num_bonafide']:,} bona fide and {first['num_spoof']:,} spoofed",
+        f"utterances of {first['split']}. Figures are means over seeds; intervals hold 95%, by a bootstrap of seeds.",
+    ]
+    for name, of_seeds in reports.items():
+        lines += ["", f"## {name} ({len(of_seeds)} seeds)", "", *_table(of_seeds)]
+    causal, other = (np.array([_row(one, FLOAT32)["eer"] for one in of_seeds]) for of_seeds in reports.values())
+    num = min(len(causal), len(other))
+    change = _points(causal[:num] - other[:num])
+    lines += ["", f"Causal against bidirectional, both as trained: {change} points (aim: at most {CAUSAL_AIM:g}).", ""]
+    return "\n".join(lines)
+
+
+def _table(reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "| form | EER % | change, points | aim | largest difference | kB | p50 ms | p99 ms | of s | CPU s an hour |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in (row["name"] for row in reports[0]["rows"]):
+        rows = [_row(report, name) for report in reports]
+
+        def mean(field: str, rows: Sequence[Mapping[str, Any]] = rows) -> float:
+            return fmean(row[field] for row in rows)
+
+        is_reference = name == rows[0]["against"]
+        change = "" if is_reference else _points(np.array([row["eer_change"] for row in rows]))
+        aim = f"{AIMS[name]:g}" if name in AIMS else ""
+        largest = "" if is_reference else f"{max(row['max_difference'] for row in rows):.1e}"
+        times = f"{mean('p50_ms'):.3f} | {mean('p99_ms'):.3f} | {mean('audio_s'):.2f} | {mean('cpu_s_per_hour'):.2f}"
+        cells = f"{100 * mean('eer'):.2f} | {change} | {aim} | {largest} | {mean('num_bytes') / 1000:.1f}"
+        lines.append(f"| {name} | {cells} | {times} |")
+    return lines
+
+
+def _row(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(row for row in report["rows"] if row["name"] == name)
+    return found
+
+
+def _points(changes: np.ndarray) -> str:
+    """Mean and interval, in points."""
+    draws = np.random.default_rng(0).integers(len(changes), size=(2000, len(changes)))
+    low, high = np.quantile(changes[draws].mean(axis=1), (0.025, 0.975))
+    return f"{100 * changes.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""From a trained model and its exported files to the forms that a parity report compares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from deploy.detector_card import DetectorCard
+from deploy.detector_folder import STREAM, UTTERANCE
+from deploy.export import export
+from deploy.form_cards import stream_obstacle
+from deploy.model_origin import ModelOrigin, find_origin
+from deploy.onnx_model import OnnxModel
+from deploy.parity.contenders import Contender, stream_contender, torch_contender, window_contender
+from deploy.parity.row import (
+    BF16,
+    FLOAT32,
+    INT8,
+    ONNX,
+    PRUNED,
+    PRUNED_INT8,
+    STREAMED,
+    STREAMED_INT8,
+    STREAMED_PRUNED_INT8,
+    WHOLE,
+)
+from deploy.quantise import copy_sources, quantise
+from deploy.samples import Wave
+from trainable.checkpoint import ModelRecord, read_model
+from trainable.models.streamable import Streamable
+
+INT8_FOLDER, PRUNED_FOLDER = "int8", "pruned"
+"""Below the folder of an exported detector."""
+_NUM_TRIAL = 2
+"""Pieces of the training audio that quantisation compares by itself; the report does so on other audio."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A trained model, and the folder of the files exported of it."""
+
+    origin: ModelOrigin
+    record: ModelRecord
+    model: nn.Module
+    folder: Path
+
+    @classmethod
+    def of(cls, origin: ModelOrigin, folder: Path) -> "ExportedModel":
+        """Read the trained model."""
+        return cls(origin, *read_model(origin.folder), folder)
+
+    @classmethod
+    def found_or_made(
+        cls, reference: str, tracking_uri: str, study: str | None, output: Path | None
+    ) -> "ExportedModel":
+        """The files in ``output`` where they are of the model that ``reference`` names, else exported now.
+
+        Raises:
+            SpoofsweepError: as `deploy.export.export`.
+        """
+        origin = find_origin(reference, tracking_uri, study)
+        if output is not None and (output / UTTERANCE).is_file():
+            found = cls.of(origin, output)
+            if found.card.signature == found.record.signature:
+                return found
+        return cls.of(origin, export(reference, tracking_uri, study, output).folder)
+
+    @property
+    def card(self) -> DetectorCard:
+        """Of the utterance form."""
+        return OnnxModel.open(self.folder / UTTERANCE).card
+
+    @property
+    def is_streamable(self) -> bool:
+        return isinstance(self.model, Streamable) and stream_obstacle(self.record, self.model) is None
+
+    @property
+    def shortest_s(self) -> float:
+        """What every form can score: a step of a stream, or two analysis windows as preparation asks for."""
+        features = self.record.features
+        num_samples = features.window_samples + features.hop_samples
+        if isinstance(self.model, Streamable):
+            num_samples += self.model.step_frames * features.hop_samples
+        return num_samples / features.sample_rate
+
+    def quantise(self, waves: Sequence[Wave], weights_only: bool) -> Path:
+        """Store every exported file in eight bits, below the folder."""
+        folder = self.folder / INT8_FOLDER
+        for name in (name for name in (UTTERANCE, STREAM) if (self.folder / name).is_file()):
+            quantise(self.folder / name, folder / name, waves[:-_NUM_TRIAL], waves[-_NUM_TRIAL:], weights_only)
+        copy_sources(self.folder, folder)
+        return folder
+
+
+def chain(original: ExportedModel, pruned: ExportedModel | None, has_int8: bool) -> list[Contender]:
+    """The forms in their order, those of windows first; what is not there is left out."""
+    record, model, folder = original.record, original.model, original.folder
+    found = [
+        torch_contender(FLOAT32, FLOAT32, record, model),
+        torch_contender(BF16, FLOAT32, record, model, precision="bf16"),
+        window_contender(ONNX, FLOAT32, folder / UTTERANCE, False),
+    ]
+    if has_int8:
+        found.append(window_contender(INT8, FLOAT32, folder / INT8_FOLDER / UTTERANCE, False))
+    if pruned is not None:
+        found.append(window_contender(PRUNED, FLOAT32, pruned.folder / UTTERANCE, True))
+        if has_int8:
+            found.append(window_contender(PRUNED_INT8, FLOAT32, pruned.folder / INT8_FOLDER / UTTERANCE, True))
+    if not original.is_streamable:
+        return found
+    found.append(torch_contender(WHOLE, WHOLE, record, model, is_whole=True))
+    found.append(stream_contender(STREAMED, WHOLE, folder / STREAM, False))
+    if has_int8:
+        found.append(stream_contender(STREAMED_INT8, WHOLE, folder / INT8_FOLDER / STREAM, False))
+        if pruned is not None:
+            smallest = pruned.folder / INT8_FOLDER / STREAM
+            found.append(stream_contender(STREAMED_PRUNED_INT8, WHOLE, smallest, True))
+    return found
+
+
+def left_out(original: ExportedModel, pruned: ExportedModel | None, has_int8: bool) -> tuple[str, ...]:
+    """Which rows the report does without, and what they would need."""
+    missing = []
+    if not has_int8:
+        missing.append("int8: the corpus has too little training audio to quantise with")
+    if pruned is None:
+        missing.append("pruned, pruned int8: give --pruned, a model that `spoofsweep prune` left")
+    obstacle = stream_obstacle(original.record, original.model)
+    if obstacle is not None:
+        missing.append(f"streamed, streamed int8: {obstacle}")
+    return tuple(missing)

@@ -1,0 +1,147 @@
+"""The forms of a detector that a parity report compares: each scores a wave, and can be timed.
+
+Array names carry shapes: B batch, T samples or frames, F feature bins.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from data_prep.features import FrontEnd
+from deploy.detector import Detector
+from deploy.onnx_latency import Latency, quantiles_ms
+from deploy.onnx_model import OnnxModel
+from deploy.samples import Wave
+from trainable.checkpoint import ModelRecord
+from trainable.precision import autocast
+from trainable.scoring import frames_in, logit_difference, score_features
+
+_CHUNK_S = 0.1
+"""Mean length of the pieces in which a stream is fed."""
+_NUM_RUNS = 100
+"""Of a window through PyTorch."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One form of the detector."""
+
+    name: str
+    against: str
+    """The form that it is compared with."""
+    is_pruned: bool
+    score: Callable[[Wave], float]
+    latency: Callable[[], Latency]
+    num_bytes: int
+
+
+class _Bfloat16(nn.Module):
+    """``feat_BTF -> logits_BC``, computed as mixed precision does; scores stay float32."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, feat_BTF: Tensor) -> Tensor:
+        with autocast("bf16", feat_BTF.device):
+            logits_BC: Tensor = self.model(feat_BTF)
+        return logits_BC.float()
+
+
+class _TorchScorer:
+    """Scores a wave by windows, as validation does, or all of it at once."""
+
+    def __init__(self, record: ModelRecord, model: nn.Module, is_whole: bool = False) -> None:
+        self._record, self._model, self._is_whole = record, model.eval(), is_whole
+        self._front_end = FrontEnd(record.features).eval()
+
+    @torch.inference_mode()
+    def __call__(self, wave_T: Wave) -> float:
+        feat_TF = self._front_end(torch.from_numpy(wave_T)[None])[0]
+        if self._is_whole:
+            return float(logit_difference(self._model, feat_TF[None])[0])
+        record = self._record
+        return fmean(
+            window.score for window in score_features(self._model, feat_TF, record.trial.validation, record.features)
+        )
+
+    def latency(self) -> Latency:
+        """Of a window, front end included."""
+        features = self._record.features
+        num_frames = frames_in(self._record.trial.validation.window_s, features)
+        num_samples = features.window_samples + (num_frames - 1) * features.hop_samples
+        noise_T = np.random.default_rng(0).normal(0.0, 0.1, num_samples).astype(np.float32)
+        return Latency(num_samples / features.sample_rate, *quantiles_ms(lambda: self(noise_T), _NUM_RUNS))
+
+
+def torch_contender(
+    name: str, against: str, record: ModelRecord, model: nn.Module, precision: str = "float32", is_whole: bool = False
+) -> Contender:
+    """The trained model itself, on features in float32."""
+    network = _Bfloat16(model) if precision == "bf16" else model
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    weights = {key: t.to(dtype) if t.is_floating_point() else t for key, t in model.state_dict().items()}
+    num_bytes = len(safetensors.torch.save({key: t.contiguous() for key, t in weights.items()}))
+    scorer = _TorchScorer(record, network, is_whole)
+    return Contender(name, against, False, scorer, scorer.latency, num_bytes)
+
+
+def window_contender(name: str, against: str, path: Path, is_pruned: bool) -> Contender:
+    """An exported utterance form, whose caller cuts windows."""
+    model = OnnxModel.open(path)
+    detector = Detector(model)
+    return Contender(
+        name,
+        against,
+        is_pruned,
+        lambda wave_T: detector.score(wave_T, detector.sample_rate).score,
+        lambda: Latency.of(model),
+        path.stat().st_size,
+    )
+
+
+def stream_contender(name: str, against: str, path: Path, is_pruned: bool) -> Contender:
+    """An exported stream form, fed in pieces of random lengths; its score is the running mean."""
+    model = OnnxModel.open(path)
+    detector = Detector(model)
+    return Contender(
+        name,
+        against,
+        is_pruned,
+        lambda wave_T: streamed_score(detector, wave_T),
+        lambda: Latency.of(model),
+        path.stat().st_size,
+    )
+
+
+def streamed_score(detector: Detector, wave_T: Wave) -> float:
+    """The running mean behind the last step; the lengths of the pieces follow from the wave's."""
+    stream = detector.stream()
+    rng = np.random.default_rng(len(wave_T))
+    longest = 2 * round(_CHUNK_S * detector.sample_rate)
+    place = 0
+    while place < len(wave_T):
+        size = int(rng.integers(1, longest))
+        stream.feed(wave_T[place : place + size])
+        place += size
+    stream.finish()
+    assert stream.running_score is not None  # files shorter than a step are set aside before
+    return stream.running_score
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one CPU thread, as ONNX Runtime is here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,186 @@
+"""Scores a corpus with every form of a detector, and reports."""
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from cluster.errors import SpoofsweepError
+from deploy.parity.audio import ParityAudio
+from deploy.parity.chain import PRUNED_FOLDER, ExportedModel, chain, left_out
+from deploy.parity.contenders import Contender, one_thread
+from deploy.parity.gates import Gates, breaches
+from deploy.parity.report import ParityReport
+from deploy.parity.row import FLOAT32, PRUNED, Cost, Row
+from trainable.calibration import Calibration, fit_calibration
+from trainable.scores import ScoreTable
+from trainable.signature import code_version
+
+ARTIFACT = "parity"
+"""Folder among a run's artefacts."""
+_PACKAGES = ("torch", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a report is to be about, beside the model."""
+
+    audio: Path
+    """Folder of a corpus, or a study file."""
+    pruned: str | None = None
+    """A pruned network of the same training, named as a model is."""
+    split: Literal["dev", "eval"] = "dev"
+    most: int | None = None
+    """Utterances; none takes all of the split."""
+    weights_only: bool = False
+    """Eight bits on disk alone, see `deploy.quantise`."""
+    num_calibration: int = 128
+    """Pieces of training audio to quantise with."""
+    gates: Gates = field(default_factory=Gates)
+    num_resamples: int = 500
+    """Of the bootstrap."""
+
+
+def parity(original: ExportedModel, request: Request, tracking_uri: str) -> ParityReport:
+    """Make what is missing of the chain below the exported folder, score, time, and hold against the gates.
+
+    Raises:
+        SpoofsweepError: the corpus lacks the split or a class of it, or is none.
+    """
+    audio = ParityAudio.open(request.audio, original.record, original.shortest_s)
+    utterances = audio.utterances(request.split, request.most)
+    if utterances.empty:
+        raise SpoofsweepError("the corpus must have utterances to score", f"none of {request.split}")
+    pruned = None if request.pruned is None else _exported(request.pruned, original.folder, tracking_uri)
+    waves = audio.training_waves(request.num_calibration)
+    for one in filter(None, (original, pruned)) if waves else ():
+        one.quantise(waves, request.weights_only)
+    contenders = chain(original, pruned, bool(waves))
+    with one_thread():
+        scored = score(contenders, audio, utterances)
+        models = {FLOAT32: original} | ({} if pruned is None else {PRUNED: pruned})
+        calibrations = {
+            one.name: _calibration(models[one.name], one, scored, audio, request)
+            for one in contenders
+            if one.name in models
+        }
+        rows = tuple(
+            _row(one, scored, calibrations[PRUNED if one.is_pruned else FLOAT32][0], request) for one in contenders
+        )
+    sources = {name: source for name, (_, source) in calibrations.items()}
+    return _report(original, audio, scored, request, rows, sources, left_out(original, pruned, bool(waves)))
+
+
+def _exported(pruned: str, folder: Path, tracking_uri: str) -> ExportedModel:
+    return ExportedModel.found_or_made(pruned, tracking_uri, None, folder / PRUNED_FOLDER)
+
+
+def _report(
+    original: ExportedModel,
+    audio: ParityAudio,
+    scored: "Scored",
+    request: Request,
+    rows: tuple[Row, ...],
+    calibration: Mapping[str, str],
+    missing: tuple[str, ...],
+) -> ParityReport:
+    origin, card, table = original.origin, original.card, scored.tables[FLOAT32]
+    return ParityReport(
+        name=origin.name,
+        version=origin.version,
+        run_id=origin.run_id,
+        signature=original.record.signature,
+        architecture=card.architecture,
+        num_parameters=card.num_parameters,
+        split=request.split,
+        corpus=f"{audio.corpus.layout} {audio.corpus.identity[:16]}",
+        held_out=original.record.held_out,
+        num_bonafide=len(table.bonafide),
+        num_spoof=len(table.spoof),
+        hours=scored.audio_s / 3600,
+        rejected=audio.rejected,
+        trained_eer=original.record.dev_eer,
+        calibration=calibration,
+        rows=rows,
+        left_out=missing,
+        gates=request.gates.model_dump(),
+        breaches=breaches(rows, request.gates),
+        machine=_machine(),
+    )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores and processor time of all contenders on the same utterances."""
+
+    tables: Mapping[str, ScoreTable]
+    cpu_s: Mapping[str, float]
+    audio_s: float
+
+
+def score(contenders: Sequence[Contender], audio: ParityAudio, utterances: pd.DataFrame) -> Scored:
+    """Decode each utterance once, and let every contender score it."""
+    kept: list[int] = []
+    scores: dict[str, list[float]] = {one.name: [] for one in contenders}
+    cpu_s = dict.fromkeys(scores, 0.0)
+    num_samples = 0
+    for place, wave_T in audio.waves(utterances):
+        kept.append(place)
+        num_samples += len(wave_T)
+        for one in contenders:
+            start_s = time.process_time()
+            scores[one.name].append(one.score(wave_T))
+            cpu_s[one.name] += time.process_time() - start_s
+    rows = utterances.iloc[kept]
+    tables = {name: ScoreTable.of(rows, np.array(values)) for name, values in scores.items()}
+    return Scored(tables, cpu_s, num_samples / audio.record.features.sample_rate)
+
+
+def log_report(report: ParityReport, files: Sequence[Path], tracking_uri: str) -> None:
+    """Keep the files with the run that trained the model; nothing where no run is known of."""
+    from deploy.tracking_store import open_client
+
+    if report.run_id:
+        client = open_client(tracking_uri)
+        for path in files:
+            client.log_artifact(report.run_id, str(path), ARTIFACT)
+
+
+def _row(one: Contender, scored: Scored, calibration: Calibration, request: Request) -> Row:
+    cost = Cost(one.num_bytes, one.latency(), 3600 * scored.cpu_s[one.name] / scored.audio_s)
+    other = one.against, scored.tables[one.against]
+    return Row.of(one.name, scored.tables[one.name], other, calibration, cost, request.num_resamples)
+
+
+def _calibration(
+    model: ExportedModel, one: Contender, scored: Scored, audio: ParityAudio, request: Request
+) -> tuple[Calibration, str]:
+    """A model's calibration, and where it comes from."""
+    known = model.card.calibration
+    if known is not None:
+        return Calibration(*known), "the model's own, fitted on dev"
+    if request.split == "dev":
+        table = scored.tables[one.name]
+        return fit_calibration(table.bonafide, table.spoof), "fitted here, on the dev scores that it is applied to"
+    table = score([one], audio, audio.utterances("dev", request.most)).tables[one.name]
+    return fit_calibration(table.bonafide, table.spoof), "fitted here on dev"
+
+
+def _machine() -> dict[str, str]:
+    facts = {"date": date.today().isoformat(), "processor": _processor(), "cores": str(os.cpu_count())}
+    packages = {name: version(name) for name in _PACKAGES}
+    return facts | {"spoofsweep": code_version(), "Python": platform.python_version()} | packages
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
