@@ -11,12 +11,14 @@ from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 from deploy import compress_cli, export_cli
+from deploy.mobile import cli as mobile_cli
 from deploy.options import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
 
 app = typer.Typer()
 app.add_typer(compress_cli.app)
 app.add_typer(export_cli.app)
+app.add_typer(mobile_cli.app)
 
 
 @app.command()
