@@ -58,7 +58,8 @@ def mobile_origin(reference: str, tracking_uri: str, chunk_ms: float, study: str
         card = described(origin, record, model, kept_scores(origin, tracking_uri))
     card = stream_card(replace(card, precision="float32"), record, model)
     num_steps = max(1, round(chunk_ms * card.sample_rate / 1000 / card.step_samples))
-    return origin.folder, replace(card, chunk_samples=num_steps * card.step_samples)
+    states = dict(sorted(card.states.items()))  # as in the card's JSON: the order of inputs where they have no names
+    return origin.folder, replace(card, chunk_samples=num_steps * card.step_samples, states=states)
 
 
 def convert_model(

@@ -1,4 +1,4 @@
-"""What a logged model declares, held against what its code imports."""
+"""What a logged model and a mobile converter are installed with, held against what their code imports."""
 
 import ast
 import json
@@ -9,8 +9,8 @@ from pathlib import Path
 from deploy.packaging import REQUIREMENTS, ROOMS
 
 LOADED = f"""
-import json, sys
-import deploy.pyfunc_model
+import importlib, json, sys
+importlib.import_module(sys.argv[1])
 modules = {{name: module for name, module in sys.modules.items() if name.split(".")[0] in {ROOMS!r}}}
 print(json.dumps([module.__file__ for module in modules.values()]))
 """
@@ -27,7 +27,16 @@ def imported_by(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def test_all_that_loading_imports_is_declared():
-    files = json.loads(subprocess.check_output([sys.executable, "-c", LOADED], text=True))
+def imported_with(module: str) -> set[str]:
+    """Packages that the module, and those of ours that it imports, import."""
+    files = json.loads(subprocess.check_output([sys.executable, "-c", LOADED, module], text=True))
     imported = set().union(*(imported_by(Path(file)) for file in files))
-    assert imported - set(ROOMS) - sys.stdlib_module_names == set(REQUIREMENTS)
+    return imported - set(ROOMS) - sys.stdlib_module_names
+
+
+def test_all_that_loading_imports_is_declared():
+    assert imported_with("deploy.pyfunc_model") == set(REQUIREMENTS)
+
+
+def test_all_that_a_mobile_converter_imports_is_installed_for_it():
+    assert imported_with("deploy.mobile.convert") == {"torch", "torchaudio", "numpy", "pydantic", "safetensors"}
