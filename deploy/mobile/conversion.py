@@ -68,7 +68,7 @@ def convert_model(
     """Convert a model, and write the file and its card into ``output`` once it is seen to score as the model does.
 
     Args:
-        python: the interpreter of an environment that has the converter.
+        python: the interpreter of an environment that has the converter, by its absolute path.
         output: folder, made where it is missing; by default one of the model's own name.
 
     Raises:
@@ -101,11 +101,12 @@ def _run_converter(form: MobileFormat, python: Path, model_folder: Path, card: D
     code = staging / "code"
     stage_code(code)
     (staging / CARD).write_text(card.to_json())
-    command = [python, "-m", "deploy.mobile.convert", form.name, readable_folder(model_folder), staging / CARD, staging]
+    model = readable_folder(model_folder).absolute()
+    command = [python, "-m", "deploy.mobile.convert", form.name, model, staging / CARD, staging]
     # ExecuTorch calls programs of its environment.
-    path = os.pathsep.join((str(python.absolute().parent), os.environ.get("PATH", "")))
+    path = os.pathsep.join((str(python.parent), os.environ.get("PATH", "")))
     environment = os.environ | {"PYTHONPATH": str(code), "PATH": path}
-    done = subprocess.run([str(part) for part in command], env=environment, cwd=staging, capture_output=True, text=True)
+    done = subprocess.run([str(part) for part in command], env=environment, cwd=code, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise SpoofsweepError(

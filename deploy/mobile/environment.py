@@ -50,13 +50,14 @@ def environment_python(form: MobileFormat, say: Callable[[str], object]) -> Path
 
 
 def checked_python(form: MobileFormat, python: Path) -> Path:
-    """An interpreter that the user named.
+    """An interpreter that the user named, by a path or as a command; its absolute path.
 
     Raises:
         SpoofsweepError: it is none, or lacks a package.
     """
+    found = shutil.which(python)
     try:
-        answer = subprocess.run([python, "-c", _FIND, *form.modules], capture_output=True, text=True)
+        answer = subprocess.run([found or python, "-c", _FIND, *form.modules], capture_output=True, text=True)
         missing = json.loads(answer.stdout)
     except (OSError, ValueError) as error:
         raise SpoofsweepError("--python names an interpreter", python) from error
@@ -66,7 +67,7 @@ def checked_python(form: MobileFormat, python: Path) -> Path:
             f"{python} without {', '.join(missing)}",
             f"install them at the versions of {form.constraints}, or leave --python out",
         )
-    return python
+    return Path(found or python).absolute()
 
 
 def _make(form: MobileFormat, folder: Path, say: Callable[[str], object]) -> None:

@@ -52,10 +52,11 @@ def run(*arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_converted_file_scores_as_the_model_does(name, model, folders, tmp_path):
+def test_a_converted_file_scores_as_the_model_does(name, model, folders, tmp_path, monkeypatch):
     """Converters take half a minute to load and to convert."""
     form = FORMATS[name]
-    result = run(folders[model], "--to", name, "--python", converter_python(form), "--output", tmp_path)
+    monkeypatch.chdir(folders[model].parent)
+    result = run(model, "--to", name, "--python", converter_python(form), "--output", tmp_path)
     assert result.exit_code == 0, result.output
     path = tmp_path / form.file
     assert f"Detector in {path}" in result.stdout
