@@ -7,24 +7,30 @@ reduction factor 3.
 
     python benchmarks/sweep_overhead.py [--trials 1000] [--stock-trials 40] [--repeats 1] [--output results/reference]
 
-The stock variants take seconds a trial, so they may be given fewer: compare what a trial and a result cost.
+The stock variants take seconds a trial, so they may be given fewer: compare what a trial and a report cost. These two
+are told apart by a second run without pruning, where each trial has all 16 reports: seconds = a trials + b reports.
+Below, what a trial of ours costs as the study grows.
 """
 
 import argparse
+import contextlib
 import json
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 import ray
-from machine import machine_facts
+from machine import machine_facts, memory_bytes
 from ray import tune
 
 from cluster.config import ClusterConfig
@@ -38,8 +44,13 @@ VARIANTS = {
     "stock": "stock Ray Tune, its defaults",
     "stock-reuse": "stock Ray Tune, reuse_actors=True",
     "stock-tuned": "stock Ray Tune, reuse_actors=True, default loggers off",
+    "stock-unpruned": "the same, without pruning",
     "ours": "spoofsweep",
+    "ours-unpruned": "spoofsweep, without pruning",
 }
+PAIRS = {"stock-tuned": "stock-unpruned", "ours": "ours-unpruned"}
+"""Two runs that tell what a trial costs from what a report costs."""
+NUM_PARTS = 10
 SPACE = {
     "optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
     "optimizer.weight_decay": {"low": 1e-5, "high": 1e-1, "log": True},
@@ -99,10 +110,10 @@ class FlatToyTrial(ToyTrial):
         super().setup({"point": tuple(config[name] for name in names)})
 
 
-def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool) -> None:
+def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool, prunes: bool = True) -> None:
     """The stack as its documentation puts it together."""
     from ray.air.integrations.mlflow import MLflowLoggerCallback
-    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
     from ray.tune.search.optuna import OptunaSearch
 
     callback = MLflowLoggerCallback(tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment_name="stock")
@@ -121,7 +132,7 @@ def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool) -> None:
             metric="dev_eer",
             mode="min",
             search_alg=OptunaSearch(),  # two cores allow two trials at a time; a limiter would start actors anew
-            scheduler=scheduler,
+            scheduler=scheduler if prunes else FIFOScheduler(),
             num_samples=num_trials,
             reuse_actors=reuse_actors,
         ),
@@ -130,8 +141,33 @@ def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool) -> None:
     tuner.fit()
 
 
-def run_ours(num_trials: int, folder: Path) -> None:
-    """The same study through ``run_sweep``."""
+class Growth(threading.Thread):
+    """Watches a study grow: trials that have ended, this process's CPU seconds, and its memory."""
+
+    def __init__(self, ledger: Path) -> None:
+        super().__init__(daemon=True)
+        self._ledger, self._over = ledger, threading.Event()
+        self.course: list[tuple[int, float, float]] = []
+
+    def run(self) -> None:
+        while not self._over.wait(0.5):
+            if self._ledger.exists():
+                with contextlib.suppress(sqlite3.OperationalError):  # its tables are still being made
+                    self.course.append((self._ended(), time.process_time(), memory_bytes("VmRSS") / 1e6))
+
+    def _ended(self) -> int:
+        with contextlib.closing(sqlite3.connect(f"file:{self._ledger}?mode=ro", uri=True)) as connection:
+            query = "SELECT count(*) FROM trials WHERE datetime_complete IS NOT NULL"
+            return int(connection.execute(query).fetchone()[0])
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._over.set()
+        self.join()
+
+
+def run_ours(num_trials: int, folder: Path, *, prunes: bool = True) -> list[tuple[int, float, float]]:
+    """The same study through ``run_sweep``; returns how it grew."""
     from search.sweep import run_sweep
 
     class Shards:
@@ -150,46 +186,75 @@ def run_ours(num_trials: int, folder: Path) -> None:
                 "first_rung_passes": 1.0,
                 "rung_trust": False,  # stock ASHA prunes from the first trial on
                 "reduction_factor": 3,
+                "pruning": "asha" if prunes else "none",
             },
         }
     )
-    run_sweep(Study(folder / "toy.toml", config), Shards(), trainable=ToyTrial)  # type: ignore[arg-type]
+    study = Study(folder / "toy.toml", config)
+    growth = Growth(Path(study.storage_url.removeprefix("sqlite:///")))
+    growth.start()
+    run_sweep(study, Shards(), trainable=ToyTrial)  # type: ignore[arg-type]
+    growth.stop()
+    return growth.course
 
 
-def measure(variant: str, num_trials: int) -> dict[str, float]:
+def measure(variant: str, num_trials: int) -> dict[str, Any]:
     """Wall time of one variant, in this process, and what MLflow holds afterwards."""
     import mlflow
 
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1" if variant == "stock-tuned" else "0"
-    runs: dict[str, Callable[[int, Path], None]] = {
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1" if variant in ("stock-tuned", "stock-unpruned") else "0"
+    runs: dict[str, Callable[[int, Path], list[tuple[int, float, float]] | None]] = {
         "stock": lambda n, folder: run_stock(n, folder, reuse_actors=False),
         "stock-reuse": lambda n, folder: run_stock(n, folder, reuse_actors=True),
         "stock-tuned": lambda n, folder: run_stock(n, folder, reuse_actors=True),
+        "stock-unpruned": lambda n, folder: run_stock(n, folder, reuse_actors=True, prunes=False),
         "ours": run_ours,
+        "ours-unpruned": lambda n, folder: run_ours(n, folder, prunes=False),
     }
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     with tempfile.TemporaryDirectory() as name, ray_session(ClusterConfig(num_cpus=2)):
         ray.get([ray.remote(lambda: None).remote() for _ in range(2)])
         start_s, cpu_s = time.perf_counter(), time.process_time()
-        runs[variant](num_trials, Path(name))
+        growth = runs[variant](num_trials, Path(name)) or []
         wall_s, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_s
         client = mlflow.MlflowClient(f"sqlite:///{name}/mlflow.db")
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found = [run for run in client.search_runs(experiments, max_results=5000) if "dev_eer" in run.data.metrics]
         results = sum(len(client.get_metric_history(run.info.run_id, "dev_eer")) for run in found)
-    return {"wall_s": wall_s, "driver_cpu_s": cpu_s, "num_trials": len(found), "num_results": results}
+    counts = {"num_trials": len(found), "num_results": results}
+    return {"wall_s": wall_s, "driver_cpu_s": cpu_s, **counts, "growth": growth}
 
 
-def in_fresh_process(variant: str, num_trials: int) -> dict[str, float]:
+def in_fresh_process(variant: str, num_trials: int) -> dict[str, Any]:
     """``measure`` in a new interpreter."""
     command = [sys.executable, __file__, "--variant", variant, "--trials", str(num_trials)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{variant} failed:\n{done.stderr[-4000:]}")
-    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
 
-def table(figures: dict[str, list[dict[str, float]]]) -> list[str]:
+def costs(run: dict[str, Any], unpruned: dict[str, Any]) -> tuple[float, float]:
+    """Milliseconds that a trial takes besides its reports, and that a report takes."""
+    counts = np.array([[each["num_trials"], each["num_results"]] for each in (run, unpruned)])
+    seconds = np.array([each["wall_s"] for each in (run, unpruned)])
+    a_trial, a_report = 1000 * np.linalg.solve(counts, seconds)
+    return float(a_trial), float(a_report)
+
+
+def growth_table(course: list[tuple[int, float, float]]) -> list[str]:
+    """Markdown rows: CPU milliseconds a trial, and memory, by tenths of a study."""
+    rows, last, size = ["| trials ended | CPU ms a trial | memory, MB |", "|---|---|---|"], course[0], course[-1][0]
+    for part in range(1, NUM_PARTS + 1):
+        now = next(point for point in course if point[0] >= part * size // NUM_PARTS)
+        if now[0] > last[0]:
+            rows.append(f"| {now[0]} | {1000 * (now[1] - last[1]) / (now[0] - last[0]):.0f} | {now[2]:.0f} |")
+            last = now
+    return rows
+
+
+def table(figures: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Markdown rows: the median run of each variant, and how many times ours it took, a trial and a result."""
     columns = (
         "",
@@ -218,7 +283,11 @@ def table(figures: dict[str, list[dict[str, float]]]) -> list[str]:
             f"{a_result / (1000 * ours['wall_s'] / ours['num_results']):.1f}",
         )
         rows.append(f"| {VARIANTS[name]} | " + " | ".join(figures_of_run) + " |")
-    return rows
+    rows += ["", "| | ms a trial besides its reports | ms a report |", "|---|---|---|"]
+    for name, unpruned in PAIRS.items():
+        a_trial, a_report = costs(medians[name], medians[unpruned])
+        rows.append(f"| {VARIANTS[name]} | {a_trial:.0f} | {a_report:.1f} |")
+    return [*rows, "", *growth_table(ours["growth"])]
 
 
 def main() -> None:
@@ -235,12 +304,12 @@ def main() -> None:
         print(json.dumps(measure(arguments.variant, arguments.trials)))
         return
     # Variants take turns, so that a busy spell of the machine hits all of them.
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    figures: dict[str, list[dict[str, Any]]] = {name: [] for name in VARIANTS}
     for _ in range(arguments.repeats):
         for name in VARIANTS:
-            num_trials = arguments.trials if name == "ours" else arguments.stock_trials
+            num_trials = arguments.trials if name.startswith("ours") else arguments.stock_trials
             figures[name].append(in_fresh_process(name, num_trials))
-            print(f"{VARIANTS[name]}: {figures[name][-1]}", flush=True)
+            print(f"{VARIANTS[name]}: {figures[name][-1]['wall_s']:.1f} s", flush=True)
     facts = machine_facts("ray", "optuna", "mlflow")
     rows = table(figures)
     print("\n".join(rows))

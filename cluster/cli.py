@@ -1,14 +1,13 @@
 """The cluster's own command: what a Ray cluster, or this machine, has to offer."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster.config import ClusterConfig
-from cluster.gpus import Node, nodes
-from cluster.ray_session import ray_session
+if TYPE_CHECKING:
+    from cluster.gpus import Node
 
 app = typer.Typer()
 
@@ -20,6 +19,10 @@ def resources(
     ] = None,
 ) -> None:
     """Show the nodes, CPU cores and GPUs that trials could run on, and whether GPUs can be shared well (MPS)."""
+    from cluster.config import ClusterConfig
+    from cluster.gpus import nodes
+    from cluster.ray_session import ray_session
+
     with ray_session(ClusterConfig(address=address)):
         import ray
 
@@ -31,7 +34,7 @@ def resources(
     Console().print(table)
 
 
-def _mps(node: Node) -> str:
+def _mps(node: "Node") -> str:
     if not node.num_gpus:
         return "-"
     limited = node.mps.state == "running" and node.mps.thread_percentage < 100

@@ -4,7 +4,7 @@ Array names carry shapes: T samples, C channels.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ _EMPTY_CHANNEL = 0.01
 """A channel 40 dB below the loudest is empty."""
 _CANCELLED = 0.1
 """A mean of channels 20 dB below the loudest of them has cancelled out."""
+_PART_SAMPLES = 1 << 23
+"""32 MB: nine minutes of mono at 16 kHz."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,27 @@ def read_audio(
     return Audio(np.ascontiguousarray(wave_T), sample_rate or native_rate, tuple(notes))
 
 
+def decode_parts(path: Path, max_samples: int = _PART_SAMPLES) -> Iterator[tuple[Wave, int]]:
+    """Consecutive parts ``[num_samples]`` of the mono wave at the file's own rate, with that rate, in flat memory.
+
+    Parts are mixed down and scaled each by itself. A file of no more than ``max_samples`` (of all channels together) is
+    one part, and as :func:`read_audio` gives it.
+
+    Raises:
+        DecodeError: as for :func:`read_audio`, once the damage is reached; silent, at the end, if all parts are.
+        FileNotFoundError: there is no such file.
+    """
+    fault: str | None = "no samples"
+    with local_copy(path) as file, open_audio(file) as stream:
+        for wave_T in _mixed_parts(stream.blocks, max_samples):
+            if len(wave_T):
+                peak, silence = _peak_and_silence(wave_T)
+                fault = silence if fault else None
+                yield (wave_T / np.float32(peak)).astype(np.float32) if peak > 1.0 else wave_T, stream.rate
+    if fault:
+        raise DecodeError(fault)
+
+
 def _read_channels(path: Path, max_duration_s: float | None, compressed_by_ffmpeg: bool) -> tuple[Wave, int]:
     """Samples ``[C, T]`` as stored, and their rate; a little more than ``max_duration_s`` if the file is longer."""
     with open_audio(path, max_duration_s=max_duration_s, compressed_by_ffmpeg=compressed_by_ffmpeg) as stream:
@@ -117,21 +140,44 @@ def _rms(blocks_CT: Sequence[Wave]) -> npt.NDArray[np.float64]:
 
 
 def _checked_peak(wave_T: Wave, rate: int, min_duration_s: float) -> float:
-    """The largest magnitude; raises DecodeError where the wave is no speech.
-
-    Extremes alone are computed for sound waves: not a number passes through them, and decoding is most of preparation.
-    """
+    """The largest magnitude; raises DecodeError where the wave is no speech."""
     num_samples = len(wave_T)
     if num_samples == 0:
         raise DecodeError("no samples")
     if num_samples < min_duration_s * rate:
         raise DecodeError(f"{TOO_SHORT}: {num_samples / rate:.4g} s, at least {min_duration_s:g} s wanted")
+    peak, silence = _peak_and_silence(wave_T)
+    if silence:
+        raise DecodeError(silence)
+    return peak
+
+
+def _peak_and_silence(wave_T: Wave) -> tuple[float, str | None]:
+    """The largest magnitude, and what kind of silence the wave is, if it is; raises DecodeError where it is not finite.
+
+    Extremes alone are computed for sound waves: not a number passes through them, and decoding is most of preparation.
+    """
     low, high = float(wave_T.min()), float(wave_T.max())
     if not math.isfinite(high - low):
         bad = int(np.count_nonzero(~np.isfinite(wave_T)))
-        raise DecodeError(f"not finite: {bad} of {num_samples} samples are NaN or infinite")
+        raise DecodeError(f"not finite: {bad} of {len(wave_T)} samples are NaN or infinite")
+    silence = None
     if high - low < 2 * SILENT_PEAK:
         mean = float(wave_T.mean(dtype=np.float64))
         if max(high - mean, mean - low) < SILENT_PEAK:
-            raise DecodeError("silent" if abs(mean) < SILENT_PEAK else f"constant signal at {mean:.3g}")
-    return max(high, -low)
+            silence = "silent" if abs(mean) < SILENT_PEAK else f"constant signal at {mean:.3g}"
+    return max(high, -low), silence
+
+
+def _mixed_parts(blocks: Iterable[Wave], max_samples: int) -> Iterator[Wave]:
+    """Blocks ``[C, T]``, gathered until they reach ``max_samples``, mixed down; kept no longer than needed."""
+    part: list[Wave] = []
+    num_samples = 0
+    for block_CT in blocks:
+        part.append(block_CT)
+        num_samples += block_CT.size
+        if num_samples >= max_samples:
+            wave_T, part, num_samples = mix_down(part, []), [], 0
+            yield wave_T
+    if part:
+        yield mix_down(part, [])

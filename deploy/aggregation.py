@@ -20,8 +20,13 @@ class Accumulator(Protocol):
     lowest: Stretch | None
     """The stretch that sounds most like a spoof, of those that the aggregation can tell apart."""
 
-    def add(self, start_s: float, end_s: float, score: float) -> float:
-        """The aggregate with one more score."""
+    def add(self, start_s: float, end_s: float, score: float, duration_s: float) -> float:
+        """The aggregate with one more score.
+
+        Args:
+            start_s: where it begins, by the clock that time stamps follow; likewise ``end_s``.
+            duration_s: how long it is by its samples.
+        """
         ...
 
 
@@ -80,7 +85,7 @@ class _RunningMean:
     def __init__(self) -> None:
         self._sum, self._count = 0.0, 0
 
-    def add(self, start_s: float, end_s: float, score: float) -> float:
+    def add(self, start_s: float, end_s: float, score: float, duration_s: float) -> float:
         self._sum += score
         self._count += 1
         return self._sum / self._count
@@ -93,8 +98,8 @@ class _ExponentialMean:
         self._half_life_s = half_life_s
         self._sum = self._weight = 0.0
 
-    def add(self, start_s: float, end_s: float, score: float) -> float:
-        decay = 2.0 ** -((end_s - start_s) / self._half_life_s)
+    def add(self, start_s: float, end_s: float, score: float, duration_s: float) -> float:
+        decay = 2.0 ** -(duration_s / self._half_life_s)
         self._sum = self._sum * decay + score
         self._weight = self._weight * decay + 1.0
         return self._sum / self._weight
@@ -110,9 +115,9 @@ class _SlidingMean:
         self._sum = 0.0
         self._length = 0
 
-    def add(self, start_s: float, end_s: float, score: float) -> float:
+    def add(self, start_s: float, end_s: float, score: float, duration_s: float) -> float:
         if not self._length:
-            self._length = max(1, round(self._window_s / (end_s - start_s)))
+            self._length = max(1, round(self._window_s / duration_s))
         if len(self._ring) < self._length:
             self._ring.append((start_s, score))
             self._sum += score

@@ -53,6 +53,71 @@ def prune(
     console.print(level_table(levels))
 
 
+@app.command()
+def quantise(
+    exported: Annotated[Path, typer.Argument(help="Folder with utterance.onnx, stream.onnx or both, in float32.")],
+    audio: Annotated[Path, typer.Option(help="Folder with training audio: ranges are taken of it, scores compared.")],
+    output: Annotated[Path, typer.Option(help="Folder of the detector in eight bits.")],
+    files: Annotated[int, typer.Option(min=2, help="Audio files to draw; half are for ranges, half for scores.")] = 128,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="Eight bits on disk, float when it runs: exacter.")
+    ] = False,
+) -> None:
+    """Store an exported detector in eight bits, and show what that does to size, time and scores.
+
+    Convolutions also compute in eight bits unless --weights-only; the front end stays in float.
+    """
+    from deploy.detector_folder import STREAM, UTTERANCE
+    from deploy.onnx_model import OnnxModel
+    from deploy.quantise import copy_sources
+    from deploy.quantise import quantise as quantise_file
+    from deploy.quantise_audio import draw_waves
+    from deploy.quantise_table import quantised_table
+
+    console = Console()
+    sources = [exported / name for name in (UTTERANCE, STREAM) if (exported / name).is_file()]
+    if not sources:
+        raise SpoofsweepError("a folder of `export` holds utterance.onnx or stream.onnx", exported)
+    outcomes = []
+    for source in sources:
+        with console.status(source.name):
+            waves = draw_waves(OnnxModel.open(source).card, audio, files)
+            half = len(waves) // 2
+            outcomes.append(quantise_file(source, output / source.name, waves[:half], waves[half:], weights_only))
+    copy_sources(exported, output)
+    console.print(quantised_table(outcomes))
+
+
+@app.command()
+def compress(
+    model: Annotated[str, typer.Argument(help="champion, champion@STUDY, a run id, or a model folder.")],
+    shards: Annotated[Path, typer.Option(help="Folder of the shard set that it was trained on.")],
+    output: Annotated[Path, typer.Option(help="Folder for the study, which goes on if it is there.")],
+    passes: Annotated[float, typer.Option(min=0.01, help="Most passes over the training split in a trial.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the search.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    tracking_uri: TrackingUri = DEFAULT_URI,
+) -> None:
+    """Search for the best trade-offs between EER, size and time: units of each layer, fine-tuning, eight bits.
+
+    Leaves a model folder with its exported file for each trial, and front.png.
+    """
+    from data_prep.shards import ShardSet
+    from deploy.compression import Compression, front
+    from deploy.compression_report import front_figure, front_table
+    from deploy.models import resolve
+    from deploy.pruning import Pruner
+
+    console = Console()
+    pruner = Pruner(resolve(model, tracking_uri), ShardSet.open(shards), device)
+    study = Compression(pruner, output, passes, seed)
+    with console.status("trials run"):
+        points = study.run(trials)
+    console.print(front_table(front(points)))
+    front_figure(points).savefig(output / "front.png", dpi=140)
+
+
 def _shares(text: str) -> list[float]:
     """From the largest on.
 

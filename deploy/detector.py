@@ -4,20 +4,24 @@ Array names carry shapes: T samples.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster.errors import SpoofsweepError
-from data_prep.decoding import decode
+from data_prep.decoding import decode_parts
 from deploy.aggregation import RUNNING, Aggregation
+from deploy.common_runs import work_together
 from deploy.detection import Detection, Window, verdict_label
 from deploy.detector_card import DetectorCard
 from deploy.detector_stream import DetectorStream, StreamScore
-from deploy.onnx_model import OnnxModel
-from deploy.samples import checked_rate, checked_samples
+from deploy.onnx_model import OnnxModel, Work
+from deploy.samples import Wave, checked_rate, checked_samples
 from deploy.voice_activity import VoiceActivity
+
+T = TypeVar("T")
 
 
 class Detector:
@@ -60,18 +64,18 @@ class Detector:
         Raises:
             SpoofsweepError: the wave is not one-dimensional, too short to be scored, or not finite.
         """
-        wave_T = checked_samples(wave_T)
-        return self._detect([wave_T], sample_rate, len(wave_T) / checked_rate(sample_rate))
+        return self.score_parts(iter([checked_samples(wave_T)]), checked_rate(sample_rate))
 
     def score_file(self, path: Path) -> Detection:
-        """Score an audio file.
+        """Score an audio file, as it is read: an hour takes no more memory than ten minutes.
 
         Raises:
             data_prep.decode_error.DecodeError: the file holds no usable audio.
             SpoofsweepError: it is too short.
         """
-        wave_T = decode(path, self.sample_rate)
-        return self.score(wave_T, self.sample_rate)
+        parts = decode_parts(path)
+        first_T, rate = next(parts)
+        return self.score_parts(chain([first_T], (part_T for part_T, _ in parts)), rate)
 
     def stream(
         self,
@@ -96,21 +100,26 @@ class Detector:
         rate = self.sample_rate if sample_rate is None else sample_rate
         return DetectorStream(self._model, self.threshold, rate, aggregation, voice_activity, warm_up_s, clock)
 
-    def _detect(self, blocks: Iterable[Any], sample_rate: float, duration_s: float) -> Detection:
+    def work_together(self, works: Iterable[Work[T]]) -> list[T | SpoofsweepError]:
+        """Do the work of many streams (`DetectorStream.feeding`) in common runs; see `deploy.common_runs`."""
+        return work_together(self._model, works)
+
+    def score_parts(self, parts: Iterator[Wave], sample_rate: float) -> Detection:
+        """Score consecutive parts of one mono wave; see `score`."""
         stream = self.stream(sample_rate)
-        windows = [
-            Window(window.start_s, min(window.end_s, duration_s), window.score, window.running_score)
-            for window in self._windows(self._scores(stream, blocks))
-        ]
+        windows = list(self._windows(self._scores(stream, parts)))
+        duration_s = stream.duration_s + sum(map(len, parts)) / sample_rate
         if not windows:
             found, needed = f"{1000 * duration_s:g} ms", f"at least {1000 * self._shortest_s:g} ms"
             raise SpoofsweepError("audio must last long enough to be scored", found, needed)
-        score = windows[-1].running_score
-        return Detection(verdict_label(score, self.threshold), score, self.threshold, duration_s, tuple(windows))
+        # The frame grid may reach past the last sample, the times do not.
+        course = tuple(replace(window, end_s=min(window.end_s, duration_s)) for window in windows)
+        score = course[-1].running_score
+        return Detection(verdict_label(score, self.threshold), score, self.threshold, duration_s, course)
 
-    def _scores(self, stream: DetectorStream, blocks: Iterable[Any]) -> Iterator[StreamScore]:
+    def _scores(self, stream: DetectorStream, parts: Iterator[Wave]) -> Iterator[StreamScore]:
         """All scores of a file, or the first, as validation took them."""
-        scores = chain.from_iterable(chain(map(stream.feed, blocks), map(DetectorStream.finish, [stream])))
+        scores = chain.from_iterable(chain(map(stream.feed, parts), map(DetectorStream.finish, [stream])))
         first_only = self.card.form == "utterance" and self.card.coverage == "first"
         return islice(scores, 1) if first_only else scores
 

@@ -10,6 +10,8 @@ METADATA_KEY = "spoofsweep"
 """Of the ONNX file's metadata."""
 FORMAT_VERSION = 1
 """Raise it whenever a file of before would be read as something else."""
+WHOLE_FILE = 2**31 - 1
+"""Frames of context where a window is normalised over the whole file."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from cluster.errors import SpoofsweepError
 from deploy.aggregation import RUNNING, Aggregation, Stretch
 from deploy.arrival_clock import ArrivalClock
 from deploy.detection import verdict_label
-from deploy.onnx_model import OnnxModel
+from deploy.onnx_model import OnnxModel, Work
 from deploy.samples import Wave, checked_rate, checked_samples
 from deploy.scorers import FrameScore, make_scorer
 from deploy.voice_activity import VoiceActivity, VoiceTracker
@@ -52,7 +52,7 @@ class DetectorStream:
         warm_up_s: float = 0.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._card = model.card
+        self._model, self._card = model, model.card
         self._hop_s = model.card.hop_samples / model.card.sample_rate
         self._threshold = threshold
         self._rate = checked_rate(sample_rate)
@@ -88,6 +88,12 @@ class DetectorStream:
         return verdict_label(self.running_score, self._threshold)
 
     @property
+    def llr(self) -> float | None:
+        """The aggregate so far as natural log-likelihood ratio; none without calibration, or without speech."""
+        calibration, running = self._card.calibration, self.running_score
+        return None if calibration is None or running is None else calibration[0] * running + calibration[1]
+
+    @property
     def lowest(self) -> Stretch | None:
         """The stretch that sounds most like a spoof, where the aggregation remembers it."""
         return self._accumulator.lowest
@@ -106,28 +112,40 @@ class DetectorStream:
         Raises:
             SpoofsweepError: they are no audio; the stream is as before.
         """
+        return self._model.work(self.feeding(samples_T))
+
+    def feeding(self, samples_T: Any) -> Work[list[StreamScore]]:
+        """`feed`, for whoever runs the graph himself, perhaps for many streams at once."""
         if self._finished:
             raise SpoofsweepError("a finished stream takes no more samples", remedy="reset it, or make another")
         wave_T = checked_samples(samples_T)
         self._num_samples += len(wave_T)
         if self._arrivals is not None:
             self._arrivals.arrived(self.duration_s)
-        return self._reported(wave_T if self._resampler is None else self._resampler.resample_chunk(wave_T))
+        if self._resampler is not None:
+            wave_T = self._resampler.resample_chunk(wave_T)
+        return (yield from self._reported(wave_T))
 
     def finish(self) -> list[StreamScore]:
         """The scores that were waiting for more samples; afterwards only `reset` goes on."""
+        return self._model.work(self.finishing())
+
+    def finishing(self) -> Work[list[StreamScore]]:
+        """`finish`, likewise."""
         if self._finished:
             return []
         self._finished = True
         reports: list[StreamScore] = []
         if self._resampler is not None:
-            reports += self._reported(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-        return reports + [self._report(score) for score in self._scorer.finish()]
+            reports += yield from self._reported(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        scores = yield from self._scorer.finish()
+        return reports + [self._report(score) for score in scores]
 
-    def _reported(self, wave_T: Wave) -> list[StreamScore]:
+    def _reported(self, wave_T: Wave) -> Work[list[StreamScore]]:
         if self._voice is not None:
             self._voice.feed(wave_T)
-        return [self._report(score) for score in self._scorer.feed(wave_T)]
+        scores = yield from self._scorer.feed(wave_T)
+        return [self._report(score) for score in scores]
 
     def _report(self, scored: FrameScore) -> StreamScore:
         first, end, score = scored
@@ -136,11 +154,10 @@ class DetectorStream:
             start_s, end_s = self._arrivals.at(start_s), self._arrivals.at(end_s)
         is_speech = self._voice is None or self._is_speech(self._voice, first, end)
         if is_speech:
-            self.running_score = self._accumulator.add(start_s, end_s, score)
-            self.speech_s += end_s - start_s
-        running, calibration = self.running_score, self._card.calibration
-        llr = None if calibration is None or running is None else calibration[0] * running + calibration[1]
-        return StreamScore(start_s, end_s, score, running, llr, self.label, is_speech)
+            duration_s = (end - first) * self._hop_s
+            self.running_score = self._accumulator.add(start_s, end_s, score, duration_s)
+            self.speech_s += duration_s
+        return StreamScore(start_s, end_s, score, self.running_score, self.llr, self.label, is_speech)
 
     def _is_speech(self, voice: VoiceTracker, first: int, end: int) -> bool:
         decision = voice.is_speech(first, end)

@@ -17,7 +17,6 @@ from deploy.form_cards import detector_card, stream_card, stream_obstacle
 from deploy.model_origin import ModelOrigin, find_origin
 from deploy.onnx_file import write_detector
 from deploy.onnx_forms import stream_graph, utterance_graph
-from deploy.onnx_trace import check_torch
 from deploy.operating_points import EER, NO_WISHES, Wishes, operating_points
 from trainable.atomic_folder import readable_folder
 from trainable.calibration import fit_calibration
@@ -69,10 +68,9 @@ def export(
         shards: folder of shard sets to score dev from; none means the scores that training kept.
 
     Raises:
-        SpoofsweepError: there is no such model, a threshold cannot be had, PyTorch is too old, or a file would not
+        SpoofsweepError: there is no such model, a threshold cannot be had, or a file would not
             score as the model does.
     """
-    check_torch()
     origin = find_origin(reference, tracking_uri, study)
     record, model = read_model(origin.folder)
     scores = kept_scores(origin, tracking_uri) if shards is None else computed_scores(model, record, shards)

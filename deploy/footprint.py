@@ -8,6 +8,8 @@ from torch import nn
 from cluster.errors import SpoofsweepError
 from trainable.latency import latency_ms
 
+_NUM_MEASUREMENTS = 3
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -17,7 +19,7 @@ class Footprint:
     size_kb: float
     """Of all tensors, in thousands of bytes."""
     latency_ms: float
-    """Of a scoring window, see `trainable.latency`."""
+    """Of a scoring window, see `trainable.latency`; the lowest of three, for other work can only add to it."""
 
     @classmethod
     def of(cls, model: nn.Module, num_frames: int, num_bins: int) -> "Footprint":
@@ -25,7 +27,7 @@ class Footprint:
         return cls(
             num_parameters=sum(parameter.numel() for parameter in model.parameters()),
             size_kb=sum(tensor.nbytes for tensor in model.state_dict().values()) / 1000,
-            latency_ms=latency_ms(model, num_frames, num_bins),
+            latency_ms=min(latency_ms(model, num_frames, num_bins) for _ in range(_NUM_MEASUREMENTS)),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from torch import nn
 
 from cluster.errors import SpoofsweepError
-from deploy.detector_card import DetectorCard
+from deploy.detector_card import WHOLE_FILE, DetectorCard
 from deploy.model_origin import ModelOrigin
 from deploy.onnx_forms import state_shapes
 from deploy.operating_points import EER
@@ -15,9 +15,6 @@ from trainable.checkpoint import ModelRecord
 from trainable.models.streamable import Streamable
 from trainable.scoring import frames_in
 from trainable.signature import code_version
-
-WHOLE_FILE = 2**31 - 1
-"""Frames of context where a window is normalised over the whole file."""
 
 
 def detector_card(

@@ -23,6 +23,8 @@ SCORES = "scores"
 TAIL = "tail"
 NEXT = "next_"
 """Before the name of a state as it comes out."""
+NETWORK = "network/"
+"""Before the names of everything in a graph that is the network's, not the front end's."""
 _FRAMES = 40
 """Of the example that a graph is traced with."""
 
@@ -99,7 +101,7 @@ def utterance_graph(model: nn.Module, features: FeaturesConfig, window_frames: i
         within("front_end/", framing_graph(features)),
         front_end_graph(features),
         parser.parse_model(_WINDOW.replace("WINDOW_FRAMES", str(window_frames))),
-        within("network/", network),
+        within(NETWORK, network),
     )
     inputs = _float(SAMPLES, "num_samples"), helper.make_tensor_value_info(CONTEXT, TensorProto.INT64, [2])
     return join("utterance", parts, inputs, [_float(SCORES)])
@@ -125,7 +127,7 @@ def stream_graph(model: Streamable, features: FeaturesConfig) -> onnx.ModelProto
         parser.parse_model(continuation),
         within("front_end/", framing_graph(features, any_length=False)),
         front_end_graph(features),
-        within("network/", network),
+        within(NETWORK, network),
     )
     shapes = state_shapes(model, features)
     inputs = _float(SAMPLES, "num_samples"), *(_float(name, *shape) for name, shape in shapes.items())

@@ -1,13 +1,24 @@
 """An exported detector's file, opened: the session and the card in its metadata."""
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
+import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from cluster.errors import SpoofsweepError
 from deploy.detector_card import METADATA_KEY, DetectorCard
+
+T = TypeVar("T")
+Inputs = dict[str, npt.NDArray[Any]]
+"""Of one run, by name; the first axis is the batch."""
+Outputs = list[npt.NDArray[Any]]
+"""Of one run: scores, then the next states in the card's order."""
+Work = Generator[Inputs, Outputs, T]
+"""A computation that yields the inputs of the runs that it needs, and is sent their outputs."""
 
 _UNREADABLE = (
     faults.Fail,
@@ -27,6 +38,8 @@ class OnnxModel:
     card: DetectorCard
     takes_context: bool
     """Whether the graph can be told of frames that only give context."""
+    takes_batches: bool
+    """Whether it pays to run several streams at once: a stream form with an open first axis."""
 
     @classmethod
     def open(cls, path: Path, num_threads: int = 1) -> "OnnxModel":
@@ -51,5 +64,20 @@ class OnnxModel:
             raise SpoofsweepError(
                 "a detector's file holds its card", f"{path} without one", "make it by `spoofsweep export`"
             )
+        card = DetectorCard.from_json(text)
         optional = {entry.name for entry in session.get_overridable_initializers()}
-        return cls(session, DetectorCard.from_json(text), "context_frames" in optional)
+        has_open_batch = all(not isinstance(entry.shape[0], int) for entry in session.get_inputs())
+        return cls(session, card, "context_frames" in optional, has_open_batch and card.form == "stream")
+
+    def run(self, inputs: Inputs) -> Outputs:
+        """What the graph makes of the inputs."""
+        return self.session.run(["scores", *(f"next_{name}" for name in self.card.states)], inputs)
+
+    def work(self, work: Work[T]) -> T:
+        """Do a piece of work by itself, a run at a time."""
+        try:
+            inputs = next(work)
+            while True:
+                inputs = work.send(self.run(inputs))
+        except StopIteration as done:
+            return done.value

@@ -9,7 +9,6 @@ import torch
 from onnx import compose, helper
 from torch import Tensor, nn
 
-from cluster.errors import SpoofsweepError
 from deploy.onnx_layers import with_onnx_layers
 
 OPSET = 20
@@ -17,7 +16,6 @@ OPSET = 20
 _IR_VERSION = 10
 HEADER = f'<ir_version: {_IR_VERSION}, opset_import: ["": {OPSET}]>'
 """Of a model in ONNX's text syntax."""
-_OLDEST_TORCH = (2, 14)
 _MAX_FOLDED = 64
 """Elements of a constant that is computed beforehand; larger ones are left to the runtime, which computes them as it
 loads the file, so that they do not fill it."""
@@ -37,11 +35,7 @@ def trace(
         dynamic_dims: of each parameter of the module, the names of the dimensions that stay open.
         inputs: names.
         outputs: names.
-
-    Raises:
-        SpoofsweepError: this PyTorch is too old.
     """
-    check_torch()
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of PyTorch about its own
         program = torch.onnx.export(
@@ -57,20 +51,6 @@ def trace(
         )
     assert program is not None
     return _tidied(program.model_proto)
-
-
-def check_torch() -> None:
-    """
-    Raises:
-        SpoofsweepError: this PyTorch fixes the number of frames of recurrent layers as it exports them.
-    """
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < _OLDEST_TORCH:
-        oldest = ".".join(map(str, _OLDEST_TORCH))
-        raise SpoofsweepError(
-            f"export to ONNX needs PyTorch {oldest} or later",
-            torch.__version__,
-            f"install torch=={oldest}.0, or export on another machine, which needs the model alone",
-        )
 
 
 def join(

@@ -94,9 +94,16 @@ class Pruner:
 
     def start(self) -> Level:
         """The model as it is."""
-        training = self._training(self.record.trial, self.model.state_dict())
-        rate = _rate(training)
-        return Level("unpruned", self.record.trial.model, self.footprint(training.scored_model), rate, rate)
+        rate = self.rate(self.record.trial, self.model)
+        return Level("unpruned", self.record.trial.model, self.footprint(self.model), rate, rate)
+
+    def rate(self, trial: TrialConfig, model: nn.Module) -> Rate:
+        """What a network does on dev.
+
+        Args:
+            trial: whose network it is.
+        """
+        return _rate(self._training(trial, model.state_dict()))
 
     def prune(self, name: str, target: ModelConfig, tuning: FineTuning, folder: Path) -> Level:
         """Cut the network down to ``target``, train it, and write it as ``folder``; the next call goes on from it.

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from deploy.onnx_model import OnnxModel
+from deploy.onnx_model import Inputs, OnnxModel, Work
 from deploy.sample_buffer import SampleBuffer
 from deploy.samples import Wave
 from trainable.windows import window_starts
@@ -22,13 +22,13 @@ class FrameScore(NamedTuple):
 
 
 class Scorer(Protocol):
-    """One stream's state; feeding it in any chunking gives the same scores."""
+    """One stream's state; feeding it in any chunking gives the same scores. Whoever does its work runs the graph."""
 
-    def feed(self, samples_T: Wave) -> list[FrameScore]:
+    def feed(self, samples_T: Wave) -> Work[list[FrameScore]]:
         """Scores that more samples complete."""
         ...
 
-    def finish(self) -> list[FrameScore]:
+    def finish(self) -> Work[list[FrameScore]]:
         """Scores that were waiting for more samples, now that there are none."""
         ...
 
@@ -47,11 +47,9 @@ class StepScorer:
 
     def __init__(self, model: OnnxModel) -> None:
         card = model.card
-        self._run = model.session.run
         self._step, self._lead = card.step_samples, card.lead_samples
         self._frames_a_step = card.step_samples // card.hop_samples
         self._states = {name: np.zeros((1, *shape), np.float32) for name, shape in card.states.items()}
-        self._outputs = ["scores", *(f"next_{name}" for name in card.states)]
         # A run as long as this costs no more a step, and needs little memory.
         self._largest = card.step_samples * max(1, 10 * card.sample_rate // card.step_samples)
         self._buffer = SampleBuffer()
@@ -63,18 +61,19 @@ class StepScorer:
         self._next_frame = 0
         self._begun = self._lead == 0
 
-    def feed(self, samples_T: Wave) -> list[FrameScore]:
+    def feed(self, samples_T: Wave) -> Work[list[FrameScore]]:
         scores: list[FrameScore] = []
         for first in range(0, len(samples_T), self._largest):
             self._buffer.append(samples_T[first : first + self._largest])
             if not self._begun and len(self._buffer) >= self._lead:
                 self._begin()
             if self._begun and len(self._buffer) >= self._step:
-                self._score_waiting(scores)
+                yield from self._score_waiting(scores)
         return scores
 
-    def finish(self) -> list[FrameScore]:
+    def finish(self) -> Work[list[FrameScore]]:
         """Nothing: samples that do not fill a step are not scored, in training as here."""
+        yield from ()
         return []
 
     def _begin(self) -> None:
@@ -83,11 +82,11 @@ class StepScorer:
         self._buffer.drop(self._lead)
         self._begun = True
 
-    def _score_waiting(self, scores: list[FrameScore]) -> None:
+    def _score_waiting(self, scores: list[FrameScore]) -> Work[None]:
         num_samples = len(self._buffer) // self._step * self._step
         inputs = self._inputs
         inputs["samples"] = self._buffer.peek(0, num_samples)[None]
-        score_BS, *states = self._run(self._outputs, inputs)
+        score_BS, *states = yield inputs
         self._buffer.drop(num_samples)
         for name, state in zip(self._states, states, strict=True):
             inputs[name] = state
@@ -115,38 +114,39 @@ class WindowScorer:
         self._dropped_frames = 0
         self._next_start = 0
 
-    def feed(self, samples_T: Wave) -> list[FrameScore]:
+    def feed(self, samples_T: Wave) -> Work[list[FrameScore]]:
         scores: list[FrameScore] = []
         for first in range(0, len(samples_T), self._largest):
             self._buffer.append(samples_T[first : first + self._largest])
             num_frames = self._num_frames()
             while self._next_start + self._width + self._context <= num_frames:
-                scores.append(self._score(self._next_start, num_frames))
+                scores.append((yield from self._score(self._next_start, num_frames)))
                 self._next_start += self._width
                 self._forget()
         return scores
 
-    def finish(self) -> list[FrameScore]:
+    def finish(self) -> Work[list[FrameScore]]:
         num_frames = self._num_frames()
-        if num_frames <= 0:
-            return []
-        starts = window_starts(num_frames, self._width, "full")
-        return [self._score(start, num_frames) for start in starts if start >= self._next_start or start % self._width]
+        scores: list[FrameScore] = []
+        for start in window_starts(num_frames, self._width, "full") if num_frames > 0 else []:
+            if start >= self._next_start or start % self._width:
+                scores.append((yield from self._score(start, num_frames)))
+        return scores
 
     def _num_frames(self) -> int:
         """Of the stream so far."""
         return self._dropped_frames + (len(self._buffer) - self._overlap) // self._hop
 
-    def _score(self, start: int, num_frames: int) -> FrameScore:
+    def _score(self, start: int, num_frames: int) -> Work[FrameScore]:
         end = min(start + self._width, num_frames)
         left, right = min(self._context, start), min(self._context, num_frames - end)
         first = start - left - self._dropped_frames
         last = end + right - self._dropped_frames
         samples_T = self._buffer.peek(first * self._hop, last * self._hop + self._overlap)
-        inputs = {"samples": samples_T[None]}
+        inputs: Inputs = {"samples": samples_T[None]}
         if self._model.takes_context:
             inputs["context_frames"] = np.array([left, right], np.int64)
-        (score_B,) = self._model.session.run(["scores"], inputs)
+        (score_B,) = yield inputs
         return FrameScore(start, end, float(score_B[0]))
 
     def _forget(self) -> None:

@@ -16,10 +16,12 @@ from scipy.special import ndtri
 
 MOST_FINISHED = 128
 """Trials that have ended, in a view."""
+MOST_RUNNING = 128
+"""Trials that run, in a view."""
 _MOST_GOOD = 25
 """TPE takes a tenth of all trials as good, but no more than these (``optuna.samplers.TPESampler``, ``gamma``)."""
 
-_MOST_RUNNING = 32
+_MOST_JOINT = 32
 """Running trials in a scored view: a Gaussian process reckons with them jointly."""
 
 Rank = tuple[int, float, float, int]
@@ -52,8 +54,8 @@ class BoundedHistory:
 
     Up to `MOST_FINISHED` finished trials it is all of them. Beyond, it is those that TPE takes as good among all, and a
     draw without replacement from the others: TPE's density of the bad ones is an average over them, which a sample
-    estimates without bias. Of the running trials, which count as bad, the same share is drawn. A view is a function of
-    the trials, the seed and the number of the trial that is to be drawn.
+    estimates without bias. Of the running trials, which count as bad, the same share is drawn, `MOST_RUNNING` at most.
+    A view is a function of the trials, the seed and the number of the trial that is to be drawn.
 
     Args:
         seed: of the draws.
@@ -90,7 +92,7 @@ class BoundedHistory:
         """``study`` as trial ``number`` is to see it."""
         trials = study.get_trials(deepcopy=False)
         self._look_at(trials)
-        if len(self._ranks) <= MOST_FINISHED and not self._earlier:
+        if len(self._ranks) <= MOST_FINISHED and len(self._ended.open) <= MOST_RUNNING and not self._earlier:
             return study
         ended, running = self._choose(trials, number)
         numbers = sorted([self._ranks[place][-1] for place in ended] + running)
@@ -106,7 +108,7 @@ class BoundedHistory:
         trials = study.get_trials(deepcopy=False)
         self._look_at(trials)
         ended, running = self._choose(trials, number)
-        part = [trials[i] for i in sorted(running[:_MOST_RUNNING])]
+        part = [trials[i] for i in sorted(running[:_MOST_JOINT])]
         for place in ended:
             trial = self._trial(trials, self._ranks[place][-1])
             if trial.params.keys() >= set(names):
@@ -127,12 +129,12 @@ class BoundedHistory:
     def _choose(self, trials: Sequence[FrozenTrial], number: int) -> tuple[list[int], list[int]]:
         """Places in the ranking, and numbers of running trials, that trial ``number`` is to see."""
         running = [i for i in self._ended.open if trials[i].state == TrialState.RUNNING]
-        if len(self._ranks) <= MOST_FINISHED:
-            return list(range(len(self._ranks))), running
-        rng, num_good = np.random.default_rng([self._seed, number]), self.num_good
-        others = rng.choice(len(self._ranks) - num_good, MOST_FINISHED - num_good, replace=False) + num_good
-        share = len(others) / (len(self._ranks) - num_good)
-        drawn = rng.permutation(len(running))[: round(share * len(running))]
+        rng, num_ended = np.random.default_rng([self._seed, number]), len(self._ranks)
+        num_good = self.num_good if num_ended > MOST_FINISHED else num_ended
+        num_others = min(num_ended, MOST_FINISHED) - num_good
+        others = rng.choice(num_ended - num_good, num_others, replace=False) + num_good
+        share = num_others / (num_ended - num_good) if num_ended > num_good else 1.0
+        drawn = rng.permutation(len(running))[: min(MOST_RUNNING, round(share * len(running)))]
         return [*range(num_good), *others.tolist()], [running[i] for i in drawn]
 
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,7 +19,11 @@ from cluster.uris import shown
 from deploy.options import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
 from search.commands import DEFAULT_SHARDS
-from search.study import SHIPPED, Study, find_study, load_study
+from search.missing_packages import missing_packages_told
+from search.shipped import shipped_names
+
+if TYPE_CHECKING:
+    from search.study import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,9 +33,7 @@ app = typer.Typer(
 
 StudyArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="STUDY", help=f"Study file, or one of {', '.join(sorted(p.stem for p in SHIPPED.glob('*.toml')))}."
-    ),
+    typer.Argument(metavar="STUDY", help=f"Study file, or one of {shipped_names()}."),
 ]
 
 AddressOption = Annotated[
@@ -279,13 +281,16 @@ def main() -> None:
     """Run the program; a user's mistake is one message on standard error and exit status 2."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
-        app()
+        with missing_packages_told():
+            app()
     except SpoofsweepError as error:
         Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), str(error)), highlight=False)
         raise SystemExit(2) from error
 
 
-def _load(reference: str) -> Study:
+def _load(reference: str) -> "Study":
+    from search.study import find_study, load_study
+
     return load_study(find_study(reference))
 
 
@@ -297,7 +302,7 @@ def _request(reference: str, name: str) -> None:
     print(f"The sweep of {study.name} is told to {name}.")
 
 
-def _preview(study: Study) -> None:
+def _preview(study: "Study") -> None:
     from search.preview import preview, print_preview
 
     print_preview(preview(study), Console())

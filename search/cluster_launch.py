@@ -25,7 +25,8 @@ from cluster.submission import RUNTIME_ENVIRONMENT, commands, forwarded, require
 from data_prep.display import print_warnings
 from search.code_bundle import stage
 from search.launch_checks import check_launchable
-from search.study import SHIPPED, Study
+from search.shipped import SHIPPED
+from search.study import Study
 
 STUDY_FILE = "study.toml"
 

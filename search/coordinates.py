@@ -14,17 +14,19 @@ class Coordinates:
     """The unit cube of a search space, an axis a parameter, in the order of ``paths``.
 
     A range is measured on its own scale (logarithmic where it is sampled so); of ``n`` choices the ``i``-th lies in the
-    middle of the ``i``-th of ``n`` equal parts. A parameter that a trial does not have is NaN.
+    middle of the ``i``-th of ``n`` equal parts. A parameter that a trial does not have is NaN. A space without
+    parameters has a single axis, in the middle of which all trials lie.
     """
 
     def __init__(self, space: SearchSpace) -> None:
-        self.paths = sorted(space.parameters)
-        self._distributions = {path: space.distribution(path) for path in self.paths}
+        self._distributions = {path: space.distribution(path) for path in sorted(space.parameters)}
+        self.paths = [*self._distributions] or [""]
         self.num_choices = np.array(
             [
                 len(distribution.choices) if isinstance(distribution, CategoricalDistribution) else 0
                 for distribution in self._distributions.values()
-            ],
+            ]
+            or [0],
             dtype=np.int64,
         )
         """Of each parameter, ``[P]``; 0 for a range."""
@@ -36,6 +38,7 @@ class Coordinates:
                 _coordinate(params[path], distribution) if path in params else np.nan
                 for path, distribution in self._distributions.items()
             ]
+            or [0.5]
         )
 
 

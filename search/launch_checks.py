@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from cluster.errors import SpoofsweepError
 from data_prep.remote_files import is_uri
 from deploy.tracking_store import sqlite_file
-from search.study import SHIPPED, Study
+from search.shipped import SHIPPED
+from search.study import Study
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 

@@ -1,5 +1,6 @@
 """The ledger of a study: Optuna's storage, with every trial, every intermediate value, and true states."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -160,12 +161,10 @@ class Ledger:
     def finish(self, number: int, state: str, value: float | None = None, **attributes: Any) -> None:
         """End a running trial as COMPLETE (with its final value), PRUNED, or FAIL (give ``reason``)."""
         with self._access():
-            self._copies.change_trial(self._copied_id(number), TrialChanges(attributes))
-            self._copy.tell(number, value, TrialState[state])
-            # As Optuna has it, the value of a pruned trial is its last finite report.
-            (final,) = self._copied(number).values or (None,)
-            changes = TrialChanges(attributes, state=TrialState[state], value=final)
-            self.storage.change_trial(self._ids[number], changes)
+            if state == "PRUNED":  # as Optuna has it, the value of a pruned trial is its last report, if it is a number
+                last = max(self._copied(number).intermediate_values.items(), default=(0, math.nan))[1]
+                value = None if math.isnan(last) else last
+            self._change(number, TrialChanges(attributes, state=TrialState[state], value=value))
             self._running.discard(number)
 
     def earlier(self) -> dict[str, Any]:

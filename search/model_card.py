@@ -12,6 +12,7 @@ from search.score_tables import attack_section, cost_section, error_rate_table, 
 from search.space import leaves
 from trainable.config import TrialConfig
 from trainable.hold_out import folds_of, named
+from trainable.lineage import PrunedFrom
 
 _LONGEST_DESCRIPTION = 5000
 """Characters; the column of MLflow's database."""
@@ -134,6 +135,7 @@ def chain_table(finalist: Finalist, provenance: Provenance) -> str:
         "Optuna study, trial": f"{provenance.study_name}, {candidate.trial_number}",
         "attacks held out": named(folds_of(record.held_out)) or "none",
         **({"folds of the sweep": named(candidate.folds)} if candidate.fold_eer is not None else {}),
+        **({"pruned from": _origin(record.pruned_from)} if record.pruned_from else {}),
         "training signature": record.signature,
         "seed": candidate.seed,
         "device, arithmetic, threads": f"{record.device}, {record.precision}, {record.num_threads}",
@@ -144,6 +146,11 @@ def chain_table(finalist: Finalist, provenance: Provenance) -> str:
     return "\n".join(
         ["| stage | identity |", "|---|---|", *(f"| {name} | `{_cell(value)}` |" for name, value in stages.items())]
     )
+
+
+def _origin(larger: PrunedFrom) -> str:
+    """The larger networks, from the first on, by the signatures of their trainings."""
+    return ", ".join(f"{one.signature} with {one.num_parameters:,} parameters" for one in larger)
 
 
 def _cell(value: object) -> str:

@@ -21,7 +21,6 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
-from sqlalchemy.orm import Session
 
 from search.trial_changes import TrialChanges
 
@@ -59,7 +58,14 @@ _ATTRIBUTES = _Rows(models.TrialUserAttributeModel, "key")
 _SYSTEM_ATTRIBUTES = _Rows(models.TrialSystemAttributeModel, "key")
 _REPORTS = _Rows(models.TrialIntermediateValueModel, "step")
 _VALUES = _Rows(models.TrialValueModel, "objective")
+_STUDIES: Any = models.StudyModel.__table__
 _TRIALS: Any = models.TrialModel.__table__
+_OF_STUDY = _TRIALS.c.study_id == sqlalchemy.bindparam("study")
+_LOCK_STUDY = (
+    sqlalchemy.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == sqlalchemy.bindparam("study")).with_for_update()
+)
+_COUNT_TRIALS = sqlalchemy.select(sqlalchemy.func.count(_TRIALS.c.trial_id)).where(_OF_STUDY)
+_INSERT_TRIAL = sqlalchemy.insert(_TRIALS)
 _STATE_OF = sqlalchemy.select(_TRIALS.c.state).where(_TRIALS.c.trial_id == sqlalchemy.bindparam("trial"))
 
 
@@ -76,14 +82,14 @@ class PatientStorage(RDBStorage):
 
     def __init__(self, url: str, patience_s: float, engine_kwargs: dict[str, Any]) -> None:
         self._patience_s = patience_s
-        self._template: FrozenTrial | None = None
-        """Of the trial that was made last, or was to be."""
         super().__init__(url, engine_kwargs=engine_kwargs)
 
     def begin_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
-        """Make a trial like ``template``; returns its identifier and its number."""
-        made = self._wait_out(lambda _: self._create_new_trial(study_id, template))
-        return made._trial_id, made.number
+        """Make a trial like ``template``; returns its identifier and its number.
+
+        One whose making was confirmed to nobody is found again.
+        """
+        return self._wait_out(lambda is_repetition: self._begin(study_id, template, is_repetition))
 
     def change_trial(self, trial_id: int, changes: TrialChanges) -> None:
         """Write all of ``changes``, or nothing; to have ended is no error where the end was confirmed to nobody."""
@@ -96,6 +102,25 @@ class PatientStorage(RDBStorage):
                     raise
 
         self._wait_out(change)
+
+    def _begin(self, study_id: int, template: FrozenTrial, is_repetition: bool) -> tuple[int, int]:
+        with self._transaction() as connection:
+            connection.execute(
+                _LOCK_STUDY, {"study": study_id}
+            )  # whoever else makes one waits, and gets another number
+            if is_repetition and (known := _found(connection, study_id, template)) is not None:
+                return known, template.number
+            number = connection.execute(_COUNT_TRIALS, {"study": study_id}).scalar_one()
+            row = {"study_id": study_id, "number": number, "state": template.state}
+            start = template.datetime_start
+            started = {} if start is None else {"datetime_start": start.astimezone(UTC).replace(tzinfo=None)}
+            made: Any = connection.execute(_INSERT_TRIAL, {**row, **started}).inserted_primary_key
+            trial_id = made[0]
+            params = {name: (template.params[name], kind) for name, kind in template.distributions.items()}
+            _PARAMETERS.insert(connection, trial_id, _parameters(params))
+            _ATTRIBUTES.insert(connection, trial_id, _attributes(template.user_attrs))
+            _SYSTEM_ATTRIBUTES.insert(connection, trial_id, _attributes(template.system_attrs))
+        return trial_id, number
 
     def _change(self, trial_id: int, changes: TrialChanges) -> None:
         with self._transaction() as connection:
@@ -121,32 +146,6 @@ class PatientStorage(RDBStorage):
                 yield connection
         except sqlalchemy.exc.SQLAlchemyError as error:
             raise StorageInternalError(f"the study's storage did not take a change: {error}") from error
-
-    def _get_prepared_new_trial(
-        self, study_id: int, template_trial: FrozenTrial | None, session: Session
-    ) -> models.TrialModel:
-        if template_trial is None:
-            return super()._get_prepared_new_trial(study_id, None, session)
-        # Optuna repeats the making of a trial by itself. One whose making was confirmed to nobody is found again.
-        is_repetition, self._template = template_trial is self._template, template_trial
-        if is_repetition:
-            known = session.query(models.TrialModel).filter_by(study_id=study_id, number=template_trial.number).first()
-            if known is not None and _user_attributes(known) == template_trial.user_attrs:
-                return known
-        trial: Any = models.TrialModel(study_id=study_id, state=template_trial.state)
-        trial.datetime_start = template_trial.datetime_start
-        session.add(trial)
-        session.flush()  # gives it its identifier
-        drawn = {
-            name: (template_trial.params[name], distribution)
-            for name, distribution in template_trial.distributions.items()
-        }
-        connection = session.connection()
-        _PARAMETERS.insert(connection, trial.trial_id, _parameters(drawn))
-        _ATTRIBUTES.insert(connection, trial.trial_id, _attributes(template_trial.user_attrs))
-        _SYSTEM_ATTRIBUTES.insert(connection, trial.trial_id, _attributes(template_trial.system_attrs))
-        trial.number = trial.count_past_trials(session)
-        return trial
 
     def _wait_out(self, act: Callable[[bool], T]) -> T:
         """Call ``act``, telling it whether it was called before, until it succeeds or patience is at its end."""
@@ -215,5 +214,11 @@ def _passes(error: BaseException | None) -> bool:
     return error.connection_invalidated or "connect" in text or "shutting down" in text or "starting up" in text
 
 
-def _user_attributes(trial: models.TrialModel) -> dict[str, Any]:
-    return {attribute.key: json.loads(attribute.value_json) for attribute in trial.user_attributes}
+def _found(connection: Connection, study_id: int, template: FrozenTrial) -> int | None:
+    """The trial of the template's number, where it is this one."""
+    by_number = sqlalchemy.select(_TRIALS.c.trial_id).where(_OF_STUDY, _TRIALS.c.number == template.number)
+    trial_id = connection.execute(by_number, {"study": study_id}).scalar()
+    attributes: Any = models.TrialUserAttributeModel.__table__
+    of_trial = sqlalchemy.select(attributes.c.key, attributes.c.value_json).where(attributes.c.trial_id == trial_id)
+    known = {name: json.loads(value) for name, value in connection.execute(of_trial)}
+    return trial_id if trial_id is not None and known == template.user_attrs else None

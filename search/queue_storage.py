@@ -20,8 +20,12 @@ class QueueStorage(InMemoryStorage):
 
     def begin_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
         """Make a trial like ``template``; returns its identifier and its number."""
-        trial_id = self.create_new_trial(study_id, template)
-        return trial_id, self.get_trial_number_from_id(trial_id)
+        with self._lock:
+            trial_id = self.create_new_trial(study_id)  # of a template Optuna would make a deep copy
+            trial = copy.copy(template)
+            trial.number, trial._trial_id = self.get_trial_number_from_id(trial_id), trial_id
+            self._set_trial(trial_id, trial)
+        return trial_id, trial.number
 
     def change_trial(self, trial_id: int, changes: TrialChanges) -> None:
         """Write all of ``changes``."""

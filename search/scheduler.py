@@ -18,6 +18,7 @@ from search.fault import Fault
 from search.pruner import Decision
 from search.ray_errors import fault_of, in_one_line
 from search.trial_record import ARITHMETIC
+from search.tune_memory import forget_ended
 
 _logger = logging.getLogger("spoofsweep.trials")
 _TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen", "trial_number"}
@@ -40,6 +41,7 @@ class LedgerScheduler(FIFOScheduler):
         # Tune brings a trial's last report (done) here only; it also calls this for trials stopped before their end.
         if result.get("done"):
             self._report(trial, result)
+        forget_ended(tune_controller)  # those before this one
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         fault, reason = _fault(trial)

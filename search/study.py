@@ -16,6 +16,7 @@ from data_prep.remote_files import expand_path, is_remote
 from data_prep.shard_store import shards_folder
 from search.config import ParameterConfig, StudyConfig
 from search.objective import OBJECTIVES, SECONDS, Objective, Second
+from search.shipped import SHIPPED, shipped_names
 from trainable.hold_out import Folds, resolve_folds
 
 
@@ -130,8 +131,9 @@ def load_study(path: Path) -> Study:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
-        raise SpoofsweepError("the study file must exist", path, f"shipped studies can be named: {shipped}") from error
+        raise SpoofsweepError(
+            "the study file must exist", path, f"shipped studies can be named: {shipped_names()}"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpoofsweepError("a study file must be valid TOML", f"{path}: {error}", "correct that line") from error
     if isinstance(values.get("space"), dict):
@@ -139,10 +141,6 @@ def load_study(path: Path) -> Study:
 
         values["space"] = _flatten(values["space"], trial_paths())
     return Study(path, parse_settings(StudyConfig, values, f"study file {path.name}"))
-
-
-SHIPPED = Path(__file__).parent / "studies"
-"""Folder of the ready-made studies."""
 
 
 def find_study(reference: str) -> Path:

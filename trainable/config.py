@@ -79,7 +79,7 @@ class ModelConfig(Settings):
             if self.causal and self.kind == "cnn_gru" and getattr(self, name):
                 raise ValueError(
                     f"{name} looks at the whole utterance, which causal does not allow: leave it out, or in a [space] "
-                    f'give it `when = {{ "model.causal" = false }}`'
+                    f"give it `when = {{ model.causal = false }}`"
                 )
 
 

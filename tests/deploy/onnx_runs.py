@@ -38,10 +38,10 @@ def seasoned(model: nn.Module, features: FeaturesConfig, wave_BT: Tensor) -> nn.
     return model.eval()
 
 
-def tiny_model(config: dict[str, Any], features: FeaturesConfig, wave_BT: Tensor) -> nn.Module:
+def tiny_model(kind: str, features: FeaturesConfig, wave_BT: Tensor, **settings: Any) -> nn.Module:
     torch.manual_seed(0)
-    settings = ModelConfig.model_validate(TINY | config)
-    return seasoned(build_model(settings, features.num_bins), features, wave_BT)
+    config = ModelConfig.model_validate({**TINY, "kind": kind, **settings})
+    return seasoned(build_model(config, features.num_bins), features, wave_BT)
 
 
 def session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -14,7 +14,7 @@ SCORES = np.random.default_rng(1).normal(0, 3, 400)
 
 def aggregated(aggregation, scores):
     accumulator = aggregation.accumulator()
-    values = [accumulator.add(n * STEP_S, (n + 1) * STEP_S, score) for n, score in enumerate(scores)]
+    values = [accumulator.add(n * STEP_S, (n + 1) * STEP_S, score, STEP_S) for n, score in enumerate(scores)]
     return np.array(values), accumulator
 
 
@@ -71,10 +71,10 @@ def test_hours_neither_grow_nor_drift(aggregation):
         return sum(sys.getsizeof(value) for value in vars(accumulator).values())
 
     for n in range(100):
-        accumulator.add(n * STEP_S, (n + 1) * STEP_S, 1e8)
+        accumulator.add(n * STEP_S, (n + 1) * STEP_S, 1e8, STEP_S)
     before = footprint()
     for n in range(100, 90_000):  # two hours; the first scores dwarf the rest, so that what rounding lost would show
-        value = accumulator.add(n * STEP_S, (n + 1) * STEP_S, 0.1)
+        value = accumulator.add(n * STEP_S, (n + 1) * STEP_S, 0.1, STEP_S)
     assert footprint() <= before + 64
     if aggregation is not RUNNING:
         assert value == pytest.approx(0.1, abs=1e-9)

@@ -93,6 +93,7 @@ def test_a_stream_stamps_its_scores_by_the_clock(tmp_path):
     assert stream.drift_ppm == pytest.approx(1000, abs=10)
     assert stream.duration_s == pytest.approx(300)
     assert last.end_s == pytest.approx(300 / 1.001, abs=0.1)
+    assert stream.speech_s == pytest.approx(299.96, abs=0.05)
     stream.reset()
     assert stream.drift_ppm is None
     assert stream.duration_s == 0

@@ -24,7 +24,7 @@ def folder(trained, tmp_path):
 
 
 def detect(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, ["detect", *map(str, arguments)])
 
 
 def test_json_of_a_folder(folder, trained):

@@ -25,6 +25,8 @@ from small_graphs import (
 )
 
 from cluster.errors import SpoofsweepError
+from data_prep.decode_error import DecodeError
+from data_prep.decoding import decode_parts
 from deploy.detector import Detector
 from trainable.windows import window_starts
 
@@ -219,6 +221,26 @@ def test_files_are_read(detector, tmp_path):
     path = tmp_path / "wave.wav"
     soundfile.write(path, WAVE, 16000, subtype="FLOAT")
     assert detector.score_file(path) == detector.score(WAVE, 16000)
+
+
+def test_a_file_read_in_parts_is_scored_as_a_whole(detector, tmp_path):
+    path = tmp_path / "wave.flac"
+    there = np.stack([np.asarray(soxr.resample(WAVE, 16000, 22050))] * 2, axis=1)
+    soundfile.write(path, np.tile(there, (12, 1)).clip(-0.9, 0.9), 22050)
+    whole_T, _ = soundfile.read(path, dtype="float32")
+    parts = list(decode_parts(path, max_samples=1 << 19))
+    assert len(parts) == 4
+    np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), whole_T[:, 0])
+    in_parts = detector.score_parts((part for part, _ in parts), 22050)
+    assert in_parts == detector.score_file(path) == detector.score(whole_T[:, 0], 22050)
+
+
+def test_files_without_usable_audio_are_refused(detector, tmp_path):
+    soundfile.write(tmp_path / "silent.wav", np.zeros(70000), 16000)
+    (tmp_path / "text.wav").write_text("no audio")
+    for name, words in (("silent.wav", "silent"), ("text.wav", "not readable as audio")):
+        with pytest.raises(DecodeError, match=words):
+            detector.score_file(tmp_path / name)
 
 
 def test_threshold_of_the_card_or_the_callers(stream_detector, tmp_path):

@@ -17,7 +17,6 @@ from deploy.export import export
 from deploy.export_check import check_utterance
 from deploy.form_cards import WHOLE_FILE, detector_card, stream_obstacle
 from deploy.model_origin import ModelOrigin
-from deploy.onnx_trace import check_torch
 from deploy.operating_points import Wishes
 from deploy.torch_detector import TorchDetector
 from trainable.checkpoint import read_model
@@ -182,9 +181,3 @@ def test_an_unreachable_wish_is_refused_before_the_work(trained, tmp_path):
     with pytest.raises(SpoofsweepError, match="dev scores"):
         export(str(trained.folder), NO_STORE, output=tmp_path / "out", wishes=Wishes((0.1,)))
     assert not (tmp_path / "out").exists()
-
-
-def test_an_old_pytorch_is_refused(monkeypatch):
-    monkeypatch.setattr(torch, "__version__", "2.11.0+cu130")
-    with pytest.raises(SpoofsweepError, match=r"2\.14"):
-        check_torch()

@@ -14,10 +14,10 @@ from trainable.models import MODELS
 FEATURES = FeaturesConfig(deltas=1, pre_emphasis=0.97)
 STREAM_FEATURES = FeaturesConfig(deltas=0, pre_emphasis=0.97)
 STREAMABLE = {
-    "edge_gru": {"kind": "edge_gru"},
-    "edge_gru-no-halving": {"kind": "edge_gru", "time_strides": (1, 1)},
-    "cnn_gru": {"kind": "cnn_gru", "causal": True, "gru_layers": 2},
-    "cnn_gru-residual": {"kind": "cnn_gru", "causal": True, "block": "residual", "time_strides": (2, 1)},
+    "edge_gru": ("edge_gru", {}),
+    "edge_gru-no-halving": ("edge_gru", {"time_strides": (1, 1)}),
+    "cnn_gru": ("cnn_gru", {"causal": True, "gru_layers": 2}),
+    "cnn_gru-residual": ("cnn_gru", {"causal": True, "block": "residual", "time_strides": (2, 1)}),
 }
 TOLERANCE = 1e-5
 WINDOW = FEATURES.window_samples + (WINDOW_FRAMES - 1) * FEATURES.hop_samples
@@ -32,7 +32,7 @@ def waves(sample_root):
 @pytest.mark.parametrize("kind", MODELS)
 def test_utterance_form(kind, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
-    model = tiny_model({"kind": kind}, FEATURES, waves)
+    model = tiny_model(kind, FEATURES, waves)
     graph = utterance_graph(model, FEATURES, WINDOW_FRAMES)
     onnx.checker.check_model(graph, full_check=True)
     run = session(graph)
@@ -48,10 +48,10 @@ def test_utterance_form(kind, waves):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", STREAMABLE.values(), ids=STREAMABLE.keys())
-def test_stream_form(config, waves):
+@pytest.mark.parametrize(("kind", "settings"), STREAMABLE.values(), ids=STREAMABLE.keys())
+def test_stream_form(kind, settings, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
-    model = tiny_model(config, STREAM_FEATURES, waves)
+    model = tiny_model(kind, STREAM_FEATURES, waves, **settings)
     graph = stream_graph(model, STREAM_FEATURES)
     onnx.checker.check_model(graph, full_check=True)
     run = session(graph)
@@ -65,7 +65,7 @@ def test_stream_form(config, waves):
 @pytest.mark.slow
 def test_large_constants_are_computed_by_the_runtime_as_it_loads(waves, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
-    graph = stream_graph(tiny_model(STREAMABLE["edge_gru"], STREAM_FEATURES, waves), STREAM_FEATURES)
+    graph = stream_graph(tiny_model("edge_gru", STREAM_FEATURES, waves), STREAM_FEATURES)
     computed = {"Cos", "Sin", "ScatterElements", "Mod", "Range"}
     assert computed <= {node.op_type for node in graph.graph.node}
     assert graph.ByteSize() < 60_000

@@ -2,16 +2,19 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from deploy.packaging import REQUIREMENTS, ROOMS
 
-LOADED = f"""
-import importlib, json, sys
-importlib.import_module(sys.argv[1])
-modules = {{name: module for name, module in sys.modules.items() if name.split(".")[0] in {ROOMS!r}}}
+ALL_ROOMS = ("search", *ROOMS)
+LOADED = """
+import json, sys
+import {loading}
+modules = {{name: module for name, module in sys.modules.items() if name.split(".")[0] in {rooms!r}}}
 print(json.dumps([module.__file__ for module in modules.values()]))
 """
 
@@ -27,16 +30,24 @@ def imported_by(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def imported_with(module: str) -> set[str]:
-    """Packages that the module, and those of ours that it imports, import."""
-    files = json.loads(subprocess.check_output([sys.executable, "-c", LOADED, module], text=True))
+def imported_for(loading: str) -> set[str]:
+    """Packages that our own modules import when ``loading`` is imported, and all that these import."""
+    code = LOADED.format(loading=loading, rooms=ALL_ROOMS)
+    files = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
     imported = set().union(*(imported_by(Path(file)) for file in files))
-    return imported - set(ROOMS) - sys.stdlib_module_names
+    return imported - set(ALL_ROOMS) - sys.stdlib_module_names
 
 
 def test_all_that_loading_imports_is_declared():
-    assert imported_with("deploy.pyfunc_model") == set(REQUIREMENTS)
+    assert imported_for("deploy.pyfunc_model") == set(REQUIREMENTS)
+
+
+def test_detect_imports_what_its_installation_brings_and_no_more():
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["detect"]]
+    names = {re.match(r"[\w-]+", requirement)[0] for requirement in declared}
+    assert imported_for("search.cli, deploy.listening, deploy.verdicts") == names
 
 
 def test_all_that_a_mobile_converter_imports_is_installed_for_it():
-    assert imported_with("deploy.mobile.convert") == {"torch", "torchaudio", "numpy", "pydantic", "safetensors"}
+    assert imported_for("deploy.mobile.convert") == {"torch", "torchaudio", "numpy", "pydantic", "safetensors"}

@@ -47,3 +47,11 @@ def test_workers_that_are_as_many_as_the_trials_draw_blindly() -> None:
     config, horizon = virtual_study(num_trials=20)
     assert forecast(config, horizon, 60.0, 20, MANY).drawn_blindly.mean == 20
     assert forecast(config, horizon, 60.0, 1, MANY).drawn_blindly.mean == 1
+
+
+def test_a_study_without_a_space_has_a_forecast() -> None:
+    """Repetitions of one configuration: what they differ in is luck."""
+    config, horizon = virtual_study(num_trials=9)
+    expected = forecast(config.model_copy(update={"space": {}}), horizon, 60.0, 3, MANY)
+    assert expected.rungs[0].reached.mean == 9
+    assert expected.completed.high < 9

@@ -14,6 +14,8 @@ from search.model_card import Provenance, chain_table, description, model_card
 from search.objective import EER, OBJECTIVES
 from search.registry import register_champion
 from trainable.checkpoint import read_record
+from trainable.config import ModelConfig
+from trainable.lineage import Larger
 
 
 @pytest.fixture
@@ -83,6 +85,16 @@ def test_the_card_tells_the_champions_own_attacks_from_the_folds_of_the_sweep(ti
     table = chain_table(dataclasses.replace(finalist, candidate=candidate), provenance)
     assert "| attacks held out | `none` |" in table
     assert r"| folds of the sweep | `A01 \| A02, A04` |" in table
+
+
+def test_the_card_tells_what_a_network_was_pruned_from(tiny_outcome):
+    finalist = tiny_outcome.champion.finalist
+    provenance = Provenance("layout", "corpus", "tiny", "run", "1", Commands("tiny", "sqlite:///m.db", Path("shards")))
+    assert "pruned from" not in chain_table(finalist, provenance)
+    larger = Larger(signature="abc", model=ModelConfig(), num_parameters=12345, samples_seen=1, dev_eer=0.1)
+    record = finalist.record.model_copy(update={"pruned_from": (larger,)})
+    table = chain_table(dataclasses.replace(finalist, record=record), provenance)
+    assert "| pruned from | `abc with 12,345 parameters` |" in table
 
 
 def test_the_card_says_by_what_the_champion_was_chosen(tiny_outcome):

@@ -18,7 +18,7 @@ from search.ray_errors import in_one_line
 from search.scheduler import LedgerScheduler, SweepStopper
 from search.trial_record import TrialRecord
 
-CONTROLLER: Any = None
+CONTROLLER: Any = SimpleNamespace(_stopped_trials=set(), _failed_trials=set())
 
 
 class Metrics:

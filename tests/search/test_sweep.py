@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import optuna
@@ -20,6 +21,7 @@ from search.gpu_sharing import Packing
 from search.study import Study
 from search.sweep import SweepResult, open_ledger, run_sweep
 from search.trial_record import TrialRecord
+from search.tune_memory import forget_ended
 from search.warm_start import START
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -184,6 +186,23 @@ def test_too_many_failures_stop_the_sweep(output: Path) -> None:
     assert "search.max_failures is 1" in str(result.stop_reason)
     (parent,) = runs_of(study, "study").values()
     assert parent.info.status == "KILLED"
+
+
+def test_ray_tune_keeps_hardly_any_trial_that_has_ended(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def forget_and_count(controller: Any) -> None:
+        forget_ended(controller)
+        kept.append((len(controller._trials), len(controller._trial_metadata)))
+
+    monkeypatch.setattr("search.scheduler.forget_ended", forget_and_count)
+    run_sweep(
+        toy_study(output, "forgetful", 8, search={"max_retries": 0, "max_failures": 1}),
+        ToyData(output),
+        trainable=toy_trial(crashing=(2,)),
+    )
+    assert len(kept) >= 7
+    assert max(max(counts) for counts in kept) <= 3  # one that ends, one that has just failed, one in line
 
 
 def test_two_trials_at_a_time(output: Path) -> None:

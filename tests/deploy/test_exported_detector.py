@@ -1,0 +1,90 @@
+"""The detector on exported networks: what PyTorch says of the same audio, whole and in any chunking."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from onnx_runs import WINDOW_FRAMES, real_waves, step_scores, tiny_model
+
+from data_prep.features import FrontEnd
+from data_prep.features_config import FeaturesConfig
+from deploy.detector import Detector
+from deploy.detector_card import DetectorCard
+from deploy.onnx_file import write_detector
+from deploy.onnx_forms import state_shapes, stream_graph, utterance_graph
+from trainable.config import ValidationConfig
+from trainable.scoring import score_features
+
+STREAM_FEATURES = FeaturesConfig(kind="logmel", num_filters=20, pre_emphasis=0.97)
+WINDOW_FEATURES = FeaturesConfig(deltas=2, pre_emphasis=0.97)
+
+
+def card_of(features, **values):
+    return DetectorCard(
+        sample_rate=features.sample_rate,
+        window_samples=features.window_samples,
+        hop_samples=features.hop_samples,
+        window_frames=WINDOW_FRAMES,
+        coverage="full",
+        threshold=0.0,
+        **values,
+    )
+
+
+def saved(graph, card, path):
+    write_detector(path, graph, card)
+    return Detector.load(path)
+
+
+@pytest.fixture(scope="module")
+def waves(sample_root):
+    return real_waves(sample_root, 48_123)
+
+
+@pytest.fixture(scope="module")
+def stream(waves, tmp_path_factory):
+    model = tiny_model({"kind": "edge_gru"}, STREAM_FEATURES, waves)
+    card = card_of(
+        STREAM_FEATURES,
+        form="stream",
+        step_samples=STREAM_FEATURES.hop_samples * model.step_frames,
+        lead_samples=STREAM_FEATURES.window_samples - STREAM_FEATURES.hop_samples,
+        states={name: list(shape) for name, shape in state_shapes(model, STREAM_FEATURES).items()},
+    )
+    graph = stream_graph(model, STREAM_FEATURES)
+    return model, saved(graph, card, tmp_path_factory.mktemp("export") / "stream.onnx")
+
+
+@pytest.mark.slow
+def test_streamed_in_any_chunking_is_as_the_whole(stream, waves):
+    """PyTorch takes seconds to trace a model with open sizes."""
+    model, detector = stream
+    expected = step_scores(model, STREAM_FEATURES, waves)[0].numpy()
+    wave_T = waves[0].numpy()
+    generator = np.random.default_rng(4)
+    chunkings = [sorted(generator.integers(0, len(wave_T), count).tolist()) for count in (3, 30, 300)]
+    for cuts in [[], *chunkings, range(1, len(wave_T), 1600)]:
+        listener = detector.stream()
+        scores = [s.score for a, b in pairwise([0, *cuts, len(wave_T)]) for s in listener.feed(wave_T[a:b])]
+        np.testing.assert_allclose(scores, expected, atol=1e-5)
+    assert detector.score(wave_T, 16000).score == pytest.approx(expected.mean(), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_windows_with_context_are_as_in_validation(waves, tmp_path):
+    """PyTorch takes seconds to trace a model with open sizes."""
+    model = tiny_model({"kind": "cnn_gru"}, WINDOW_FEATURES, waves)
+    context_frames = 2 * WINDOW_FEATURES.delta_reach + 1  # one more for pre-emphasis
+    card = card_of(WINDOW_FEATURES, form="utterance", context_frames=context_frames)
+    graph = utterance_graph(model, WINDOW_FEATURES, WINDOW_FRAMES)
+    detector = saved(graph, card, tmp_path / "utterance.onnx")
+    validation = ValidationConfig(window_s=WINDOW_FRAMES * 0.01)
+    for num_samples in (WINDOW_FEATURES.window_samples, 5000, 9760, 9920, 48_123):
+        wave_T = waves[1, :num_samples]
+        with torch.inference_mode():
+            feat_TF = FrontEnd(WINDOW_FEATURES)(wave_T[None])[0]
+        expected = score_features(model, feat_TF, validation, WINDOW_FEATURES)
+        detection = detector.score(wave_T.numpy(), 16000)
+        assert [w.score for w in detection.windows] == pytest.approx([w.score for w in expected], abs=1e-5)
+        assert [w.start_s for w in detection.windows] == pytest.approx([0.01 * w.start_frame for w in expected])
