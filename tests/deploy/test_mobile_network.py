@@ -23,10 +23,10 @@ KINDS = {
     "cqcc": FeaturesConfig(kind="cqcc", deltas=0),
 }
 STREAMABLE = {
-    "edge_gru": ({"kind": "edge_gru"}, LFCC),
-    "cnn_gru": ({"kind": "cnn_gru", "causal": True, "block": "residual", "gru_layers": 2}, LFCC),
-    "no-emphasis": ({"kind": "edge_gru"}, FeaturesConfig(deltas=0)),
-    "no-overlap": ({"kind": "edge_gru"}, FeaturesConfig(kind="lfb", window_ms=20, hop_ms=20)),
+    "edge_gru": ("edge_gru", {}, LFCC),
+    "cnn_gru": ("cnn_gru", {"causal": True, "block": "residual", "gru_layers": 2}, LFCC),
+    "no-emphasis": ("edge_gru", {}, FeaturesConfig(deltas=0)),
+    "no-overlap": ("edge_gru", {}, FeaturesConfig(kind="lfb", window_ms=20, hop_ms=20)),
 }
 
 
@@ -79,8 +79,8 @@ def test_the_front_end_gives_the_features_that_shards_hold(config, waves):
 @pytest.mark.parametrize("config", STREAMABLE.values(), ids=STREAMABLE.keys())
 @pytest.mark.parametrize("num_steps", [1, 3])
 def test_chunk_by_chunk_it_scores_as_the_model_does(config, num_steps, waves):
-    settings, features = config
-    model = tiny_model(settings, features, waves)
+    kind, settings, features = config
+    model = tiny_model(kind, features, waves, **settings)
     card = chunk_card(model, features, num_steps)
     run = runner(ChunkNetwork(model, features, card).eval(), ["samples", *card.states])
     expected = step_scores(model, features, waves[:1])
@@ -91,7 +91,7 @@ def test_chunk_by_chunk_it_scores_as_the_model_does(config, num_steps, waves):
 
 
 def test_the_check_sees_a_wrong_score(waves):
-    model = tiny_model({"kind": "edge_gru"}, LFCC, waves)
+    model = tiny_model("edge_gru", LFCC, waves)
     card = chunk_card(model, LFCC, 5)
     run = runner(ChunkNetwork(model, LFCC, card).eval(), ["samples", *card.states])
     found = check(run, card, model, LFCC)
@@ -103,7 +103,7 @@ def test_the_check_sees_a_wrong_score(waves):
 
 
 def test_the_model_is_left_as_it_is(waves):
-    model = tiny_model({"kind": "edge_gru"}, LFCC, waves)
+    model = tiny_model("edge_gru", LFCC, waves)
     before = [parameter.stride() for parameter in model.parameters()]
     network = ChunkNetwork(model, LFCC, chunk_card(model, LFCC, 1))
     assert [parameter.stride() for parameter in model.parameters()] == before
