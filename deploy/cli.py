@@ -16,6 +16,7 @@ from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 from deploy import compress_cli, export_cli, parity_cli
 from deploy.exported_files import find_exported
 from deploy.live_options import LiveOptions, SampleFormat
+from deploy.mobile import cli as mobile_cli
 from deploy.options import TrackingUri
 from deploy.server.command import serve
 from deploy.tracking_store import DEFAULT_URI
@@ -27,6 +28,7 @@ app = typer.Typer()
 app.add_typer(compress_cli.app)
 app.add_typer(export_cli.app)
 app.add_typer(parity_cli.app)
+app.add_typer(mobile_cli.app)
 app.command()(serve)
 
 STANDARD_INPUT = STANDARD_OUTPUT = Path("-")

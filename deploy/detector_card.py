@@ -36,6 +36,8 @@ class DetectorCard:
     """Frames on either side of a window that deltas and pre-emphasis look at (utterance form)."""
     step_samples: int = 0
     """The input of a stream form is a multiple of it; each gives one score."""
+    chunk_samples: int = 0
+    """All that a file of fixed sizes takes at a time, as those for phones are; else any multiple of a step."""
     lead_samples: int = 0
     """First samples of a stream, which go to the end of its state ``tail`` before the first step."""
     states: dict[str, list[int]] = field(default_factory=dict)

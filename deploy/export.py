@@ -22,6 +22,7 @@ from trainable.atomic_folder import readable_folder
 from trainable.calibration import fit_calibration
 from trainable.checkpoint import ModelRecord, read_model
 from trainable.models.streamable import Streamable
+from trainable.scores import ScoreTable
 
 DEFAULT_OUTPUT = Path("results/detectors")
 
@@ -73,11 +74,7 @@ def export(
     origin = find_origin(reference, tracking_uri, study)
     record, model = read_model(origin.folder)
     scores = kept_scores(origin, tracking_uri) if shards is None else computed_scores(model, record, shards)
-    calibration = record.calibration
-    if calibration is None and scores is not None:
-        calibration = fit_calibration(scores.bonafide, scores.spoof)
-    points = operating_points(record.threshold, calibration, scores, wishes)
-    card = detector_card(record, model, origin, points, calibration, decide_at)
+    card = described(origin, record, model, scores, wishes, decide_at)
     folder = output or default_folder(card)
     files = write_forms(record, model, card, folder)
     _write_sources(origin, card, folder)
@@ -87,6 +84,29 @@ def export(
 def default_folder(card: DetectorCard) -> Path:
     """Where a detector goes unless told otherwise."""
     return DEFAULT_OUTPUT / "-".join(filter(None, (card.name, card.version)))
+
+
+def described(
+    origin: ModelOrigin,
+    record: ModelRecord,
+    model: nn.Module,
+    scores: ScoreTable | None,
+    wishes: Wishes = NO_WISHES,
+    decide_at: str = EER,
+) -> DetectorCard:
+    """The card of a model's utterance form, with its thresholds.
+
+    Args:
+        scores: of dev; none where they are not at hand.
+
+    Raises:
+        SpoofsweepError: a threshold cannot be had.
+    """
+    calibration = record.calibration
+    if calibration is None and scores is not None:
+        calibration = fit_calibration(scores.bonafide, scores.spoof)
+    points = operating_points(record.threshold, calibration, scores, wishes)
+    return detector_card(record, model, origin, points, calibration, decide_at)
 
 
 def write_forms(record: ModelRecord, model: nn.Module, card: DetectorCard, folder: Path) -> tuple[ExportedFile, ...]:

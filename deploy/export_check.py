@@ -10,20 +10,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch import nn
 
 from cluster.errors import SpoofsweepError
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
 from deploy.onnx_forms import NEXT, SAMPLES, SCORES, TAIL
 from deploy.onnx_model import OnnxModel
+from deploy.probe_waves import probe_waves
 from trainable.models.streamable import Streamable
 from trainable.scoring import logit_difference
 
 TOLERANCE = 1e-3
 """Of scores. What is measured is 1e-6 and less; but a score may hang on which of two nearly equal values is larger."""
 _BATCH = 3
+"""Of waves together, as `probe_waves` makes."""
 _CHUNK_S = 0.1
 _NUM_WARM_UP, _NUM_REPEATS = 5, 50
 
@@ -51,7 +52,7 @@ def check_utterance(path: Path, model: nn.Module, features: FeaturesConfig) -> F
     window_frames = exported.card.window_frames
     front_end, worst = FrontEnd(features), 0.0
     for num_frames in (1, max(1, window_frames // 3), window_frames, 2 * window_frames + 1):
-        wave_BT = _waves(_samples_of(num_frames, features), features.sample_rate)
+        wave_BT = probe_waves(_samples_of(num_frames, features), features.sample_rate)
         index_T = torch.arange(max(num_frames, window_frames)) % num_frames
         with torch.inference_mode():
             expected_B = logit_difference(model, front_end(wave_BT)[:, index_T]).numpy()
@@ -59,7 +60,7 @@ def check_utterance(path: Path, model: nn.Module, features: FeaturesConfig) -> F
             (score_B,) = exported.session.run([SCORES], {SAMPLES: wave_BT[:batch].numpy()})
             worst = max(worst, _difference(score_B, expected_B[:batch], path))
     num_samples = _samples_of(window_frames, features)
-    p50_ms, p99_ms = _latency_ms(exported, {SAMPLES: _waves(num_samples, features.sample_rate)[:1].numpy()})
+    p50_ms, p99_ms = _latency_ms(exported, {SAMPLES: probe_waves(num_samples, features.sample_rate)[:1].numpy()})
     return Fidelity(worst, num_samples / features.sample_rate, p50_ms, p99_ms)
 
 
@@ -71,7 +72,7 @@ def check_stream(path: Path, model: Streamable, features: FeaturesConfig) -> Fid
     """
     exported = OnnxModel.open(path)
     step = exported.card.step_samples
-    wave_BT = _waves(exported.card.lead_samples + 30 * step, features.sample_rate)
+    wave_BT = probe_waves(exported.card.lead_samples + 30 * step, features.sample_rate)
     with torch.inference_mode():
         logits_BSC = model.step_logits(FrontEnd(features)(wave_BT))
     expected_BS = (logits_BSC[..., 1] - logits_BSC[..., 0]).numpy()
@@ -124,12 +125,3 @@ def _latency_ms(exported: OnnxModel, inputs: dict[str, NDArray[np.float32]]) -> 
 
 def _samples_of(num_frames: int, features: FeaturesConfig) -> int:
     return features.window_samples + (num_frames - 1) * features.hop_samples
-
-
-def _waves(num_samples: int, sample_rate: int) -> Tensor:
-    """Reddish noise that swells four times a second, as speech does, at three levels: ``[3, num_samples]``."""
-    noise_BT = torch.randn(_BATCH, num_samples, generator=torch.Generator().manual_seed(0))
-    smooth_BT = noise_BT + pad(noise_BT[:, :-1], (1, 0))
-    envelope_T = torch.sin(torch.arange(num_samples) * (4 * torch.pi / sample_rate)).square()
-    level_B1 = torch.tensor([[0.2], [0.05], [0.005]])
-    return level_B1 * envelope_T * smooth_BT

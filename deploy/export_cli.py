@@ -1,5 +1,6 @@
 """The command that makes a detector of a trained model."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from deploy.parity_cli import GateOption, PrunedOption, parse_gates
 from deploy.tracking_store import DEFAULT_URI
 
 if TYPE_CHECKING:
-    from deploy.export import Export
+    from deploy.export import Export, ExportedFile
 
 app = typer.Typer()
 
@@ -104,19 +105,20 @@ def export(
 
 def print_export(done: "Export", console: Console) -> None:
     """The files, the thresholds, and what is missing."""
-    console.print(_file_table(done))
+    console.print(file_table(done.files))
     console.print(_threshold_table(done))
     if done.no_stream is not None:
         console.print(Text(f"No stream.onnx: {done.no_stream}. Streams are scored by windows.", "yellow"))
     console.print(f"Detector in {done.folder}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _file_table(done: "Export") -> Table:
+def file_table(files: "Iterable[ExportedFile]") -> Table:
+    """Size, fidelity and speed of each."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("file", no_wrap=True)
     for name in ("kB", "largest score difference", "audio", "p50", "p99", "x real time"):
         table.add_column(name, justify="right")
-    for file in done.files:
+    for file in files:
         f = file.fidelity
         values = f"{file.num_bytes / 1000:.0f}", f"{f.max_difference:.1e}", f"{f.timed_s:.2f} s"
         speed = f"{f.p50_ms:.3f} ms", f"{f.p99_ms:.3f} ms", f"{1000 * f.timed_s / f.p50_ms:,.0f}"

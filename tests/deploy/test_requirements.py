@@ -1,4 +1,4 @@
-"""What a logged model declares, held against what its code imports."""
+"""What a logged model and a mobile converter are installed with, held against what their code imports."""
 
 import ast
 import json
@@ -47,3 +47,7 @@ def test_detect_imports_what_its_installation_brings_and_no_more():
     declared = [*project["dependencies"], *project["optional-dependencies"]["detect"]]
     names = {re.match(r"[\w-]+", requirement)[0] for requirement in declared}
     assert imported_for("search.cli, deploy.listening, deploy.verdicts") == names
+
+
+def test_all_that_a_mobile_converter_imports_is_installed_for_it():
+    assert imported_for("deploy.mobile.convert") == {"torch", "torchaudio", "numpy", "pydantic", "safetensors"}

@@ -1,0 +1,1 @@
+"""Detectors for phones: LiteRT files of models that can follow a stream."""
