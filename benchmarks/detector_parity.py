@@ -24,12 +24,12 @@ from rich.console import Console
 from data_prep.atomic import atomic_write_text
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
+from deploy.compress.pruning import FineTuning, Pruner, shrunk
 from deploy.parity.chain import ExportedModel
 from deploy.parity.gates import Gates
 from deploy.parity.report import REPORT
 from deploy.parity.row import FLOAT32
 from deploy.parity.run import Request, parity
-from deploy.pruning import FineTuning, Pruner, shrunk
 from search.study import Study, load_study
 from trainable.config import TrialConfig
 from trainable.training import Training

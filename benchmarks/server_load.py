@@ -33,9 +33,9 @@ from machine import machine_facts, parse_arguments
 from websockets.asyncio.client import connect
 
 from data_prep.atomic import atomic_write_text
-from deploy.detector import Detector
 from deploy.server.run import serve
 from deploy.server.settings import ServerSettings
+from deploy.stream.detector import Detector
 
 SPAWN = get_context("spawn")
 SAMPLE = Path(__file__).resolve().parents[1] / "data_prep" / "sample" / "LA" / "ASVspoof2019_LA_dev" / "flac"
@@ -103,8 +103,8 @@ def fresh_model(path: Path) -> Path:
 
     from data_prep.features_config import FeaturesConfig
     from deploy.detector_card import DetectorCard
-    from deploy.onnx_file import write_detector
-    from deploy.onnx_forms import state_shapes, stream_graph
+    from deploy.export.onnx_file import write_detector
+    from deploy.export.onnx_forms import state_shapes, stream_graph
     from trainable.config import ModelConfig
     from trainable.models import build_model
 

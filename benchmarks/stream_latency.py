@@ -27,12 +27,12 @@ from data_prep.atomic import atomic_write_text
 from data_prep.decoding import decode
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.detector import Detector
+from deploy.compress.quantise import quantise
 from deploy.detector_card import DetectorCard
-from deploy.onnx_file import write_detector
-from deploy.onnx_forms import state_shapes, stream_graph
-from deploy.quantise import quantise
-from deploy.samples import Wave
+from deploy.export.onnx_file import write_detector
+from deploy.export.onnx_forms import state_shapes, stream_graph
+from deploy.stream.detector import Detector
+from deploy.stream.samples import Wave
 from trainable.config import ModelConfig
 from trainable.models import build_model
 from trainable.models.streamable import Streamable

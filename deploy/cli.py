@@ -13,12 +13,14 @@ from rich.progress import track
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
-from deploy import compress_cli, export_cli, parity_cli
+from deploy.compress import cli as compress_cli
+from deploy.export import cli as export_cli
 from deploy.exported_files import find_exported
-from deploy.live_options import LiveOptions, SampleFormat
 from deploy.mobile import cli as mobile_cli
 from deploy.options import TrackingUri
+from deploy.parity import cli as parity_cli
 from deploy.server.command import serve
+from deploy.stream.live_options import LiveOptions, SampleFormat
 from deploy.tracking_store import DEFAULT_URI
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def _detect_files(detector: "FileDetector", files: list[Path], windows: bool, js
 def _file_detector(model: str, threshold: float | None, tracking_uri: str, study: str | None) -> "FileDetector":
     exported = find_exported(model, preferred="utterance")
     if exported is not None:
-        from deploy.detector import Detector
+        from deploy.stream.detector import Detector
 
         return Detector.load(exported, threshold)
     from deploy.models import resolve
@@ -134,8 +136,8 @@ def _detect_live(model: str, threshold: float | None, options: LiveOptions, as_j
         raise SpoofsweepError(
             "live audio needs an exported detector", model, "run `spoofsweep export` and give its folder as --model"
         )
-    from deploy.detector import Detector
-    from deploy.listening import listen
+    from deploy.stream.detector import Detector
+    from deploy.stream.listening import listen
 
     source = cast(BufferedReader, sys.stdin.buffer)
     try:

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from deploy.dev_scores import SCORES_ARTIFACT
+from deploy.export.dev_scores import SCORES_ARTIFACT
 from deploy.models import RUN_ARTIFACT
 from search.finalists import Finalist, keys_path, score_path
 from search.lineage_tags import lineage_tags

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.errors import SpoofsweepError
-from deploy.dev_scores import score_path
+from deploy.export.dev_scores import score_path
 from search.candidates import Candidate
 from search.objective import Objective
 from search.tandem import NO_ASV, Tandem

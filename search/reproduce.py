@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cluster.errors import SpoofsweepError
-from deploy.dev_scores import open_shards
+from deploy.export.dev_scores import open_shards
 from deploy.models import find_run
 from deploy.tracking_store import open_client
 from search.leaderboard import shown

@@ -20,7 +20,7 @@ Lineage = tuple[Ancestor, ...]
 
 
 class Larger(Settings):
-    """A network of which another training began with the most important units, see `deploy.pruning`."""
+    """A network of which another training began with the most important units, see `deploy.compress.pruning`."""
 
     signature: str
     """Of the training that made it."""

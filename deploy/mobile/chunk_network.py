@@ -21,8 +21,8 @@ NEXT = "next_"
 class ChunkNetwork(nn.Module):
     """``samples [1, chunk_samples]`` and the card's states to ``scores [1, S]`` and ``next_NAME`` of every state.
 
-    The stream form of `deploy.onnx_forms` at one length. Inputs and outputs have names, for the converted file; states
-    come out in the card's order, whatever the model's.
+    The stream form of `deploy.export.onnx_forms` at one length. Inputs and outputs have names, for the converted file;
+    states come out in the card's order, whatever the model's.
     """
 
     def __init__(self, model: Streamable, features: FeaturesConfig, card: DetectorCard) -> None:

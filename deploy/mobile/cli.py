@@ -55,7 +55,7 @@ def mobile(
 
 def print_mobile(done: "MobileDetector", console: Console) -> None:
     """The file, how it was checked, and how to feed it."""
-    from deploy.export_cli import file_table
+    from deploy.export.cli import file_table
 
     console.print(file_table((done.file,)))
     card = done.card

@@ -11,13 +11,13 @@ from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD
-from deploy.dev_scores import kept_scores
-from deploy.export import DEFAULT_OUTPUT, ExportedFile, described
-from deploy.export_check import Fidelity
-from deploy.form_cards import stream_card, stream_obstacle
+from deploy.export.dev_scores import kept_scores
+from deploy.export.export import DEFAULT_OUTPUT, ExportedFile, described
+from deploy.export.export_check import Fidelity
+from deploy.export.form_cards import stream_card, stream_obstacle
+from deploy.export.model_origin import find_origin
 from deploy.mobile.convert import FIDELITY
 from deploy.mobile.formats import MobileFormat
-from deploy.model_origin import find_origin
 from deploy.packaging import stage_code
 from trainable.atomic_folder import readable_folder
 from trainable.checkpoint import read_model
@@ -38,7 +38,7 @@ class MobileDetector:
 def mobile_origin(reference: str, tracking_uri: str, chunk_ms: float, study: str | None) -> tuple[Path, DetectorCard]:
     """The model folder that ``reference`` names (see `deploy.models.resolve`), and the card of its file for phones.
 
-    A folder that `deploy.export` left keeps its thresholds.
+    A folder that `deploy.export.export` left keeps its thresholds.
 
     Args:
         chunk_ms: what a call takes, rounded to whole steps.

@@ -29,7 +29,7 @@ class RunChunk(Protocol):
 
 
 def check(run: RunChunk, card: DetectorCard, model: Streamable, features: FeaturesConfig) -> dict[str, float]:
-    """The fields of `deploy.export_check.Fidelity`: the largest difference of scores, and what a chunk takes."""
+    """The fields of `deploy.export.export_check.Fidelity`: the largest difference of scores, and what a chunk takes."""
     wave_BT = probe_waves(card.lead_samples + _NUM_CHUNKS * card.chunk_samples, features.sample_rate)
     with torch.inference_mode():
         logits_BSC = model.step_logits(FrontEnd(features)(wave_BT))

@@ -21,7 +21,7 @@ from data_prep.corpora.selection import limit
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode
 from data_prep.utterance import Corpus
-from deploy.samples import Wave
+from deploy.stream.samples import Wave
 from trainable.checkpoint import ModelRecord
 from trainable.hold_out import hold_out
 

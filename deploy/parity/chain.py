@@ -6,12 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
+from deploy.compress.quantise import copy_sources, quantise
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import STREAM, UTTERANCE
-from deploy.export import export
-from deploy.form_cards import stream_obstacle
-from deploy.model_origin import ModelOrigin, find_origin
-from deploy.onnx_model import OnnxModel
+from deploy.export.export import export
+from deploy.export.form_cards import stream_obstacle
+from deploy.export.model_origin import ModelOrigin, find_origin
 from deploy.parity.contenders import Contender, stream_contender, torch_contender, window_contender
 from deploy.parity.row import (
     BF16,
@@ -25,8 +25,8 @@ from deploy.parity.row import (
     STREAMED_PRUNED_INT8,
     WHOLE,
 )
-from deploy.quantise import copy_sources, quantise
-from deploy.samples import Wave
+from deploy.stream.onnx_model import OnnxModel
+from deploy.stream.samples import Wave
 from trainable.checkpoint import ModelRecord, read_model
 from trainable.models.streamable import Streamable
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from data_prep.features import FrontEnd
-from deploy.detector import Detector
-from deploy.onnx_latency import Latency, quantiles_ms
-from deploy.onnx_model import OnnxModel
-from deploy.samples import Wave
+from deploy.stream.detector import Detector
+from deploy.stream.onnx_latency import Latency, quantiles_ms
+from deploy.stream.onnx_model import OnnxModel
+from deploy.stream.samples import Wave
 from trainable.checkpoint import ModelRecord
 from trainable.precision import autocast
 from trainable.scoring import frames_in, logit_difference, score_features

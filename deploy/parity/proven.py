@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy.detector_folder import STREAM
-from deploy.export import Export, default_folder
+from deploy.export.export import Export, default_folder
 from deploy.parity.chain import INT8_FOLDER, PRUNED_FOLDER, ExportedModel
 from deploy.parity.report import ParityReport
 from deploy.parity.run import Request, log_report, parity

@@ -7,8 +7,8 @@ import numpy as np
 
 from data_prep.eer_bootstrap import eer_interval
 from data_prep.error_rates import FloatArray, equal_error_rate
-from deploy.onnx_latency import Latency
 from deploy.parity.eer_change import eer_change_interval
+from deploy.stream.onnx_latency import Latency
 from trainable.calibration import Calibration
 from trainable.detection_cost import act_dcf, cllr, min_dcf
 from trainable.metrics import eer_by_attack

@@ -41,7 +41,7 @@ class Request:
     most: int | None = None
     """Utterances; none takes all of the split."""
     weights_only: bool = False
-    """Eight bits on disk alone, see `deploy.quantise`."""
+    """Eight bits on disk alone, see `deploy.compress.quantise`."""
     num_calibration: int = 128
     """Pieces of training audio to quantise with."""
     gates: Gates = field(default_factory=Gates)

@@ -11,8 +11,6 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
-from deploy.detector import Detector
-from deploy.samples import MAX_RATE, MIN_RATE
 from deploy.server.gate import bearer_token
 from deploy.server.protocol import SampleFormat
 from deploy.server.refusal import RefusedError
@@ -20,6 +18,8 @@ from deploy.server.service import Service
 from deploy.server.session import Session
 from deploy.server.settings import ServerSettings
 from deploy.server.upload import Upload
+from deploy.stream.detector import Detector
+from deploy.stream.samples import MAX_RATE, MIN_RATE
 
 PAGE = Path(__file__).with_name("page")
 _HEADERS = {

@@ -16,9 +16,9 @@ from pydantic import Field, SecretStr
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import Settings, parse_settings
-from deploy.aggregation import RUNNING, Aggregation, Exponential, Sliding
-from deploy.samples import MAX_RATE, MIN_RATE
 from deploy.server.refusal import Reason, RefusedError
+from deploy.stream.aggregation import RUNNING, Aggregation, Exponential, Sliding
+from deploy.stream.samples import MAX_RATE, MIN_RATE
 
 SAMPLE_TYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 LONGEST_MEMORY_S = 600.0

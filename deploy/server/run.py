@@ -9,9 +9,9 @@ import uvicorn
 
 from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
-from deploy.detector import Detector
 from deploy.server.app import create_app
 from deploy.server.settings import ServerSettings
+from deploy.stream.detector import Detector
 
 Told = Callable[[str], None]
 _GRACE_S = 5

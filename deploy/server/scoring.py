@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from deploy.common_runs import LARGEST_BATCH
-from deploy.detector import Detector
-from deploy.detector_stream import StreamScore
-from deploy.onnx_model import Work
+from deploy.stream.common_runs import LARGEST_BATCH
+from deploy.stream.detector import Detector
+from deploy.stream.detector_stream import StreamScore
+from deploy.stream.onnx_model import Work
 
 Scores = list[StreamScore]
 _Job = tuple[Work[Scores], "asyncio.Future[Scores]"]

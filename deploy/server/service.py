@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.detector import Detector
 from deploy.server.gate import Gate
 from deploy.server.metrics import Metrics
 from deploy.server.scoring import Scoring
 from deploy.server.settings import ServerSettings
+from deploy.stream.detector import Detector
 
 
 @dataclass

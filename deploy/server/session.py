@@ -13,13 +13,13 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from cluster.errors import SpoofsweepError
-from deploy.detector_stream import DetectorStream, StreamScore
-from deploy.onnx_model import Work
 from deploy.server.gate import bearer_token
 from deploy.server.protocol import Start, check_end, parse_samples, parse_start
 from deploy.server.refusal import Reason, RefusedError
 from deploy.server.service import Service
-from deploy.voice_activity import VoiceActivity
+from deploy.stream.detector_stream import DetectorStream, StreamScore
+from deploy.stream.onnx_model import Work
+from deploy.stream.voice_activity import VoiceActivity
 
 _NORMAL_CLOSURE = 1000
 

@@ -18,11 +18,11 @@ from cluster.errors import SpoofsweepError
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode_parts
 from deploy.detection import Detection
-from deploy.samples import Wave, checked_samples
 from deploy.server.gate import bearer_token
 from deploy.server.protocol import SAMPLE_TYPES, SampleFormat, check_whole_samples
 from deploy.server.refusal import Reason, RefusedError
 from deploy.server.service import Service
+from deploy.stream.samples import Wave, checked_samples
 
 
 class Upload:

@@ -15,10 +15,10 @@ import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from deploy.detector import Detector
 from deploy.server.run import listen, uvicorn_config
 from deploy.server.service import Service
 from deploy.server.settings import ServerSettings
+from deploy.stream.detector import Detector
 
 RATE = 16000
 

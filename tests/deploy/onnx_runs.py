@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.onnx_forms import state_shapes
+from deploy.export.onnx_forms import state_shapes
 from trainable.config import ModelConfig
 from trainable.models import build_model
 from trainable.models.streamable import Streamable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cluster.errors import SpoofsweepError
-from deploy.aggregation import RUNNING, Exponential, Sliding
+from deploy.stream.aggregation import RUNNING, Exponential, Sliding
 
 STEP_S = 0.08
 SCORES = np.random.default_rng(1).normal(0, 3, 400)

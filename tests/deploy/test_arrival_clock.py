@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from small_graphs import write_stream_file
 
-from deploy.arrival_clock import ArrivalClock
-from deploy.detector import Detector
+from deploy.stream.arrival_clock import ArrivalClock
+from deploy.stream.detector import Detector
 
 CHUNK_S = 0.1
 

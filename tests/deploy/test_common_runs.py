@@ -7,11 +7,11 @@ from onnx_runs import real_waves, tiny_model
 
 from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
-from deploy.common_runs import LARGEST_BATCH
-from deploy.detector import Detector
 from deploy.detector_card import DetectorCard
-from deploy.onnx_file import write_detector
-from deploy.onnx_forms import state_shapes, stream_graph
+from deploy.export.onnx_file import write_detector
+from deploy.export.onnx_forms import state_shapes, stream_graph
+from deploy.stream.common_runs import LARGEST_BATCH
+from deploy.stream.detector import Detector
 
 FEATURES = FeaturesConfig(kind="logmel", num_filters=20, deltas=0)
 

@@ -5,10 +5,10 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
-from deploy.compression import Compression, Point, front
-from deploy.compression_report import front_figure, front_table
-from deploy.detector import Detector
-from deploy.pruning import Pruner, Rate
+from deploy.compress.compression import Compression, Point, front
+from deploy.compress.compression_report import front_figure, front_table
+from deploy.compress.pruning import Pruner, Rate
+from deploy.stream.detector import Detector
 from trainable.checkpoint import read_model, write_model
 
 

@@ -27,7 +27,7 @@ from small_graphs import (
 from cluster.errors import SpoofsweepError
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode_parts
-from deploy.detector import Detector
+from deploy.stream.detector import Detector
 from trainable.windows import window_starts
 
 WAVE = np.random.default_rng(0).normal(0.05, 0.1, 16000 * 3 + 777).astype(np.float32)
@@ -266,7 +266,7 @@ def test_files_that_are_no_detectors_are_refused(tmp_path):
 def test_nothing_heavy_is_imported():
     code = """
 import json, sys
-import deploy.detector
+import deploy.stream.detector
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names))))
 """
     imported = set(json.loads(subprocess.check_output([sys.executable, "-c", code])))

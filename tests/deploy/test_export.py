@@ -10,14 +10,14 @@ from onnx_runs import TINY, real_waves, session, step_scores, streamed
 
 from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
-from deploy.detector import Detector
 from deploy.detector_card import METADATA_KEY, DetectorCard
-from deploy.dev_scores import computed_scores
-from deploy.export import export
-from deploy.export_check import check_utterance
-from deploy.form_cards import WHOLE_FILE, detector_card, stream_obstacle
-from deploy.model_origin import ModelOrigin
-from deploy.operating_points import Wishes
+from deploy.export.dev_scores import computed_scores
+from deploy.export.export import export
+from deploy.export.export_check import check_utterance
+from deploy.export.form_cards import WHOLE_FILE, detector_card, stream_obstacle
+from deploy.export.model_origin import ModelOrigin
+from deploy.export.operating_points import Wishes
+from deploy.stream.detector import Detector
 from deploy.torch_detector import TorchDetector
 from trainable.checkpoint import read_model
 

@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
-from deploy.detector import Detector
-from deploy.detector_registry import REQUIREMENTS, register_detector
+from deploy.export.detector_registry import REQUIREMENTS, register_detector
 from deploy.models import resolve
 from deploy.packaging import pinned_requirements
+from deploy.stream.detector import Detector
 
 WAVES = np.random.default_rng(5).normal(0, 0.1, (3, 12_000)).astype(np.float32)
 SERVER_START_S = 60.0
@@ -38,7 +38,7 @@ sys.meta_path[:] = [Forbid(), *others]
 import mlflow.pyfunc
 model = mlflow.pyfunc.load_model(%(uri)r)
 answer = model.predict(np.array(%(waves)r, dtype=np.float32))
-where = sys.modules["deploy.detector"].__file__
+where = sys.modules["deploy.stream.detector"].__file__
 print("ANSWER" + json.dumps([answer["score"].tolist(), answer["label"].tolist(), where]))
 """
 

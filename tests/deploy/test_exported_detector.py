@@ -9,10 +9,10 @@ from onnx_runs import WINDOW_FRAMES, real_waves, step_scores, tiny_model
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.detector import Detector
 from deploy.detector_card import DetectorCard
-from deploy.onnx_file import write_detector
-from deploy.onnx_forms import state_shapes, stream_graph, utterance_graph
+from deploy.export.onnx_file import write_detector
+from deploy.export.onnx_forms import state_shapes, stream_graph, utterance_graph
+from deploy.stream.detector import Detector
 from trainable.config import ValidationConfig
 from trainable.scoring import score_features
 

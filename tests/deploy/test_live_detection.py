@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
 from deploy.detector_card import WHOLE_FILE
-from deploy.live_options import SampleFormat
-from deploy.live_sources import microphone_blocks, pcm_blocks
+from deploy.stream.live_options import SampleFormat
+from deploy.stream.live_sources import microphone_blocks, pcm_blocks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WAVE = (np.random.default_rng(3).normal(0.02, 0.1, 16000 * 3 + 500) * 32767).clip(-32767, 32767).astype(np.int16)

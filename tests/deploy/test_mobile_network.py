@@ -9,10 +9,10 @@ from onnx_runs import real_waves, step_scores, tiny_model
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
 from deploy.detector_card import DetectorCard
+from deploy.export.onnx_forms import state_shapes
 from deploy.mobile.chunk_network import ChunkNetwork
 from deploy.mobile.front_end import matrix_front_end
 from deploy.mobile.stream_check import check, follow
-from deploy.onnx_forms import state_shapes
 
 LFCC = FeaturesConfig(deltas=0, pre_emphasis=0.97)
 KINDS = {

@@ -8,7 +8,7 @@ import torch
 from onnx_runs import WINDOW_FRAMES, real_waves, session, step_scores, streamed, tiny_model, window_scores
 
 from data_prep.features_config import FeaturesConfig
-from deploy.onnx_forms import stream_graph, utterance_graph
+from deploy.export.onnx_forms import stream_graph, utterance_graph
 from trainable.models import MODELS
 
 FEATURES = FeaturesConfig(deltas=1, pre_emphasis=0.97)

@@ -5,8 +5,8 @@ from torch.nn.functional import pad
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.onnx_framing import framing_graph, num_before
-from deploy.onnx_front_end import OnnxFrontEnd
+from deploy.export.onnx_framing import framing_graph, num_before
+from deploy.export.onnx_front_end import OnnxFrontEnd
 
 CONFIGS = {
     "lfcc": FeaturesConfig(),

@@ -5,7 +5,7 @@ import pytest
 
 from cluster.errors import SpoofsweepError
 from data_prep.error_rates import error_rates
-from deploy.operating_points import (
+from deploy.export.operating_points import (
     Wishes,
     bayes_threshold,
     operating_points,

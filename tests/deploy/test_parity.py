@@ -18,14 +18,14 @@ from data_prep.decoding import decode
 from data_prep.eer_bootstrap import eer_interval
 from data_prep.error_rates import equal_error_rate
 from deploy.cli import app
-from deploy.detector import Detector
-from deploy.onnx_model import OnnxModel
+from deploy.compress.pruning import FineTuning, Pruner, shrunk
 from deploy.parity.audio import ParityAudio
+from deploy.parity.cli import parse_gates
 from deploy.parity.eer_change import eer_change_interval
 from deploy.parity.gates import Gates, breaches
 from deploy.parity.row import INT8, ONNX, STREAMED, AttackRate, Row
-from deploy.parity_cli import parse_gates
-from deploy.pruning import FineTuning, Pruner, shrunk
+from deploy.stream.detector import Detector
+from deploy.stream.onnx_model import OnnxModel
 from trainable.calibration import Calibration
 from trainable.checkpoint import read_record
 from trainable.config import TrialConfig

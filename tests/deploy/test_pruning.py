@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
-from deploy.footprint import Footprint, Limits, largest_keep
-from deploy.importance import _batches, importance
-from deploy.pruning import FineTuning, Pruner, shrunk
-from deploy.slicing import widths_of
+from deploy.compress.footprint import Footprint, Limits, largest_keep
+from deploy.compress.importance import _batches, importance
+from deploy.compress.pruning import FineTuning, Pruner, shrunk
+from deploy.compress.slicing import widths_of
 from trainable.checkpoint import read_model, write_model
 from trainable.config import ModelConfig
 from trainable.frames import Frames

@@ -16,16 +16,16 @@ from typer.testing import CliRunner
 from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
 from deploy.cli import app
-from deploy.detector import Detector
+from deploy.compress.int8_rounding import rounded
+from deploy.compress.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
+from deploy.compress.quantise import _feeds, quantise
+from deploy.compress.quantise_audio import draw_waves
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD, MODEL_FILES
-from deploy.int8_rounding import rounded
-from deploy.onnx_file import write_detector
-from deploy.onnx_forms import state_shapes, stream_graph, utterance_graph
-from deploy.onnx_model import OnnxModel
-from deploy.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
-from deploy.quantise import _feeds, quantise
-from deploy.quantise_audio import draw_waves
+from deploy.export.onnx_file import write_detector
+from deploy.export.onnx_forms import state_shapes, stream_graph, utterance_graph
+from deploy.stream.detector import Detector
+from deploy.stream.onnx_model import OnnxModel
 
 pytestmark = pytest.mark.slow
 FEATURES = FeaturesConfig(kind="logmel", num_filters=20)

@@ -46,7 +46,7 @@ def test_detect_imports_what_its_installation_brings_and_no_more():
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["detect"]]
     names = {re.match(r"[\w-]+", requirement)[0] for requirement in declared}
-    assert imported_for("search.cli, deploy.listening, deploy.verdicts") == names
+    assert imported_for("search.cli, deploy.stream.listening, deploy.verdicts") == names
 
 
 def test_all_that_a_mobile_converter_imports_is_installed_for_it():

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from small_graphs import write_stream_file
 
 from cluster.errors import SpoofsweepError
-from deploy.detector import Detector
 from deploy.server.client import StreamRequest
 from deploy.server.command import TOKEN_VARIABLE
 from deploy.server.run import listen
 from deploy.server.settings import ServerSettings
+from deploy.stream.detector import Detector
 
 WAVE = np.random.default_rng(0).normal(0.05, 0.1, RATE * 2).astype(np.float32)
 TOKEN = "open-sesame"

@@ -10,7 +10,7 @@ import pytest
 from live_server import RATE, eventually, live_server
 from small_graphs import write_stream_file
 
-from deploy.detector import Detector
+from deploy.stream.detector import Detector
 
 SECOND = np.random.default_rng(0).normal(0.0, 0.1, RATE).astype(np.float32)
 CHUNK = SECOND[:1600]

@@ -16,9 +16,9 @@ from live_server import RATE, eventually, live_server
 from playwright.sync_api import Page, expect, sync_playwright
 from small_graphs import write_stream_file
 
-from deploy.detector import Detector
 from deploy.server.run import listen, uvicorn_config
 from deploy.server.settings import ServerSettings
+from deploy.stream.detector import Detector
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

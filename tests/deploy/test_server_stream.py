@@ -10,10 +10,10 @@ import soundfile
 from live_server import RATE, LiveServer, live_server
 from small_graphs import write_stream_file, write_utterance_file
 
-from deploy.aggregation import Exponential, Sliding
-from deploy.detector import Detector
 from deploy.server.client import StreamRequest, in_words, stream_file
-from deploy.voice_activity import VoiceActivity
+from deploy.stream.aggregation import Exponential, Sliding
+from deploy.stream.detector import Detector
+from deploy.stream.voice_activity import VoiceActivity
 
 WAVE = np.random.default_rng(0).normal(0.05, 0.1, RATE * 3 + 777).astype(np.float32)
 

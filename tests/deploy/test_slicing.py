@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from cluster.errors import SpoofsweepError
-from deploy.pruning import shrunk
-from deploy.slicing import sliced, widths_of
+from deploy.compress.pruning import shrunk
+from deploy.compress.slicing import sliced, widths_of
 from trainable.config import ModelConfig
 from trainable.models import build_model
 from trainable.models.global_cmvn import GlobalCmvn

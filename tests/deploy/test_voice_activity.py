@@ -8,9 +8,9 @@ import soundfile
 from small_graphs import write_stream_file, write_utterance_file
 
 from cluster.errors import SpoofsweepError
-from deploy.aggregation import Sliding
-from deploy.detector import Detector
-from deploy.voice_activity import VoiceActivity, VoiceTracker
+from deploy.stream.aggregation import Sliding
+from deploy.stream.detector import Detector
+from deploy.stream.voice_activity import VoiceActivity, VoiceTracker
 
 RATE, HOP = 16000, 160
 GENERATOR = np.random.default_rng(2)

@@ -6,7 +6,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from deploy.onnx_trace import trace
+from deploy.export.onnx_trace import trace
 
 
 def exported(model: nn.Module, num_bins: int) -> onnx.ModelProto:

@@ -1,0 +1,1 @@
+"""Makes detectors smaller and faster: fewer units, eight bits, and a search over both."""

@@ -1,0 +1,162 @@
+"""The forms of a detector, each as one ONNX graph: raw samples in, scores out.
+
+Legend: B batch, T frames, F feature bins, S steps, C classes.
+"""
+
+from functools import lru_cache
+
+import onnx
+import torch
+from onnx import TensorProto, helper, parser
+from torch import Tensor, nn
+
+from data_prep.features_config import FeaturesConfig
+from deploy.export.onnx_framing import JOINED, WINDOWS, framing_graph, num_before
+from deploy.export.onnx_front_end import OnnxFrontEnd
+from deploy.export.onnx_trace import HEADER, join, trace, within
+from trainable.models.streamable import Streamable
+from trainable.scoring import logit_difference
+
+SAMPLES = "samples"
+CONTEXT = "context_frames"
+SCORES = "scores"
+TAIL = "tail"
+NEXT = "next_"
+"""Before the name of a state as it comes out."""
+NETWORK = "network/"
+"""Before the names of everything in a graph that is the network's, not the front end's."""
+_FRAMES = 40
+"""Of the example that a graph is traced with."""
+
+_START = f"""{HEADER} start (float[batch, num_samples] {SAMPLES}) => (float[batch, num_joined] {JOINED}) {{
+    pads = Constant <value_ints = [0, NUM_BEFORE, 0, 0]> ()
+    {JOINED} = Pad ({SAMPLES}, pads)
+}}"""
+_WINDOW = f"""{HEADER} window (float[batch, num_frames, num_bins] features, int64[2] {CONTEXT} = {{0, 0}})
+    => (float[batch, num_scored, num_bins] window) {{
+    zero = Constant <value_int = 0> ()
+    one = Constant <value_int = 1> ()
+    axes = Constant <value_ints = [0]> ()
+    shortest = Constant <value_int = WINDOW_FRAMES> ()
+    left, right = Split <axis = 0, num_outputs = 2> ({CONTEXT})
+    num_frames = Shape <start = 1, end = 2> (features)
+    num_after = Sub (num_frames, left)
+    num_own = Sub (num_after, right)
+    num_scored_1 = Max (num_own, shortest)
+    num_scored = Squeeze (num_scored_1, axes)
+    place = Range (zero, num_scored, one)
+    repeated = Mod (place, num_own)
+    index = Add (repeated, left)
+    window = Gather <axis = 1> (features, index)
+}}"""
+
+_CONTINUATION = f"""{HEADER} continuation (float[batch, num_samples] {SAMPLES}, float[batch, TAIL_SAMPLES] {TAIL})
+    => (float[batch, num_joined] {JOINED}, float[batch, TAIL_SAMPLES] {NEXT}{TAIL}) {{
+    {JOINED} = Concat <axis = 1> ({TAIL}, {SAMPLES})
+    start = Constant <value_ints = [-TAIL_SAMPLES]> ()
+    end = Constant <value_ints = [{torch.iinfo(torch.int64).max}]> ()
+    time = Constant <value_ints = [1]> ()
+    {NEXT}{TAIL} = Slice ({JOINED}, start, end, time)
+}}"""
+
+
+class _Scores(nn.Module):
+    """``feat_BTF -> score_B``."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, feat_BTF: Tensor) -> Tensor:
+        return logit_difference(self.model, feat_BTF)
+
+
+class _StepScores(nn.Module):
+    """Features of whole steps and states to ``score_BS`` and the next states."""
+
+    def __init__(self, model: Streamable) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, feat_BTF: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        logits_BSC, *following = self.model.stream(feat_BTF, *states)
+        return logits_BSC @ torch.tensor([-1.0, 1.0]), *following
+
+
+def utterance_graph(model: nn.Module, features: FeaturesConfig, window_frames: int) -> onnx.ModelProto:
+    """``samples [batch, num_samples] -> scores [batch]``: all frames of a wave as one window.
+
+    The optional input ``context_frames`` (int64, ``[2]``) says how many frames at the left and at the right end are not
+    scored. Fewer frames than ``window_frames`` are repeated up to it.
+    """
+    network = trace(
+        _Scores(model),
+        (torch.zeros(3, _FRAMES, features.num_bins),),
+        ({0: "batch", 1: "num_scored"},),
+        ("window",),
+        (SCORES,),
+    )
+    parts = (
+        parser.parse_model(_START.replace("NUM_BEFORE", str(num_before(features)))),
+        within("front_end/", framing_graph(features)),
+        front_end_graph(features),
+        parser.parse_model(_WINDOW.replace("WINDOW_FRAMES", str(window_frames))),
+        within(NETWORK, network),
+    )
+    inputs = _float(SAMPLES, "num_samples"), helper.make_tensor_value_info(CONTEXT, TensorProto.INT64, [2])
+    return join("utterance", parts, inputs, [_float(SCORES)])
+
+
+def stream_graph(model: Streamable, features: FeaturesConfig) -> onnx.ModelProto:
+    """``samples [batch, num_samples]`` and states to ``scores [batch, num_steps]`` and the next states.
+
+    ``num_samples`` is a multiple of ``model.step_frames`` hops. The state ``tail`` is what the next windows need of the
+    samples before, and one sample more for pre-emphasis; the others are the model's.
+    """
+    states = tuple(model.state_shapes)
+    examples = tuple(torch.zeros(3, *shape) for shape in model.state_shapes.values())
+    network = trace(
+        _StepScores(model),
+        (torch.zeros(3, _FRAMES * model.step_frames, features.num_bins), *examples),
+        ({0: "batch", 1: "num_frames"}, ({0: "batch"},) * len(states)),
+        ("features", *states),
+        (SCORES, *(NEXT + state for state in states)),
+    )
+    continuation = _CONTINUATION.replace("TAIL_SAMPLES", str(_tail_samples(features)))
+    parts = (
+        parser.parse_model(continuation),
+        within("front_end/", framing_graph(features, any_length=False)),
+        front_end_graph(features),
+        within(NETWORK, network),
+    )
+    shapes = state_shapes(model, features)
+    inputs = _float(SAMPLES, "num_samples"), *(_float(name, *shape) for name, shape in shapes.items())
+    outputs = _float(SCORES, "num_steps"), *(_float(NEXT + name, *shape) for name, shape in shapes.items())
+    return join("stream", parts, inputs, outputs)
+
+
+def state_shapes(model: Streamable, features: FeaturesConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of all states of the stream form by name, without the batch."""
+    return {TAIL: (_tail_samples(features),)} | model.state_shapes
+
+
+@lru_cache(maxsize=2)  # both forms have it
+def front_end_graph(features: FeaturesConfig) -> onnx.ModelProto:
+    """``analysis_windows [batch, num_frames, window_samples] -> features [batch, num_frames, num_bins]``."""
+    graph = trace(
+        OnnxFrontEnd(features),
+        (torch.zeros(3, _FRAMES, features.window_samples),),
+        ({0: "batch", 1: "num_frames"},),
+        (WINDOWS,),
+        ("features",),
+    )
+    return within("front_end/", graph)
+
+
+def _tail_samples(features: FeaturesConfig) -> int:
+    """The overlap of windows, and what the front end takes besides."""
+    return features.window_samples - features.hop_samples + num_before(features)
+
+
+def _float(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
