@@ -24,7 +24,6 @@ class TestCnnTransformer(ModelContract):
         "default": ModelConfig(kind="cnn_transformer"),
         "mean": ModelConfig(kind="cnn_transformer", **SMALL, pooling="mean"),
     }
-    EXPORTED = ("mean",)
 
 
 class TestCnnConformer(ModelContract):
@@ -32,18 +31,14 @@ class TestCnnConformer(ModelContract):
         "default": ModelConfig(kind="cnn_conformer"),
         "one-layer": ModelConfig(kind="cnn_conformer", **SMALL, attention_layers=1, time_strides=(2, 1)),
     }
-    EXPORTED = ("one-layer",)
 
 
 class TestLcnnBilstm(ModelContract):
     CONFIGS: ClassVar[dict[str, ModelConfig]] = {"published": ModelConfig(kind="lcnn_bilstm", dropout=0.7)}
-    EXPORTED = ("published",)
-    SHORTEST_EXPORTED = 16  # below, its poolings change with the length
 
 
 class TestGraph(ModelContract):
     CONFIGS: ClassVar[dict[str, ModelConfig]] = {"published": ModelConfig(kind="graph", dropout=0.5)}
-    EXPORTED = ("published",)
 
 
 class TestEdgeGru(ModelContract):
@@ -52,8 +47,6 @@ class TestEdgeGru(ModelContract):
         "frame-rate-kept": ModelConfig(kind="edge_gru", time_strides=(1, 1, 1)),
         "quarter-of-the-frame-rate": ModelConfig(kind="edge_gru", time_strides=(2, 2, 1)),
     }
-    EXPORTED = ("default", "quarter-of-the-frame-rate")
-    SHORTEST_EXPORTED = 4  # a step
 
 
 @pytest.mark.parametrize(("kind", "causal"), [*((kind, False) for kind in MODELS), ("cnn_gru", True)])

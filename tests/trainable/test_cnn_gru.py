@@ -47,7 +47,7 @@ class TestCnnGru(ModelContract):
             **SQUEEZABLE, block="mfm", squeeze_excitation=True, normalise=False, bidirectional=False, pooling="max"
         ),
     }
-    EXPORTED = ("default", "residual-with-all", "max-feature-map-one-way")
+    EXPORTED = ("residual-with-all", "max-feature-map-one-way")
 
 
 class TestCausalCnnGru(ModelContract):
@@ -59,8 +59,6 @@ class TestCausalCnnGru(ModelContract):
             **SMALL, causal=True, block="residual", gru_layers=2, stochastic_depth=0.3, gru_input_dropout=0.3
         ),
     }
-    EXPORTED = ("default", "residual")
-    SHORTEST_EXPORTED = 8  # a step
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from torch import nn
 
 from trainable.config import ModelConfig
 from trainable.models import MODELS, build_model
+from trainable.models.bin_scale import BinScale
 from trainable.models.blocks import FrequencyNormalisation, InputNormalisation, SqueezeExcitation
 from trainable.models.classifier import Classifier
 from trainable.precision import autocast
@@ -83,7 +84,8 @@ def test_batch_statistics_are_of_float32(kind, precision):
         model(offset_values(4, 40, NUM_BINS))
     assert inputs
     for module, values in inputs.items():
-        variance_C, mean_C = torch.var_mean(values.double().transpose(0, 1).flatten(1), dim=1)
+        channel_first = values.movedim(2 if isinstance(module, BinScale) else 1, 0)
+        variance_C, mean_C = torch.var_mean(channel_first.double().flatten(1), dim=1)
         error = 64 * UNIT["float32"] * values.double().square().mean().sqrt()
         assert module.running_mean.dtype == module.running_var.dtype == torch.float32
         assert ((module.running_mean - mean_C).abs() <= error).all()

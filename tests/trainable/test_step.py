@@ -1,7 +1,6 @@
 import pytest
 import torch
 from courses import assert_resumes_exactly, equal_weights, numbers, weights
-from torch.nn import functional
 
 from trainable.folds import begin
 from trainable.training import Training
@@ -29,8 +28,8 @@ def test_parts_of_a_batch_add_up_to_its_gradient(toy_shards, toy_trial):
         training = Training(toy_trial(batch=batch, model=still, optimizer={"l1": 1e-3}), toy_shards, seed=1)
         for module in training.model.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                statistics = (module.running_mean, module.running_var, module.weight, module.bias)
-                module.forward = lambda value, statistics=statistics: functional.batch_norm(value, *statistics)
+                module.train = lambda mode=True, module=module: module  # never
+                module.training = False
         training.step()
         loss, norm = training._step.loss_sum, training._step.norm_sum
         gradients.append([p.grad.clone() for p in training.model.parameters() if p.grad is not None] + [loss, norm])
