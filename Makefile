@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3
 BIN := .venv/bin
 STUDY ?= demo
 
-.PHONY: setup demo test test-cluster check bench bench-gpu clean
+.PHONY: setup demo test test-long test-cluster check bench bench-gpu clean
 
 setup: .venv/.installed
 
@@ -29,6 +29,10 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Whole detectors, trained, exported and compressed, and the server's page in Chromium: about ten minutes on two cores.
+test-long: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 # Real clusters on this machine, as root: apt-get install slurm-wlm munge openssh-server rsync iproute2. What is not there is
 # skipped with its reason. About a quarter of an hour on two cores.

@@ -41,7 +41,7 @@ def detector(waves, tmp_path_factory) -> Detector:
     return Detector.load(path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("num_streams", [1, 3, LARGEST_BATCH + 2])
 def test_many_streams_with_chunks_of_their_own(detector, waves, num_streams):
     """PyTorch takes seconds to trace a model with open sizes."""
@@ -61,7 +61,7 @@ def test_many_streams_with_chunks_of_their_own(detector, waves, num_streams):
         place += 1600
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_stream_whose_samples_are_no_audio_is_told_alone(detector, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
     streams = [detector.stream() for _ in range(3)]

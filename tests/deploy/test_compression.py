@@ -32,7 +32,7 @@ def test_table_and_figure_show_the_front() -> None:
         assert [text.get_text() for text in axes.texts] == ["0", "1", "3"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_goes_on_with_a_study(trained, tmp_path) -> None:
     """PyTorch takes seconds to trace each trial's network."""
     words = ["compress", trained.folder, "--shards", trained.shards.folder, "--output", tmp_path, "--passes", 0.3]

@@ -57,7 +57,7 @@ def registered(tmp_path_factory, store, trained):
     return result.stdout, folder, Path(source.removeprefix("file://")), version
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_the_command_tells(registered):
     """PyTorch takes seconds to trace a model with open sizes."""
     output, folder, _, version = registered
@@ -76,14 +76,14 @@ def test_what_the_command_tells(registered):
     assert version.tags["spoofsweep.signature"] == card["signature"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_champion_stays_the_trained_model(registered, store, trained):
     """PyTorch takes seconds to trace a model with open sizes."""
     folder = resolve("champion", store.uri)
     assert (folder / "model.json").read_text() == (trained.folder / "model.json").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_detect_scores_as_the_exported_file(registered, trained, store):
     """PyTorch takes seconds to trace a model with open sizes."""
     name = trained.dev_scores.utterance_id[0]
@@ -92,7 +92,7 @@ def test_detect_scores_as_the_exported_file(registered, trained, store):
     assert json.loads(result.stdout)[0]["score"] == pytest.approx(score, abs=5e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_registered_model_loads_without_torch_and_scores_the_same(registered, tmp_path):
     """MLflow takes seconds to load a model in a process of its own."""
     _, folder, logged, _ = registered
@@ -106,7 +106,7 @@ def test_the_registered_model_loads_without_torch_and_scores_the_same(registered
     assert where.startswith(str(logged))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_registered_model_declares_what_it_takes_and_needs(registered):
     """PyTorch takes seconds to trace a model with open sizes."""
     _, _, logged, _ = registered
@@ -118,7 +118,7 @@ def test_the_registered_model_declares_what_it_takes_and_needs(registered):
     assert names == {"utterance.onnx", "card.json", "model.json", "model.safetensors"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mlflow_serves_the_same_score(registered, tmp_path):
     """Starts MLflow's scoring server."""
     _, folder, logged, _ = registered

@@ -56,7 +56,7 @@ def stream(waves, tmp_path_factory):
     return model, saved(graph, card, tmp_path_factory.mktemp("export") / "stream.onnx")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_streamed_in_any_chunking_is_as_the_whole(stream, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
     model, detector = stream
@@ -71,7 +71,7 @@ def test_streamed_in_any_chunking_is_as_the_whole(stream, waves):
     assert detector.score(wave_T, 16000).score == pytest.approx(expected.mean(), abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_windows_with_context_are_as_in_validation(waves, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
     model = tiny_model("cnn_gru", WINDOW_FEATURES, waves)

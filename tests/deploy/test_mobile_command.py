@@ -49,7 +49,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["mobile", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_converted_file_scores_as_the_model_does(name, model, folders, tmp_path, monkeypatch):
@@ -105,7 +105,7 @@ def test_a_wrong_format_or_interpreter_is_refused(folders, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failed_conversion_leaves_nothing(folders, tmp_path):
     """PyTorch is imported once more, in the converter's process."""
     folder, card = mobile_origin(str(folders["edge_gru"]), NO_STORE, 100.0, None)

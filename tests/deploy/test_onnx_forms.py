@@ -28,7 +28,7 @@ def waves(sample_root):
     return real_waves(sample_root)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", MODELS)
 def test_utterance_form(kind, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
@@ -47,7 +47,7 @@ def test_utterance_form(kind, waves):
     torch.testing.assert_close(torch.from_numpy(run.run(None, given)[0]), expected, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "settings"), STREAMABLE.values(), ids=STREAMABLE.keys())
 def test_stream_form(kind, settings, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
@@ -62,7 +62,7 @@ def test_stream_form(kind, settings, waves):
             torch.testing.assert_close(scores, expected[:batch], rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_large_constants_are_computed_by_the_runtime_as_it_loads(waves, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
     graph = stream_graph(tiny_model("edge_gru", STREAM_FEATURES, waves), STREAM_FEATURES)

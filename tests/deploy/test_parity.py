@@ -80,7 +80,7 @@ def report(run):
     return json.loads((output / "parity.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_chain_is_complete_and_passes(run, report):
     """PyTorch takes seconds to trace a model with open sizes."""
     assert [row["name"] for row in report["rows"]] == CHAIN
@@ -96,7 +96,7 @@ def test_the_chain_is_complete_and_passes(run, report):
     assert all(row["p50_ms"] <= row["p99_ms"] and row["cpu_s_per_hour"] > 0 for row in report["rows"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "file"), [("ONNX", "utterance.onnx"), ("streamed pruned int8", "pruned/int8/stream.onnx")]
 )
@@ -121,7 +121,7 @@ def test_figures_are_those_of_the_scores(name, file, run, report, sample_root):
         assert (row["act_dcf"], row["cllr"]) == pytest.approx((act_dcf(*llrs), cllr(*llrs)), abs=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_is_whole_and_fetches_nothing(run, report):
     """PyTorch takes seconds to trace a model with open sizes."""
     page = (run[1] / "parity.html").read_text()
@@ -133,7 +133,7 @@ def test_the_page_is_whole_and_fetches_nothing(run, report):
     assert not re.search(r"https?://|@import|url\(|<script", page)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_gate_that_is_not_kept_fails(models, run, report, sample_root):
     """Scores the corpus again."""
     arguments = ["parity", models[0], "--audio", sample_root, "--output", run[1], "--utterances", "20"]
@@ -149,7 +149,7 @@ def test_a_gate_that_is_not_kept_fails(models, run, report, sample_root):
     assert kept["num_bonafide"] + kept["num_spoof"] == 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_export_that_fails_publishes_nothing(store, sample_root, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
     arguments = ["export", "champion", "--tracking-uri", store.uri, "--output", tmp_path / "detector"]
@@ -164,7 +164,7 @@ def test_an_export_that_fails_publishes_nothing(store, sample_root, tmp_path):
     assert not client.list_artifacts(store.run_id, "parity")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_export_that_passes_is_published_with_its_report(store, sample_root, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
     arguments = ["export", "champion", "--tracking-uri", store.uri, "--output", tmp_path / "detector"]

@@ -129,7 +129,7 @@ def test_the_largest_share_within_limits() -> None:
         largest_keep(Limits(size_kb=1), footprint)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_prunes_to_shares_and_a_limit(trained, tmp_path) -> None:
     """It measures as many networks as it takes to find the limit, and trains two."""
     shards = tmp_path / "shards"

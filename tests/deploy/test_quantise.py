@@ -27,7 +27,7 @@ from deploy.export.onnx_forms import state_shapes, stream_graph, utterance_graph
 from deploy.stream.detector import Detector
 from deploy.stream.onnx_model import OnnxModel
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 FEATURES = FeaturesConfig(kind="logmel", num_filters=20)
 
 
