@@ -66,7 +66,7 @@ def asked(study: Any, number: int) -> list[TrialRecord]:
         ledger.close()
 
 
-SLOW_GP = pytest.param("gp", marks=pytest.mark.slow, id="gp takes a fraction of a second a draw")
+SLOW_GP = pytest.param("gp", marks=pytest.mark.long, id="gp takes a fraction of a second a draw")
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", SLOW_GP, "random", "qmc"])
@@ -151,7 +151,7 @@ def test_a_sweep_in_virtual_time_keeps_the_limits() -> None:
     assert max(curves.sizes) > VIRTUAL_MOST
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_of_ray_keeps_the_limits(tmp_path: Path, ray_session: None) -> None:
     """Starts Ray: every trial that was paid for is within."""
     study = toy_study(tmp_path, "limited", 6, search={"max_parameters": 210_000})  # forbids one of the two networks

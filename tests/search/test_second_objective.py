@@ -240,7 +240,7 @@ def test_the_figure_shows_the_front_as_a_step() -> None:
     assert [text.get_text() for text in axes.texts] == ["3", "1", "0"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("second", ["num_parameters", "latency_ms"])
 def test_a_study_ends_with_its_front(tiny_study: Study, tiny_shards: Any, tmp_path: Path, second: str) -> None:
     """Slow: two sweeps with their finalists."""
