@@ -76,10 +76,10 @@ node = cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
 
 def lose():
-    while len(list(output.glob("shards/*/parts/*.parquet"))) < 6:
+    while (num_done := len(list(output.glob("shards/*/parts/*.parquet")))) < 6:
         time.sleep(0.01)
-    cluster.remove_node(node, allow_graceful=False)
-    print("removed after", len(list(output.glob("shards/*/parts/*.parquet"))), flush=True)
+    print(f"removed after {num_done}", flush=True)
+    cluster.remove_node(node, allow_graceful=False)  # returns when its processes are gone, maybe after the preparation
 
 losing = threading.Thread(target=lose)
 losing.start()
