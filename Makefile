@@ -28,11 +28,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Whole detectors, trained, exported and compressed, and the server's page in Chromium: about ten minutes on two cores.
 test-long: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 
 # Real clusters on this machine, as root: apt-get install slurm-wlm munge openssh-server rsync iproute2. What is not there is
 # skipped with its reason. About a quarter of an hour on two cores.

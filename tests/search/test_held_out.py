@@ -126,6 +126,7 @@ def test_a_study_goes_on_with_the_attacks_that_it_held_out(folded, tiny_study, t
         run_sweep(other, tiny_shards)
 
 
+@pytest.mark.long
 def test_finalists_do_without_the_attacks_that_trials_did_without(held_out, tiny_shards):
     study, outcome = held_out
     champion = outcome.champion.finalist
@@ -153,6 +154,7 @@ def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, fold
     assert len({trial.attributes["signature"] for trial in first}) == 3
 
 
+@pytest.mark.long
 def test_the_worst_attack_is_minimised_from_the_sweep_to_the_card(tiny_study, tiny_shards, output):
     """Over folds, so that each attack is judged by the model that never met it."""
     name, validation = "tiny-worst", {"folds": 2}

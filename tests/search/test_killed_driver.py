@@ -11,8 +11,10 @@ import mlflow
 import pytest
 
 from cluster.errors import SpoofsweepError
+from data_prep.prepare import prepare
 from search.study import Study, load_study
 from search.study_reader import read_trials
+from search.sweep import run_sweep
 from search.trial_record import TrialRecord
 
 STUDY = """
@@ -50,6 +52,7 @@ num_seeds = 1
 
 [cluster]
 num_cpus = 1
+max_concurrent_trials = 1
 """
 
 
@@ -64,10 +67,6 @@ def start(study: Study) -> subprocess.Popen[bytes]:
     with (study.path.parent / f"{study.name}.log").open("ab") as log:
         command = [sys.executable, "-c", program, "sweep", str(study.path)]
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-
-
-def run(study: Study) -> None:
-    assert start(study).wait() == 0, (study.path.parent / f"{study.name}.log").read_text()
 
 
 def trials_of(study: Study) -> list[TrialRecord]:
@@ -98,13 +97,13 @@ def outcome(study: Study) -> list[object]:
 
 
 @pytest.mark.slow
-def test_a_killed_driver_costs_nothing(tmp_path: Path, sample_root: Path) -> None:
-    """Slow: three drivers, each with a Ray of its own."""
+def test_a_killed_driver_costs_nothing(tmp_path: Path, sample_root: Path, ray_session: None) -> None:
+    """Slow: a sweep here, and two drivers with a Ray of their own, which find its shards."""
     killed, undisturbed = (write_study(tmp_path, name, sample_root) for name in ("killed", "undisturbed"))
-    run(undisturbed)
+    run_sweep(undisturbed, prepare(undisturbed.prep, undisturbed.base, undisturbed.output, progress=False))
     kill_after(killed, 3)
     (left,) = (trial for trial in trials_of(killed) if trial.state == "RUNNING")
-    run(killed)
+    assert start(killed).wait() == 0, (tmp_path / "killed.log").read_text()
     assert outcome(killed) == outcome(undisturbed)
     resumed = trials_of(killed)[left.number]
     assert resumed.attributes["attempt"] == 2

@@ -130,6 +130,7 @@ def test_a_forked_trial_is_reproduced_bit_for_bit(outcome: StudyOutcome, study: 
     assert again.reproduced == heir.reports
 
 
+@pytest.mark.long
 def test_interrupted_at_every_turn_it_ends_as_if_it_had_not_been(
     outcome: StudyOutcome, tiny_study: Study, tiny_shards: Any
 ) -> None:

@@ -14,7 +14,7 @@ from search.virtual_sweep import virtual_sweep
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_recording_goes_on_where_it_stopped_and_is_replayed(
     tiny_study: Study, tiny_shards: ShardSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from trainable.training import Training
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler"),
-    pytest.mark.slow,
+    pytest.mark.long,
     # Of its own tracing, on the way from one of our layers to the next.
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"),
 ]
