@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import masked, shown
+from deploy.detector_folder import ARTIFACT
 from deploy.tracking_store import open_client, uri_option
 from trainable.atomic_folder import readable_folder
 from trainable.hold_out import fold_path
@@ -17,8 +18,6 @@ CHAMPION = "champion"
 """Alias of the registered model version to use; also the word by which a user asks for it."""
 RUN_ARTIFACT = "model_folder"
 """Where a run keeps its model folder, among its artefacts."""
-PYFUNC_ARTIFACT = "detector"
-"""Where a registered model keeps its model folder, among its own ``artifacts``."""
 DETECTOR_TAG = ("spoofsweep.kind", "detector")
 """Of registered models that are exported detectors; their alias ``champion`` is not the trained model's."""
 
@@ -103,7 +102,7 @@ def _champion_folder(tracking_uri: str, model_name: str | None) -> Path:
     client = open_client(tracking_uri)
     version = champion_version(client, tracking_uri, model_name)
     source = client.get_model_version_download_uri(version.name, version.version)
-    return _model_folder(_download(tracking_uri, artifact_uri=f"{source}/artifacts/{PYFUNC_ARTIFACT}"))
+    return _model_folder(_download(tracking_uri, artifact_uri=f"{source}/artifacts/{ARTIFACT}"))
 
 
 def _run_folder(tracking_uri: str, run_id: str) -> Path:
