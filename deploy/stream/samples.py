@@ -56,8 +56,6 @@ def _as_float(samples_T: npt.NDArray[Any]) -> Wave:
         return samples_T.astype(np.float32) * np.float32(_SCALES[dtype])
     if dtype == np.uint8:
         return (samples_T.astype(np.float32) - np.float32(128)) * np.float32(2.0**-7)
-    if not samples_T.size:  # an empty list has no type to speak of
-        return np.zeros(0, np.float32)
     raise SpoofsweepError("samples must be floating-point numbers, int16, int32 or uint8", dtype)
 
 
