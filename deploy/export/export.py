@@ -123,7 +123,7 @@ def write_forms(record: ModelRecord, model: nn.Module, card: DetectorCard, folde
         return (utterance,)
     assert isinstance(model, Streamable)
     graph, streamable = stream_graph(model, features), model
-    card = stream_card(card, record, streamable)
+    card = stream_card(card, features, streamable)
     return utterance, _checked(folder / STREAM, graph, card, lambda path: check_stream(path, streamable, features))
 
 
