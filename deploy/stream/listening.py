@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from io import BufferedReader
 
 from cluster.errors import SpoofsweepError
-from deploy.detector_card import WHOLE_FILE
 from deploy.stream.aggregation import RUNNING, Aggregation, Exponential, Sliding, Stretch
 from deploy.stream.detector import Detector
 from deploy.stream.detector_stream import DetectorStream, StreamScore
@@ -58,12 +57,6 @@ def listen(detector: Detector, options: LiveOptions, standard_input: BufferedRea
             input is no raw samples.
         BrokenPipeError: nobody reads what is printed any more.
     """
-    if detector.card.context_frames == WHOLE_FILE:
-        raise SpoofsweepError(
-            "live audio needs a model that can score before its end is known",
-            'one that normalises over the whole file, by features.cmvn = "utterance"',
-            'record a file and give that, or train with features.cmvn = "none" or "global"',
-        )
     rate = detector.sample_rate if options.sample_rate is None else options.sample_rate
     stream = detector.stream(
         rate,
