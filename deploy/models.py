@@ -35,7 +35,8 @@ def resolve(reference: str, tracking_uri: str, model_name: str | None = None) ->
     """
     name, _, study = reference.partition("@")
     if name == CHAMPION:
-        return _champion_folder(tracking_uri, study or model_name)
+        client = open_client(tracking_uri)
+        return version_folder(client, champion_version(client, tracking_uri, study or model_name))
     folder = readable_folder(Path(reference).expanduser())
     if folder.is_dir():
         return _model_folder(folder)
@@ -92,17 +93,20 @@ def champion_version(client: "MlflowClient", tracking_uri: str, model_name: str 
     return client.get_model_version_by_alias(name, CHAMPION)
 
 
+def version_folder(client: "MlflowClient", version: Any) -> Path:
+    """The model folder of a registered version, downloaded if it lies on a server.
+
+    Raises:
+        SpoofsweepError: it is not where MLflow says.
+    """
+    source = client.get_model_version_download_uri(version.name, version.version)
+    return _model_folder(_download(client.tracking_uri, artifact_uri=f"{source}/artifacts/{ARTIFACT}"))
+
+
 def is_detector(model: Any) -> bool:
     """Whether a registered model is an exported detector."""
     name, value = DETECTOR_TAG
     return bool(model.tags.get(name) == value)
-
-
-def _champion_folder(tracking_uri: str, model_name: str | None) -> Path:
-    client = open_client(tracking_uri)
-    version = champion_version(client, tracking_uri, model_name)
-    source = client.get_model_version_download_uri(version.name, version.version)
-    return _model_folder(_download(tracking_uri, artifact_uri=f"{source}/artifacts/{ARTIFACT}"))
 
 
 def _run_folder(tracking_uri: str, run_id: str) -> Path:
