@@ -14,6 +14,8 @@ Wave = npt.NDArray[np.float32]
 
 MIN_RATE, MAX_RATE = 4000, 384_000
 """Hz; no recording of speech lies outside."""
+RAW_TYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
+"""Of samples without a header, by ffmpeg's names."""
 MAX_PEAK = 64.0
 """Decoders overshoot full scale a little; whoever is 36 dB above it forgot to scale whole numbers."""
 _SCALES = {np.dtype(np.int16): 2.0**-15, np.dtype(np.int32): 2.0**-31}
