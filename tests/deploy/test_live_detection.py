@@ -119,7 +119,7 @@ def test_silence_has_no_verdict(exported):
     result = detect("-", "--model", exported, "--speech-only", pcm=bytes(16000 * 2 * 3))
     assert result.exit_code == 1
     *lines, last = result.stdout.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert all("no speech" in line for line in lines)
     assert last.startswith("no verdict")
     empty = detect("-", "--model", exported, pcm=b"")
