@@ -33,6 +33,7 @@ from machine import machine_facts, parse_arguments
 from websockets.asyncio.client import connect
 
 from data_prep.atomic import atomic_write_text
+from data_prep.features_config import FeaturesConfig
 from deploy.server.run import serve
 from deploy.server.settings import ServerSettings
 from deploy.stream.detector import Detector
@@ -98,35 +99,10 @@ def main() -> None:
 
 
 def fresh_model(path: Path) -> Path:
-    """A stream form of an edge_gru that has learnt nothing."""
-    import torch
+    """Made by PyTorch, which the server's process, that loads this file too, does without."""
+    from fresh_detector import write_fresh_stream
 
-    from data_prep.features_config import FeaturesConfig
-    from deploy.detector_card import DetectorCard
-    from deploy.export.onnx_file import write_detector
-    from deploy.export.onnx_forms import state_shapes, stream_graph
-    from trainable.config import ModelConfig
-    from trainable.models import build_model
-
-    torch.manual_seed(0)
-    features = FeaturesConfig(deltas=0)
-    network = build_model(ModelConfig(kind="edge_gru"), features.num_bins).eval()
-    card = DetectorCard(
-        form="stream",
-        sample_rate=features.sample_rate,
-        window_samples=features.window_samples,
-        hop_samples=features.hop_samples,
-        window_frames=400,
-        coverage="full",
-        threshold=0.0,
-        step_samples=features.hop_samples * network.step_frames,
-        lead_samples=features.window_samples - features.hop_samples,
-        states={name: list(shape) for name, shape in state_shapes(network, features).items()},
-        name="fresh",
-        architecture="edge_gru",
-    )
-    write_detector(path, stream_graph(network, features), card)
-    return path
+    return write_fresh_stream(path, FeaturesConfig(deltas=0))
 
 
 @contextmanager

@@ -20,22 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import torch
+from fresh_detector import write_fresh_stream
 from machine import machine_facts, parse_arguments
 
 from data_prep.atomic import atomic_write_text
 from data_prep.decoding import decode
-from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
 from deploy.compress.quantise import quantise
-from deploy.detector_card import DetectorCard
-from deploy.export.onnx_file import write_detector
-from deploy.export.onnx_forms import state_shapes, stream_graph
 from deploy.stream.detector import Detector
 from deploy.stream.samples import Wave
-from trainable.config import ModelConfig
-from trainable.models import build_model
-from trainable.models.streamable import Streamable
 
 SPEECH = Path(__file__).resolve().parents[1] / "data_prep" / "sample" / "LA" / "ASVspoof2019_LA_dev" / "flac"
 RATE = 16_000
@@ -104,27 +97,7 @@ def speech(minutes: float) -> Wave:
 
 def exported(folder: Path, wave_T: Wave) -> Path:
     """A stream form of default size, in float32 and in eight bits."""
-    torch.manual_seed(0)
-    features = FeaturesConfig(kind="logmel")
-    model = build_model(ModelConfig(kind="edge_gru"), features.num_bins)
-    assert isinstance(model, Streamable)
-    model.train()
-    model(FrontEnd(features)(torch.from_numpy(wave_T[: 4 * RATE])[None].repeat(2, 1)))
-    model.eval()
-    card = DetectorCard(
-        form="stream",
-        sample_rate=RATE,
-        window_samples=features.window_samples,
-        hop_samples=features.hop_samples,
-        window_frames=300,
-        coverage="full",
-        threshold=0.0,
-        step_samples=model.step_frames * features.hop_samples,
-        lead_samples=features.window_samples - features.hop_samples,
-        states={name: list(shape) for name, shape in state_shapes(model, features).items()},
-        architecture="edge_gru",
-    )
-    write_detector(folder / "stream.onnx", stream_graph(model, features), card)
+    write_fresh_stream(folder / "stream.onnx", FeaturesConfig(kind="logmel"))
     pieces = np.array_split(wave_T[: 60 * RATE], 20)
     for name, weights_only in (("int8", False), ("int8-weights", True)):
         quantise(folder / "stream.onnx", folder / name / "stream.onnx", pieces[:-2], pieces[-2:], weights_only)

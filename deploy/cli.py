@@ -14,8 +14,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audio_files import DECODABLE_SUFFIXES, audio_files_below
 from deploy.compress import cli as compress_cli
+from deploy.detector_folder import find_exported
 from deploy.export import cli as export_cli
-from deploy.exported_files import find_exported
 from deploy.mobile import cli as mobile_cli
 from deploy.options import TrackingUri
 from deploy.parity import cli as parity_cli

@@ -31,9 +31,9 @@ class DetectorCard:
     coverage: Literal["first", "full"]
     """Whether validation scored the first window of a file, or all."""
     threshold: float
-    """Scores above it are bona fide: the validation set's EER point."""
+    """Scores above it are bona fide: one of the operating points, the validation set's EER point unless asked."""
     context_frames: int = 0
-    """Frames on either side of a window that deltas and pre-emphasis look at (utterance form)."""
+    """Frames on either side of a window that deltas, pre-emphasis and normalisation look at (utterance form)."""
     step_samples: int = 0
     """The input of a stream form is a multiple of it; each gives one score."""
     chunk_samples: int = 0
@@ -43,7 +43,7 @@ class DetectorCard:
     states: dict[str, list[int]] = field(default_factory=dict)
     """Inputs and outputs ``next_NAME`` of a stream form: shapes without the batch."""
     operating_points: dict[str, float] = field(default_factory=dict)
-    """Further thresholds by what they were chosen for."""
+    """Thresholds by what they were chosen for."""
     calibration: tuple[float, float] | None = None
     """``scale * score + offset`` is the natural log-likelihood ratio of bona fide to spoofed speech."""
     precision: str = "float32"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.errors import SpoofsweepError
 from cluster.uris import masked, shown
+from deploy.detector_folder import ARTIFACT
 from deploy.tracking_store import open_client, uri_option
 from trainable.atomic_folder import readable_folder
 from trainable.hold_out import fold_path
@@ -17,8 +18,6 @@ CHAMPION = "champion"
 """Alias of the registered model version to use; also the word by which a user asks for it."""
 RUN_ARTIFACT = "model_folder"
 """Where a run keeps its model folder, among its artefacts."""
-PYFUNC_ARTIFACT = "detector"
-"""Where a registered model keeps its model folder, among its own ``artifacts``."""
 DETECTOR_TAG = ("spoofsweep.kind", "detector")
 """Of registered models that are exported detectors; their alias ``champion`` is not the trained model's."""
 
@@ -36,7 +35,8 @@ def resolve(reference: str, tracking_uri: str, model_name: str | None = None) ->
     """
     name, _, study = reference.partition("@")
     if name == CHAMPION:
-        return _champion_folder(tracking_uri, study or model_name)
+        client = open_client(tracking_uri)
+        return version_folder(client, champion_version(client, tracking_uri, study or model_name))
     folder = readable_folder(Path(reference).expanduser())
     if folder.is_dir():
         return _model_folder(folder)
@@ -93,17 +93,20 @@ def champion_version(client: "MlflowClient", tracking_uri: str, model_name: str 
     return client.get_model_version_by_alias(name, CHAMPION)
 
 
+def version_folder(client: "MlflowClient", version: Any) -> Path:
+    """The model folder of a registered version, downloaded if it lies on a server.
+
+    Raises:
+        SpoofsweepError: it is not where MLflow says.
+    """
+    source = client.get_model_version_download_uri(version.name, version.version)
+    return _model_folder(_download(client.tracking_uri, artifact_uri=f"{source}/artifacts/{ARTIFACT}"))
+
+
 def is_detector(model: Any) -> bool:
     """Whether a registered model is an exported detector."""
     name, value = DETECTOR_TAG
     return bool(model.tags.get(name) == value)
-
-
-def _champion_folder(tracking_uri: str, model_name: str | None) -> Path:
-    client = open_client(tracking_uri)
-    version = champion_version(client, tracking_uri, model_name)
-    source = client.get_model_version_download_uri(version.name, version.version)
-    return _model_folder(_download(tracking_uri, artifact_uri=f"{source}/artifacts/{PYFUNC_ARTIFACT}"))
 
 
 def _run_folder(tracking_uri: str, run_id: str) -> Path:

@@ -1,17 +1,17 @@
-"""Packs a model folder as an MLflow model that loads with MLflow alone: code beside weights, nothing pickled."""
+"""Packs a detector as an MLflow model that loads with MLflow alone: code beside weights, nothing pickled."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from deploy.models import PYFUNC_ARTIFACT
+from deploy.detector_folder import ARTIFACT, MODEL_FILES
 from deploy.tracking_store import NO_PROGRESS_BARS
 from trainable.atomic_folder import readable_folder
 from trainable.checkpoint import read_record
@@ -32,7 +32,7 @@ REQUIREMENTS = (
     "torch",
     "torchaudio",
 )
-"""All that the travelling code imports to load a model and to score, pinned to the versions installed here."""
+"""All that the travelling code imports to load a model folder and to score, pinned to the versions installed here."""
 
 
 def log_model(folder: Path, run_id: str, tracking_uri: str, name: str = "model") -> Any:
@@ -49,7 +49,7 @@ def log_model(folder: Path, run_id: str, tracking_uri: str, name: str = "model")
     """
     import mlflow
 
-    with global_store(tracking_uri), mlflow.start_run(run_id=run_id), _model_parts(folder) as parts:
+    with global_store(tracking_uri), mlflow.start_run(run_id=run_id), _folder_parts(folder) as parts:
         return mlflow.pyfunc.log_model(name=name, **parts)
 
 
@@ -57,7 +57,7 @@ def save_model(folder: Path, destination: Path) -> None:
     """Write a model folder as an MLflow model into ``destination``, which must not exist."""
     import mlflow
 
-    with _model_parts(folder) as parts:
+    with _folder_parts(folder) as parts:
         mlflow.pyfunc.save_model(destination, **parts)
 
 
@@ -93,26 +93,41 @@ def global_store(tracking_uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _model_parts(folder: Path) -> Iterator[dict[str, Any]]:
-    """What MLflow's ``log_model`` and ``save_model`` ask for, with staged code that lives as long as the context."""
-    record = read_record(folder)
+def model_parts(
+    files: Iterable[Path], requirements: Sequence[str], sample_rate: int, identity: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    """What MLflow's ``log_model`` and ``save_model`` ask for, with staged files that live as long as the context.
+
+    Args:
+        files: of the detector.
+        requirements: names of packages.
+        sample_rate: Hz.
+        identity: of model and data.
+    """
     with tempfile.TemporaryDirectory() as staging:
-        # MLflow names the copy after the folder; the training state beside the weights stays behind.
-        detector = Path(staging) / PYFUNC_ARTIFACT
-        source = readable_folder(folder)
-        shutil.copytree(source, detector, ignore=lambda _, names: [n for n in names if not n.startswith("model.")])
+        detector = Path(staging) / ARTIFACT  # MLflow names the copy after the folder
+        detector.mkdir()
+        for file in files:
+            shutil.copyfile(file, detector / file.name)
         yield {
             "python_model": str(Path(__file__).with_name("pyfunc_model.py")),
-            "artifacts": {PYFUNC_ARTIFACT: str(detector)},
+            "artifacts": {ARTIFACT: str(detector)},
             "code_paths": [str(path) for path in stage_code(Path(staging))],
-            "pip_requirements": pinned_requirements(),
-            "signature": wave_signature(),
-            "input_example": input_example(record.features.sample_rate),
-            "metadata": {"signature": record.signature, "shard_set_id": record.shard_set_id},
+            "pip_requirements": pinned_requirements(requirements),
+            "signature": _wave_signature(),
+            "input_example": _input_example(sample_rate),
+            "metadata": identity,
         }
 
 
-def wave_signature() -> Any:
+def _folder_parts(folder: Path) -> AbstractContextManager[dict[str, Any]]:
+    """Of a model folder; the training state beside the weights stays behind."""
+    record, source = read_record(folder), readable_folder(folder)
+    identity = {"signature": record.signature, "shard_set_id": record.shard_set_id}
+    return model_parts((source / name for name in MODEL_FILES), REQUIREMENTS, record.features.sample_rate, identity)
+
+
+def _wave_signature() -> Any:
     """Of a model that takes waves ``[batch, num_samples]`` and gives a row of score and label each."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
@@ -121,7 +136,7 @@ def wave_signature() -> Any:
     return ModelSignature(Schema([waves]), Schema([ColSpec("double", "score"), ColSpec("string", "label")]))
 
 
-def input_example(sample_rate: int) -> np.ndarray:
+def _input_example(sample_rate: int) -> np.ndarray:
     """A tenth of a second of faint noise, ``[1, num_samples]``: short, for MLflow stores it as JSON."""
     num_samples = sample_rate // 10
     return np.random.default_rng(0).normal(0.0, 0.01, (1, num_samples)).astype(np.float32)

@@ -14,6 +14,7 @@ from data_prep.decoding import decode
 from data_prep.features import FrontEnd
 from data_prep.resampling import resample
 from deploy.detection import Detection, Window, verdict_label
+from deploy.stream.samples import checked_rate, checked_samples
 from trainable.checkpoint import ModelRecord, read_model
 from trainable.scoring import WindowScore, score_features
 
@@ -60,15 +61,14 @@ class TorchDetector:
         """Score a mono wave; another sampling rate is converted.
 
         Args:
-            wave_T: samples in -1..1, ``[num_samples]``, any floating type.
+            wave_T: samples, ``[num_samples]``, see `checked_samples`.
             sample_rate: Hz.
 
         Raises:
-            SpoofsweepError: the wave is not one-dimensional, shorter than one analysis window, or not finite.
+            SpoofsweepError: the wave is no audio, or shorter than one analysis window.
         """
-        wave_T = np.asarray(wave_T, dtype=np.float32)
-        _check_wave(wave_T)
-        duration_s = len(wave_T) / sample_rate
+        wave_T = checked_samples(wave_T)
+        duration_s = len(wave_T) / checked_rate(sample_rate)
         wave_T = resample(wave_T, sample_rate, self.sample_rate)
         if self._front_end.num_frames(len(wave_T)) == 0:
             window_ms = 1000 * self.record.features.window_samples / self.sample_rate
@@ -101,10 +101,3 @@ class TorchDetector:
             Window(w.start_frame * hop_s, min(w.end_frame * hop_s, duration_s), w.score, float(mean))
             for w, mean in zip(scores_W, means_W, strict=True)
         )
-
-
-def _check_wave(wave_T: np.ndarray) -> None:
-    if wave_T.ndim != 1:
-        raise SpoofsweepError("audio must be one channel", f"an array of shape {wave_T.shape}")
-    if not np.isfinite(wave_T).all():
-        raise SpoofsweepError("samples must be finite", f"{int((~np.isfinite(wave_T)).sum())} that are not")

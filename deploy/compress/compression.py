@@ -190,7 +190,7 @@ def _export(record: ModelRecord, model: nn.Module, folder: Path, precision: str)
     card = detector_card(record, model, ModelOrigin(folder), {EER: record.threshold or 0.0}, None)
     if stream_obstacle(record, model) is None:
         assert isinstance(model, Streamable)
-        path, card = folder / STREAM, stream_card(card, record, model)
+        path, card = folder / STREAM, stream_card(card, record.features, model)
         graph = stream_graph(model, record.features)
     else:
         path, graph = folder / UTTERANCE, utterance_graph(model, record.features, card.window_frames)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deploy.detector_card import WHOLE_FILE
 from deploy.options import TrackingUri
 from deploy.parity.cli import GateOption, PrunedOption, parse_gates
 from deploy.tracking_store import DEFAULT_URI
@@ -108,7 +109,9 @@ def print_export(done: "Export", console: Console) -> None:
     console.print(file_table(done.files))
     console.print(_threshold_table(done))
     if done.no_stream is not None:
-        console.print(Text(f"No stream.onnx: {done.no_stream}. Streams are scored by windows.", "yellow"))
+        by_windows = done.card.context_frames != WHOLE_FILE
+        live = "Live audio is scored by windows" if by_windows else "Files are scored, live audio is not"
+        console.print(Text(f"No stream.onnx: {done.no_stream}. {live}.", "yellow"))
     console.print(f"Detector in {done.folder}", highlight=False, soft_wrap=True, markup=False)
 
 

@@ -1,9 +1,6 @@
 """Registers an exported detector in MLflow, as a model that loads without torch."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +8,7 @@ from cluster.errors import SpoofsweepError
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import ARTIFACT, CARD, MODEL_FILES, STREAM, UTTERANCE
 from deploy.models import CHAMPION, DETECTOR_TAG
-from deploy.packaging import global_store, input_example, pinned_requirements, stage_code, wave_signature
+from deploy.packaging import global_store, model_parts
 from deploy.tracking_store import open_client
 
 if TYPE_CHECKING:
@@ -57,18 +54,10 @@ def register_detector(folder: Path, card: DetectorCard, run_id: str, tracking_ur
     return name, str(version.version)
 
 
-def save_detector(folder: Path, card: DetectorCard, destination: Path) -> None:
-    """Write an exported folder as an MLflow model into ``destination``, which must not exist."""
-    import mlflow
-
-    with _model_parts(folder, card) as parts:
-        mlflow.pyfunc.save_model(destination, **parts)
-
-
 def _logged(folder: Path, card: DetectorCard, run_id: str, tracking_uri: str) -> Any:
     import mlflow
 
-    with global_store(tracking_uri), mlflow.start_run(run_id=run_id), _model_parts(folder, card) as parts:
+    with global_store(tracking_uri), mlflow.start_run(run_id=run_id), _parts(folder, card) as parts:
         return mlflow.pyfunc.log_model(name=ARTIFACT, **parts)
 
 
@@ -82,21 +71,7 @@ def _make_registered_model(client: "MlflowClient", name: str, study: str) -> Non
             raise
 
 
-@contextmanager
-def _model_parts(folder: Path, card: DetectorCard) -> Iterator[dict[str, Any]]:
-    """What MLflow's ``log_model`` and ``save_model`` ask for, with staged files that live as long as the context."""
-    with tempfile.TemporaryDirectory() as staging:
-        detector = Path(staging) / ARTIFACT  # MLflow names the copy after the folder
-        detector.mkdir()
-        for name in (UTTERANCE, STREAM, CARD, *MODEL_FILES):
-            if (folder / name).exists():
-                shutil.copyfile(folder / name, detector / name)
-        yield {
-            "python_model": str(Path(__file__).with_name("detector_pyfunc.py")),
-            "artifacts": {ARTIFACT: str(detector)},
-            "code_paths": [str(path) for path in stage_code(Path(staging))],
-            "pip_requirements": pinned_requirements(REQUIREMENTS),
-            "signature": wave_signature(),
-            "input_example": input_example(card.sample_rate),
-            "metadata": {"signature": card.signature, "shard_set_id": card.shard_set_id},
-        }
+def _parts(folder: Path, card: DetectorCard) -> AbstractContextManager[dict[str, Any]]:
+    files = [folder / name for name in (UTTERANCE, STREAM, CARD, *MODEL_FILES) if (folder / name).exists()]
+    identity = {"signature": card.signature, "shard_set_id": card.shard_set_id}
+    return model_parts(files, REQUIREMENTS, card.sample_rate, identity)

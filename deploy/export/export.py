@@ -110,7 +110,7 @@ def described(
 
 
 def write_forms(record: ModelRecord, model: nn.Module, card: DetectorCard, folder: Path) -> tuple[ExportedFile, ...]:
-    """Write the forms that a model has; one that it has not is removed, for it would be another model's.
+    """Write the forms that a model has; a stream form that was there is removed, for it would be another model's.
 
     Raises:
         SpoofsweepError: a file would not score as the model does.
@@ -118,12 +118,12 @@ def write_forms(record: ModelRecord, model: nn.Module, card: DetectorCard, folde
     features = record.features
     graph = utterance_graph(model, features, card.window_frames)
     utterance = _checked(folder / UTTERANCE, graph, card, lambda path: check_utterance(path, model, features))
+    (folder / STREAM).unlink(missing_ok=True)
     if stream_obstacle(record, model) is not None:
-        (folder / STREAM).unlink(missing_ok=True)
         return (utterance,)
     assert isinstance(model, Streamable)
     graph, streamable = stream_graph(model, features), model
-    card = stream_card(card, record, streamable)
+    card = stream_card(card, features, streamable)
     return utterance, _checked(folder / STREAM, graph, card, lambda path: check_stream(path, streamable, features))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from torch import nn
 
 from cluster.errors import SpoofsweepError
+from data_prep.features_config import FeaturesConfig
 from deploy.detector_card import WHOLE_FILE, DetectorCard
 from deploy.export.model_origin import ModelOrigin
 from deploy.export.onnx_forms import state_shapes
@@ -60,9 +61,8 @@ def detector_card(
     )
 
 
-def stream_card(card: DetectorCard, record: ModelRecord, model: Streamable) -> DetectorCard:
+def stream_card(card: DetectorCard, features: FeaturesConfig, model: Streamable) -> DetectorCard:
     """The card of the stream form of the same model."""
-    features = record.features
     return replace(
         card,
         form="stream",

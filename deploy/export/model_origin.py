@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.models import CHAMPION, champion_version, find_run, is_detector, resolve
+from deploy.models import CHAMPION, champion_version, find_run, is_detector, resolve, version_folder
 from deploy.tracking_store import open_client
 from trainable.atomic_folder import readable_folder
 
@@ -33,16 +33,16 @@ def find_origin(reference: str, tracking_uri: str, model_name: str | None = None
     Raises:
         SpoofsweepError: there is no such model, or more than one.
     """
-    folder = resolve(reference, tracking_uri, model_name)
     name, _, study = reference.partition("@")
     if name == CHAMPION:
-        version = champion_version(open_client(tracking_uri), tracking_uri, study or model_name)
-        run = open_client(tracking_uri).get_run(version.run_id)
+        client = open_client(tracking_uri)
+        version = champion_version(client, tracking_uri, study or model_name)
+        folder, run = version_folder(client, version), client.get_run(version.run_id)
         return ModelOrigin(folder, str(version.run_id), version.name, str(version.version), _metrics(run))
+    folder = resolve(reference, tracking_uri)
     if readable_folder(Path(reference).expanduser()).is_dir():
         return ModelOrigin(folder, name=folder.resolve().name)
-    run = find_run(reference, tracking_uri)
-    return _of_run(folder, run, tracking_uri)
+    return _of_run(folder, find_run(reference, tracking_uri), tracking_uri)
 
 
 def _of_run(folder: Path, run: Any, tracking_uri: str) -> ModelOrigin:

@@ -1,9 +1,11 @@
 """Thresholds of a detector by what they are chosen for. Scores are higher for bona fide; a score above is bona fide."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.errors import SpoofsweepError
 from data_prep.error_rates import ErrorRates, error_rates
@@ -71,17 +73,22 @@ def bayes_threshold(costs: CostModel, calibration: Calibration) -> float:
 
 def threshold_at_false_alarms(rates: ErrorRates, rate: float) -> float:
     """The highest threshold that calls at most this share of bona fide speech spoofed."""
-    return float(rates.thresholds[np.searchsorted(rates.frr, rate, side="right") - 1])
+    return float(rates.thresholds[_are_real(rates) & (rates.frr <= rate)][-1])
 
 
 def threshold_at_false_acceptances(rates: ErrorRates, rate: float) -> float:
     """The lowest threshold that takes at most this share of spoofs for bona fide speech."""
-    return float(rates.thresholds[np.argmax(rates.far <= rate)])
+    return float(rates.thresholds[_are_real(rates) & (rates.far <= rate)][0])
 
 
 def cost_name(costs: CostModel) -> str:
     """Of the operating point of a prior and costs, of a false alarm before those of a false acceptance."""
     return f"spoof_prior={costs.prior_spoof:g},costs={costs.miss:g}:{costs.false_acceptance:g}"
+
+
+def _are_real(rates: ErrorRates) -> NDArray[np.bool_]:
+    """Which points a threshold can have: among equal scores the last, for it falls on all of them alike."""
+    return np.append(np.diff(rates.thresholds) > 0, True)
 
 
 def _at_rates(scores: ScoreTable | None, wishes: Wishes) -> dict[str, float]:
@@ -107,5 +114,5 @@ def _require_enough(rates: Sequence[float], num_scores: int, kind: str) -> None:
             raise SpoofsweepError(
                 "an error rate must be one that the dev scores can show",
                 f"{rate:g} of {num_scores} {kind} utterances",
-                f"ask for at least {1 / num_scores:.2g}",
+                f"ask for at least {math.ceil(1e4 / num_scores) / 1e4:g}",
             )

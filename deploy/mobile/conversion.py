@@ -56,7 +56,7 @@ def mobile_origin(reference: str, tracking_uri: str, chunk_ms: float, study: str
         card = DetectorCard.from_json((origin.folder / CARD).read_text())
     else:
         card = described(origin, record, model, kept_scores(origin, tracking_uri))
-    card = stream_card(replace(card, precision="float32"), record, model)
+    card = stream_card(replace(card, precision="float32"), record.features, model)
     num_steps = max(1, round(chunk_ms * card.sample_rate / 1000 / card.step_samples))
     states = dict(sorted(card.states.items()))  # as in the card's JSON: the order of inputs where they have no names
     return origin.folder, replace(card, chunk_samples=num_steps * card.step_samples, states=states)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from cluster.errors import SpoofsweepError
-from deploy.exported_files import find_exported
+from deploy.detector_folder import find_exported
 
 TOKEN_VARIABLE = "SPOOFSWEEP_SERVER_TOKEN"
 """Environment variable with the token that clients must show; a command line would be seen by every process."""

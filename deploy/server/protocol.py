@@ -18,9 +18,8 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import Settings, parse_settings
 from deploy.server.refusal import Reason, RefusedError
 from deploy.stream.aggregation import RUNNING, Aggregation, Exponential, Sliding
-from deploy.stream.samples import MAX_RATE, MIN_RATE
+from deploy.stream.samples import MAX_RATE, MIN_RATE, RAW_TYPES
 
-SAMPLE_TYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 LONGEST_MEMORY_S = 600.0
 """Of an aggregate; the server keeps a sliding window's scores."""
 SampleFormat = Literal["s16le", "f32le"]
@@ -122,12 +121,12 @@ def parse_object(message: str | bytes, rule: str) -> dict[str, Any]:
 def parse_samples(chunk: bytes, sample_format: SampleFormat) -> npt.NDArray[Any]:
     """Samples ``[num_samples]`` of a binary message; raises RefusedError where one is cut off."""
     check_whole_samples(len(chunk), sample_format)
-    return np.frombuffer(chunk, SAMPLE_TYPES[sample_format])
+    return np.frombuffer(chunk, RAW_TYPES[sample_format])
 
 
 def check_whole_samples(num_bytes: int, sample_format: SampleFormat) -> None:
     """Raises RefusedError where so many bytes are no whole number of samples."""
-    width = SAMPLE_TYPES[sample_format].itemsize
+    width = RAW_TYPES[sample_format].itemsize
     if num_bytes % width:
         rule = f"samples of format {sample_format} take a multiple of {width} bytes"
         raise RefusedError(Reason.CHUNK, rule, f"{num_bytes} bytes")

@@ -80,7 +80,10 @@ class Session:
     def _open(self, start: Start) -> DetectorStream:
         voice_activity = VoiceActivity() if start.voice_activity else None
         aggregation = start.aggregation.build()
-        return self._service.detector.stream(start.sample_rate, aggregation, voice_activity, start.warm_up_s)
+        try:
+            return self._service.detector.stream(start.sample_rate, aggregation, voice_activity, start.warm_up_s)
+        except SpoofsweepError as error:
+            raise RefusedError.of(Reason.MESSAGE, error) from error
 
     async def _score_chunks(self, stream: DetectorStream, start: Start) -> None:
         """Score chunk by chunk until the client's end message."""

@@ -19,10 +19,10 @@ from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode_parts
 from deploy.detection import Detection
 from deploy.server.gate import bearer_token
-from deploy.server.protocol import SAMPLE_TYPES, SampleFormat, check_whole_samples
+from deploy.server.protocol import SampleFormat, check_whole_samples
 from deploy.server.refusal import Reason, RefusedError
 from deploy.server.service import Service
-from deploy.stream.samples import Wave, checked_samples
+from deploy.stream.samples import RAW_TYPES, Wave, checked_samples
 
 
 class Upload:
@@ -102,7 +102,7 @@ class Upload:
         if self._format is None or self._rate is None:
             return decode_parts(path)
         check_whole_samples(num_bytes, self._format)
-        return iter([(checked_samples(np.fromfile(path, SAMPLE_TYPES[self._format])), self._rate)])
+        return iter([(checked_samples(np.fromfile(path, RAW_TYPES[self._format])), self._rate)])
 
     def _bounded(self, parts: Iterator[Wave], rate: int) -> Iterator[Wave]:
         """The same, up to what a file may last; a small one may decode to days."""

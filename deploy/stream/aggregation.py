@@ -130,7 +130,7 @@ class _SlidingMean:
         mean = self._sum / len(self._ring)
         is_full = len(self._ring) == self._length
         if is_full and (self.lowest is None or mean < self.lowest.score):
-            self.lowest = Stretch(self._ring[self._place % self._length][0], end_s, mean)
+            self.lowest = Stretch(self._ring[self._place][0], end_s, mean)
         return mean
 
 

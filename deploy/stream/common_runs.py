@@ -5,7 +5,6 @@ Legend: B streams of a batch.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -58,13 +57,11 @@ def _groups(model: OnnxModel, waiting: Sequence[_Piece[T]]) -> Iterable[list[_Pi
     for piece in waiting:
         assert piece.inputs is not None
         by_length[piece.inputs["samples"].shape[1]].append(piece)
-    return (part for group in by_length.values() for part in _batched(group))
-
-
-def _batched(group: list[_Piece[T]]) -> Iterable[list[_Piece[T]]]:
-    pieces = iter(group)
-    while part := list(islice(pieces, LARGEST_BATCH)):
-        yield part
+    return (
+        group[first : first + LARGEST_BATCH]
+        for group in by_length.values()
+        for first in range(0, len(group), LARGEST_BATCH)
+    )
 
 
 def _run(model: OnnxModel, group: list[_Piece[T]]) -> None:

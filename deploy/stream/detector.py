@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from cluster.errors import SpoofsweepError
 from data_prep.decoding import decode_parts
 from deploy.detection import Detection, Window, verdict_label
-from deploy.detector_card import DetectorCard
+from deploy.detector_card import WHOLE_FILE, DetectorCard
 from deploy.stream.aggregation import RUNNING, Aggregation
 from deploy.stream.common_runs import work_together
 from deploy.stream.detector_stream import DetectorStream, StreamScore
@@ -67,7 +67,8 @@ class Detector:
         return self.score_parts(iter([checked_samples(wave_T)]), checked_rate(sample_rate))
 
     def score_file(self, path: Path) -> Detection:
-        """Score an audio file, as it is read: an hour takes no more memory than ten minutes.
+        """Score an audio file, as it is read: an hour takes no more memory than ten minutes, but where the model
+        normalises over the whole file.
 
         Raises:
             data_prep.decode_error.DecodeError: the file holds no usable audio.
@@ -95,8 +96,14 @@ class Detector:
             clock: seconds of a clock that time stamps are to follow, for a live source; else they follow the samples.
 
         Raises:
-            SpoofsweepError: speech is not recorded at such a sampling rate.
+            SpoofsweepError: the model needs whole files, or speech is not recorded at such a sampling rate.
         """
+        if self.card.context_frames == WHOLE_FILE:
+            raise SpoofsweepError(
+                "live audio needs a model that can score before its end is known",
+                'one that normalises over the whole file, by features.cmvn = "utterance"',
+                'record a file and give that, or train with features.cmvn = "none" or "global"',
+            )
         rate = self.sample_rate if sample_rate is None else sample_rate
         return DetectorStream(self._model, self.threshold, rate, aggregation, voice_activity, warm_up_s, clock)
 
@@ -106,7 +113,7 @@ class Detector:
 
     def score_parts(self, parts: Iterator[Wave], sample_rate: float) -> Detection:
         """Score consecutive parts of one mono wave; see `score`."""
-        stream = self.stream(sample_rate)
+        stream = DetectorStream(self._model, self.threshold, sample_rate)
         windows = list(self._windows(self._scores(stream, parts)))
         duration_s = stream.duration_s + sum(map(len, parts)) / sample_rate
         if not windows:

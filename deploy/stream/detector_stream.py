@@ -71,6 +71,7 @@ class DetectorStream:
         is_native = self._rate == card.sample_rate
         self._resampler = None if is_native else soxr.ResampleStream(self._rate, card.sample_rate, 1, quality="HQ")
         self._num_samples = 0
+        self._end_frame = 0
         self._finished = False
         self.speech_s = 0.0
         self.running_score: float | None = None
@@ -152,15 +153,10 @@ class DetectorStream:
         start_s, end_s = first * self._hop_s, end * self._hop_s
         if self._arrivals is not None:
             start_s, end_s = self._arrivals.at(start_s), self._arrivals.at(end_s)
-        is_speech = self._voice is None or self._is_speech(self._voice, first, end)
+        is_speech = self._voice is None or self._voice.is_speech(first, end)
         if is_speech:
-            duration_s = (end - first) * self._hop_s
-            self.running_score = self._accumulator.add(start_s, end_s, score, duration_s)
-            self.speech_s += duration_s
+            self.running_score = self._accumulator.add(start_s, end_s, score, (end - first) * self._hop_s)
+            # The last window reaches back into the one before.
+            self.speech_s += (end - max(first, self._end_frame)) * self._hop_s
+        self._end_frame = end
         return StreamScore(start_s, end_s, score, self.running_score, self.llr, self.label, is_speech)
-
-    def _is_speech(self, voice: VoiceTracker, first: int, end: int) -> bool:
-        decision = voice.is_speech(first, end)
-        # The last window may begin up to a window before the one behind this.
-        voice.forget(first - self._card.window_frames)
-        return decision

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from io import BufferedReader
 
 from cluster.errors import SpoofsweepError
-from deploy.detector_card import WHOLE_FILE
 from deploy.stream.aggregation import RUNNING, Aggregation, Exponential, Sliding, Stretch
 from deploy.stream.detector import Detector
 from deploy.stream.detector_stream import DetectorStream, StreamScore
@@ -14,7 +13,7 @@ from deploy.stream.live_options import LiveOptions
 from deploy.stream.live_sources import microphone_blocks, pcm_blocks
 from deploy.stream.voice_activity import VoiceActivity
 
-NO_SPEECH = "no speech"
+NO_SPEECH, NO_VERDICT = "no speech", "no verdict"
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,11 @@ def listen(detector: Detector, options: LiveOptions, standard_input: BufferedRea
     The end is that of the audio, or an interrupt from the keyboard.
 
     Raises:
-        SpoofsweepError: options do not go together, the model needs whole files, there is no microphone, or no audio.
+        SpoofsweepError: options do not go together, the model needs whole files, there is no microphone, or standard
+            input is no raw samples.
         BrokenPipeError: nobody reads what is printed any more.
     """
-    if detector.card.context_frames == WHOLE_FILE:
-        raise SpoofsweepError(
-            "live audio needs a model that does without the whole file",
-            'one of features.cmvn = "utterance"',
-            "train one of another normalisation",
-        )
-    rate = options.sample_rate or detector.sample_rate
+    rate = detector.sample_rate if options.sample_rate is None else options.sample_rate
     stream = detector.stream(
         rate,
         _aggregation(options),
@@ -125,7 +119,7 @@ def _text_line(score: StreamScore) -> str:
 
 
 def _text_verdict(verdict: LiveVerdict) -> str:
-    said = f"{verdict.label or NO_SPEECH}: score {_number(verdict.score)}, threshold {verdict.threshold:+.3f}"
+    said = f"{verdict.label or NO_VERDICT}: score {_number(verdict.score)}, threshold {verdict.threshold:+.3f}"
     said += f", {verdict.speech_s:.2f} of {verdict.duration_s:.2f} s heard"
     if (low := verdict.lowest) is not None:
         said += f"; lowest {_number(low.score)} from {low.start_s:.2f} to {low.end_s:.2f} s"

@@ -12,17 +12,12 @@ import numpy.typing as npt
 
 from cluster.errors import SpoofsweepError
 from deploy.stream.live_options import SampleFormat
+from deploy.stream.samples import RAW_TYPES
 
 _LARGEST_S = 1.0
 """Of what is read from a pipe at a time; less, if less is there."""
 _MICROPHONE_S = 0.1
 _CONTAINERS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3\x03": "MP3", b"ID3\x04": "MP3"}
-
-
-_DTYPES: dict[SampleFormat, np.dtype[Any]] = {
-    SampleFormat.S16LE: np.dtype("<i2"),
-    SampleFormat.F32LE: np.dtype("<f4"),
-}
 
 
 def pcm_blocks(source: BufferedReader, sample_rate: float, sample_format: SampleFormat) -> Iterator[npt.NDArray[Any]]:
@@ -31,7 +26,7 @@ def pcm_blocks(source: BufferedReader, sample_rate: float, sample_format: Sample
     Raises:
         SpoofsweepError: the source is an audio file with a header, not raw samples.
     """
-    dtype = _DTYPES[sample_format]
+    dtype = RAW_TYPES[sample_format]
     largest = dtype.itemsize * max(1, round(_LARGEST_S * sample_rate))
     data = source.read(4)
     if data in _CONTAINERS:

@@ -14,6 +14,8 @@ Wave = npt.NDArray[np.float32]
 
 MIN_RATE, MAX_RATE = 4000, 384_000
 """Hz; no recording of speech lies outside."""
+RAW_TYPES: dict[str, np.dtype[Any]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
+"""Of samples without a header, by ffmpeg's names."""
 MAX_PEAK = 64.0
 """Decoders overshoot full scale a little; whoever is 36 dB above it forgot to scale whole numbers."""
 _SCALES = {np.dtype(np.int16): 2.0**-15, np.dtype(np.int32): 2.0**-31}
@@ -56,8 +58,6 @@ def _as_float(samples_T: npt.NDArray[Any]) -> Wave:
         return samples_T.astype(np.float32) * np.float32(_SCALES[dtype])
     if dtype == np.uint8:
         return (samples_T.astype(np.float32) - np.float32(128)) * np.float32(2.0**-7)
-    if not samples_T.size:  # an empty list has no type to speak of
-        return np.zeros(0, np.float32)
     raise SpoofsweepError("samples must be floating-point numbers, int16, int32 or uint8", dtype)
 
 

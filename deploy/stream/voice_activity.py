@@ -75,15 +75,12 @@ class VoiceTracker:
         self._decisions += bytes(map(self._decide, level_H.tolist()))
 
     def is_speech(self, start_hop: int, end_hop: int) -> bool:
-        """Whether enough of these hops is speech."""
+        """Whether enough of these hops is speech; whoever asks goes forward, and what lies before is forgotten."""
+        if start_hop - self._forgotten >= _KEPT:
+            del self._decisions[: start_hop - self._forgotten]
+            self._forgotten = start_hop
         first = self._forgotten
         return self._decisions.count(1, start_hop - first, end_hop - first) >= _SPEECH_SHARE * (end_hop - start_hop)
-
-    def forget(self, before_hop: int) -> None:
-        """Drop decisions that nobody will ask for."""
-        if before_hop - self._forgotten >= _KEPT:
-            del self._decisions[: before_hop - self._forgotten]
-            self._forgotten = before_hop
 
     def _decide(self, level_db: float) -> bool:
         distance_db = level_db - self._floor_db

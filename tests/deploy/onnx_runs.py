@@ -12,7 +12,10 @@ from torch import Tensor, nn
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.export.onnx_forms import state_shapes
+from deploy.detector_card import DetectorCard
+from deploy.export.form_cards import stream_card
+from deploy.export.onnx_file import write_detector
+from deploy.export.onnx_forms import state_shapes, stream_graph
 from trainable.config import ModelConfig
 from trainable.models import build_model
 from trainable.models.streamable import Streamable
@@ -42,6 +45,18 @@ def tiny_model(kind: str, features: FeaturesConfig, wave_BT: Tensor, **settings:
     torch.manual_seed(0)
     config = ModelConfig.model_validate({**TINY, "kind": kind, **settings})
     return seasoned(build_model(config, features.num_bins), features, wave_BT)
+
+
+def window_card(features: FeaturesConfig, context_frames: int = 0) -> DetectorCard:
+    """Of an utterance form that scores `WINDOW_FRAMES` at a time."""
+    rate, window, hop = features.sample_rate, features.window_samples, features.hop_samples
+    return DetectorCard("utterance", rate, window, hop, WINDOW_FRAMES, "full", 0.0, context_frames)
+
+
+def write_stream(path: Path, model: Streamable, features: FeaturesConfig) -> Path:
+    """A model's stream form; PyTorch takes seconds to trace it."""
+    write_detector(path, stream_graph(model, features), stream_card(window_card(features), features, model))
+    return path
 
 
 def session(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from onnx_runs import real_waves, tiny_model
+from onnx_runs import real_waves, tiny_model, write_stream
 
 from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
-from deploy.detector_card import DetectorCard
-from deploy.export.onnx_file import write_detector
-from deploy.export.onnx_forms import state_shapes, stream_graph
 from deploy.stream.common_runs import LARGEST_BATCH
 from deploy.stream.detector import Detector
 
@@ -24,21 +21,7 @@ def waves(sample_root) -> np.ndarray:
 @pytest.fixture(scope="module")
 def detector(waves, tmp_path_factory) -> Detector:
     model = tiny_model("edge_gru", FEATURES, torch.from_numpy(waves))
-    card = DetectorCard(
-        form="stream",
-        sample_rate=FEATURES.sample_rate,
-        window_samples=FEATURES.window_samples,
-        hop_samples=FEATURES.hop_samples,
-        window_frames=60,
-        coverage="full",
-        threshold=0.0,
-        step_samples=FEATURES.hop_samples * model.step_frames,
-        lead_samples=FEATURES.window_samples - FEATURES.hop_samples,
-        states={name: list(shape) for name, shape in state_shapes(model, FEATURES).items()},
-    )
-    path = tmp_path_factory.mktemp("export") / "stream.onnx"
-    write_detector(path, stream_graph(model, FEATURES), card)
-    return Detector.load(path)
+    return Detector.load(write_stream(tmp_path_factory.mktemp("export") / "stream.onnx", model, FEATURES))
 
 
 @pytest.mark.long

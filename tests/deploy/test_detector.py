@@ -138,6 +138,12 @@ def test_a_reset_stream_is_a_new_one(detector):
     assert stream.finish() == []
 
 
+def test_what_was_heard_is_counted_once(window_detector):
+    stream = window_detector.stream()
+    ends_s = [score.end_s for score in stream.feed(WAVE) + stream.finish()]
+    assert stream.speech_s == pytest.approx(ends_s[-1]) == pytest.approx(stream.duration_s, abs=0.02)
+
+
 def test_streams_of_one_detector_do_not_mix(stream_detector):
     one, other = stream_detector.stream(), stream_detector.stream()
     mixed = []

@@ -1,5 +1,6 @@
 """`export` as a user calls it, up to the registered model that needs no torch."""
 
+import io
 import json
 import os
 import signal
@@ -14,11 +15,16 @@ import numpy as np
 import pytest
 import yaml
 from mlflow import MlflowClient
+from rich.console import Console
 from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
+from deploy.detector_card import WHOLE_FILE, DetectorCard
+from deploy.export.cli import print_export
 from deploy.export.detector_registry import REQUIREMENTS, register_detector
+from deploy.export.export import Export
+from deploy.export.model_origin import ModelOrigin
 from deploy.models import resolve
 from deploy.packaging import pinned_requirements
 from deploy.stream.detector import Detector
@@ -156,6 +162,14 @@ def wait_for(url: str, server: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.2)
     raise AssertionError("the server did not start")
+
+
+@pytest.mark.parametrize(("context", "words"), [(5, "scored by windows"), (WHOLE_FILE, "live audio is not")])
+def test_what_becomes_of_live_audio_is_told(context, words):
+    card = DetectorCard("utterance", 16_000, 320, 160, 100, "full", 0.0, context)
+    console = Console(file=io.StringIO(), width=200)
+    print_export(Export(Path("here"), ModelOrigin(Path("model")), card, (), "it looks ahead"), console)
+    assert words in console.file.getvalue()
 
 
 def test_a_folder_cannot_be_registered(tmp_path):

@@ -5,36 +5,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from onnx_runs import WINDOW_FRAMES, real_waves, step_scores, tiny_model
+from onnx_runs import WINDOW_FRAMES, real_waves, step_scores, tiny_model, window_card, write_stream
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.detector_card import DetectorCard
 from deploy.export.onnx_file import write_detector
-from deploy.export.onnx_forms import state_shapes, stream_graph, utterance_graph
+from deploy.export.onnx_forms import utterance_graph
 from deploy.stream.detector import Detector
 from trainable.config import ValidationConfig
 from trainable.scoring import score_features
 
 STREAM_FEATURES = FeaturesConfig(kind="logmel", num_filters=20, pre_emphasis=0.97)
 WINDOW_FEATURES = FeaturesConfig(deltas=2, pre_emphasis=0.97)
-
-
-def card_of(features, **values):
-    return DetectorCard(
-        sample_rate=features.sample_rate,
-        window_samples=features.window_samples,
-        hop_samples=features.hop_samples,
-        window_frames=WINDOW_FRAMES,
-        coverage="full",
-        threshold=0.0,
-        **values,
-    )
-
-
-def saved(graph, card, path):
-    write_detector(path, graph, card)
-    return Detector.load(path)
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +27,8 @@ def waves(sample_root):
 @pytest.fixture(scope="module")
 def stream(waves, tmp_path_factory):
     model = tiny_model("edge_gru", STREAM_FEATURES, waves)
-    card = card_of(
-        STREAM_FEATURES,
-        form="stream",
-        step_samples=STREAM_FEATURES.hop_samples * model.step_frames,
-        lead_samples=STREAM_FEATURES.window_samples - STREAM_FEATURES.hop_samples,
-        states={name: list(shape) for name, shape in state_shapes(model, STREAM_FEATURES).items()},
-    )
-    graph = stream_graph(model, STREAM_FEATURES)
-    return model, saved(graph, card, tmp_path_factory.mktemp("export") / "stream.onnx")
+    path = write_stream(tmp_path_factory.mktemp("export") / "stream.onnx", model, STREAM_FEATURES)
+    return model, Detector.load(path)
 
 
 @pytest.mark.long
@@ -76,9 +51,9 @@ def test_windows_with_context_are_as_in_validation(waves, tmp_path):
     """PyTorch takes seconds to trace a model with open sizes."""
     model = tiny_model("cnn_gru", WINDOW_FEATURES, waves)
     context_frames = 2 * WINDOW_FEATURES.delta_reach + 1  # one more for pre-emphasis
-    card = card_of(WINDOW_FEATURES, form="utterance", context_frames=context_frames)
     graph = utterance_graph(model, WINDOW_FEATURES, WINDOW_FRAMES)
-    detector = saved(graph, card, tmp_path / "utterance.onnx")
+    write_detector(tmp_path / "utterance.onnx", graph, window_card(WINDOW_FEATURES, context_frames))
+    detector = Detector.load(tmp_path / "utterance.onnx")
     validation = ValidationConfig(window_s=WINDOW_FRAMES * 0.01)
     for num_samples in (WINDOW_FEATURES.window_samples, 5000, 9760, 9920, 48_123):
         wave_T = waves[1, :num_samples]

@@ -118,9 +118,20 @@ def test_text_tells_the_worst_stretch(exported):
 def test_silence_has_no_verdict(exported):
     result = detect("-", "--model", exported, "--speech-only", pcm=bytes(16000 * 2 * 3))
     assert result.exit_code == 1
-    assert all("no speech" in line for line in result.stdout.splitlines())
+    *lines, last = result.stdout.splitlines()
+    assert len(lines) == 2
+    assert all("no speech" in line for line in lines)
+    assert last.startswith("no verdict")
     empty = detect("-", "--model", exported, pcm=b"")
-    assert (empty.exit_code, empty.stdout.split(":")[0]) == (1, "no speech")
+    assert (empty.exit_code, empty.stdout.split(":")[0]) == (1, "no verdict")
+
+
+def test_speech_too_short_for_a_verdict_is_not_called_silence(exported):
+    result = detect("-", "--model", exported, "--warm-up", "10", pcm=WAVE.tobytes())
+    assert result.exit_code == 1
+    assert "no speech" not in result.stdout
+    assert "listening" in result.stdout
+    assert "no verdict: score +" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -133,6 +144,7 @@ def test_silence_has_no_verdict(exported):
         (["-", "--half-life", "1", "--sliding", "1"], "aggregated in one way"),
         (["-", "--sliding", "0"], "positive number of seconds"),
         (["-", "--sample-rate", "10"], "sampling rate"),
+        (["-", "--sample-rate", "0"], "sampling rate"),
         ([], "audio to score"),
     ],
 )
@@ -148,7 +160,7 @@ def test_what_is_no_exported_detector_cannot_listen():
 
 def test_a_model_that_normalises_over_whole_files_cannot_listen(wave_file, tmp_path):
     path = write_utterance_file(tmp_path / "whole.onnx", replace(UTTERANCE_CARD, context_frames=WHOLE_FILE))
-    assert "whole file" in str(detect("-", "--model", path, pcm=WAVE.tobytes()).exception)
+    assert "give that, or train with" in str(detect("-", "--model", path, pcm=WAVE.tobytes()).exception)
     assert detect(wave_file, "--model", path).exit_code == 0
 
 

@@ -1,15 +1,16 @@
 """What is converted for phones, in PyTorch: it is the stream form of the model."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
-from onnx_runs import real_waves, step_scores, tiny_model
+from onnx_runs import real_waves, step_scores, tiny_model, window_card
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
 from deploy.detector_card import DetectorCard
-from deploy.export.onnx_forms import state_shapes
+from deploy.export.form_cards import stream_card
 from deploy.mobile.chunk_network import ChunkNetwork
 from deploy.mobile.front_end import matrix_front_end
 from deploy.mobile.stream_check import check, follow
@@ -37,20 +38,8 @@ def waves(sample_root):
 
 def chunk_card(model, features, num_steps):
     """As a file holds it: JSON sorts the states."""
-    step = model.step_frames * features.hop_samples
-    card = DetectorCard(
-        form="stream",
-        sample_rate=features.sample_rate,
-        window_samples=features.window_samples,
-        hop_samples=features.hop_samples,
-        window_frames=60,
-        coverage="full",
-        threshold=0.0,
-        step_samples=step,
-        chunk_samples=num_steps * step,
-        lead_samples=features.window_samples - features.hop_samples,
-        states={name: list(shape) for name, shape in state_shapes(model, features).items()},
-    )
+    card = stream_card(window_card(features), features, model)
+    card = replace(card, chunk_samples=num_steps * card.step_samples)
     return DetectorCard.from_json(json.dumps(json.loads(card.to_json())))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from data_prep.config import CorpusConfig, FeaturesConfig, PrepConfig
 from data_prep.prepare import prepare
-from deploy.models import PYFUNC_ARTIFACT
+from deploy.detector_folder import ARTIFACT
 from deploy.packaging import save_model
 from deploy.torch_detector import TorchDetector
 from trainable.config import TrialConfig
@@ -51,5 +51,5 @@ def test_the_mlflow_model_holds_all_that_the_detector_needs(normalised, tmp_path
     folder, _ = normalised
     wave = np.random.default_rng(5).normal(0, 0.1, 12000).astype(np.float32)
     save_model(folder, tmp_path / "mlflow")
-    packed = TorchDetector.load(tmp_path / "mlflow" / "artifacts" / PYFUNC_ARTIFACT)
+    packed = TorchDetector.load(tmp_path / "mlflow" / "artifacts" / ARTIFACT)
     assert packed.score(wave, 16000).score == TorchDetector.load(folder).score(wave, 16000).score

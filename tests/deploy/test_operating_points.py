@@ -49,6 +49,15 @@ def test_rates_are_kept_and_made_use_of(rate):
     assert rate - 1 / 211 < acceptances <= rate
 
 
+def test_equal_scores_fall_on_one_side_of_a_threshold():
+    bonafide, spoof = np.array([1.0, 1.0, 1.0, 2.0]), np.array([0.0, 1.0, 1.0, 1.0])
+    rates = error_rates(bonafide, spoof)
+    assert (bonafide <= threshold_at_false_alarms(rates, 0.5)).mean() == 0
+    assert (bonafide <= threshold_at_false_alarms(rates, 0.75)).mean() == 0.75
+    assert (spoof > threshold_at_false_acceptances(rates, 0.5)).mean() == 0
+    assert (spoof > threshold_at_false_acceptances(rates, 0.75)).mean() == 0.75
+
+
 def test_the_bayes_threshold_costs_the_same_either_way():
     costs = CostModel(prior_spoof=0.2, miss=3.0, false_acceptance=5.0)
     llr = CALIBRATION(bayes_threshold(costs, CALIBRATION))
@@ -68,6 +77,18 @@ def test_points_by_name():
     ]
     assert points["eer"] == 7.0
     assert points["spoof_prior=0.5,costs=1:1"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("num_scores", [7, 49, 300, 2548])
+def test_the_least_rate_that_is_told_can_be_had(num_scores):
+    label = np.repeat(["bonafide", "spoof"], num_scores)
+    names = [str(number) for number in range(2 * num_scores)]
+    score = np.arange(2.0 * num_scores)
+    scores = ScoreTable(names, np.full(len(names), "-"), label, np.full(len(names), ""), score)
+    with pytest.raises(SpoofsweepError) as refused:
+        operating_points(0.0, None, scores, Wishes((1e-9,)))
+    least = float(refused.value.remedy.rpartition(" ")[2])
+    assert len(operating_points(0.0, None, scores, Wishes((least,)))) == 2
 
 
 def test_without_calibration_and_wishes_the_eer_point_is_left():

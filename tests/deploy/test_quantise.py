@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 from onnx import TensorProto
-from onnx_runs import WINDOW_FRAMES, real_waves, session, step_scores, streamed, tiny_model
+from onnx_runs import WINDOW_FRAMES, real_waves, session, step_scores, streamed, tiny_model, window_card, write_stream
 from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
@@ -23,7 +23,7 @@ from deploy.compress.quantise_audio import draw_waves
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD, MODEL_FILES
 from deploy.export.onnx_file import write_detector
-from deploy.export.onnx_forms import state_shapes, stream_graph, utterance_graph
+from deploy.export.onnx_forms import utterance_graph
 from deploy.stream.detector import Detector
 from deploy.stream.onnx_model import OnnxModel
 
@@ -36,15 +36,9 @@ def exported(tmp_path_factory, sample_root) -> Path:
     """Both forms of a small edge_gru; tracing it takes seconds."""
     folder = tmp_path_factory.mktemp("exported")
     model = tiny_model("edge_gru", FEATURES, real_waves(sample_root))
-    shapes = {name: list(shape) for name, shape in state_shapes(model, FEATURES).items()}
-    lead = FEATURES.window_samples - FEATURES.hop_samples
-    card = DetectorCard("utterance", 16000, FEATURES.window_samples, FEATURES.hop_samples, WINDOW_FRAMES, "full", 0.0)
-    stream = replace(
-        card, form="stream", step_samples=model.step_frames * FEATURES.hop_samples, lead_samples=lead, states=shapes
-    )
-    graphs = {"utterance": utterance_graph(model, FEATURES, WINDOW_FRAMES), "stream": stream_graph(model, FEATURES)}
-    for form, graph in graphs.items():
-        write_detector(folder / f"{form}.onnx", graph, card if form == "utterance" else stream)
+    card = window_card(FEATURES)
+    write_detector(folder / "utterance.onnx", utterance_graph(model, FEATURES, WINDOW_FRAMES), card)
+    write_stream(folder / "stream.onnx", model, FEATURES)
     (folder / CARD).write_text(card.to_json())
     (folder / MODEL_FILES[0]).write_text("{}")
     return folder

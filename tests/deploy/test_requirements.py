@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from deploy.export.detector_registry import REQUIREMENTS as DETECTOR_REQUIREMENTS
 from deploy.packaging import REQUIREMENTS, ROOMS
 
 ALL_ROOMS = ("search", *ROOMS)
@@ -39,7 +40,8 @@ def imported_for(loading: str) -> set[str]:
 
 
 def test_all_that_loading_imports_is_declared():
-    assert imported_for("deploy.pyfunc_model") == set(REQUIREMENTS)
+    assert imported_for("deploy.pyfunc_model, deploy.torch_detector") == set(REQUIREMENTS)
+    assert imported_for("deploy.pyfunc_model, deploy.stream.detector") == set(DETECTOR_REQUIREMENTS)
 
 
 def test_detect_imports_what_its_installation_brings_and_no_more():

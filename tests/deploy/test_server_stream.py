@@ -2,14 +2,15 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import soundfile
 from live_server import RATE, LiveServer, live_server
-from small_graphs import write_stream_file, write_utterance_file
+from small_graphs import UTTERANCE_CARD, write_stream_file, write_utterance_file
 
+from deploy.detector_card import WHOLE_FILE
 from deploy.server.client import StreamRequest, in_words, stream_file
 from deploy.stream.aggregation import Exponential, Sliding
 from deploy.stream.detector import Detector
@@ -50,6 +51,14 @@ def test_scores_are_the_detectors_in_any_chunking(server, detector, cuts):
     assert verdict["score"] == pytest.approx(detector.score(WAVE, RATE).score, abs=1e-6)
     assert verdict["label"] == detector.score(WAVE, RATE).label
     assert verdict["duration_s"] == pytest.approx(len(WAVE) / RATE)
+
+
+def test_a_model_that_needs_whole_files_takes_no_stream(tmp_path):
+    card = replace(UTTERANCE_CARD, context_frames=WHOLE_FILE)
+    detector = Detector.load(write_utterance_file(tmp_path / "whole.onnx", card))
+    with live_server(detector) as server, server.connect() as client:
+        client.say({"type": "start", "sample_rate": RATE, "format": "f32le"})
+        assert "features.cmvn" in client.hear()["remedy"]
 
 
 def test_16_bits_and_another_rate(server, detector):

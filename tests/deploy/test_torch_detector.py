@@ -70,11 +70,17 @@ def test_another_sampling_rate_is_converted(detector, trained):
         (np.array([0.1]), "analysis window"),
         (np.array([]), "analysis window"),
         (np.array([0.1, np.nan] * 8000), "8000 that are not"),
+        (np.full(16000, 12000.0), "between -1 and 1"),
     ],
 )
 def test_waves_that_cannot_be_scored_are_refused(detector, wave, words):
     with pytest.raises(SpoofsweepError, match=words):
         detector.score(wave, 16000)
+
+
+def test_whole_numbers_are_scaled(detector):
+    wave = np.random.default_rng(0).integers(-3000, 3000, 16000).astype(np.int16)
+    assert detector.score(wave, 16000) == detector.score(wave / 32768, 16000)
 
 
 def test_a_file_that_is_no_audio_is_refused(detector, tmp_path):

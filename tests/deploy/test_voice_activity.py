@@ -87,16 +87,23 @@ def test_impossible_settings_are_refused(values):
 def test_decisions_are_forgotten_but_those_still_asked_for():
     words = np.tile(np.repeat([0.5, 0.0], 50 * HOP), 100).astype(np.float32)
     tracker = VoiceTracker(VoiceActivity(), RATE, HOP)
+    found = []
     for hop in range(10000):
         tracker.feed(words[hop * HOP : (hop + 1) * HOP])
-        tracker.forget(hop - 100)
+        found.append(tracker.is_speech(max(0, hop - 100), hop + 1))
     assert len(tracker._decisions) < 5000
-    assert [tracker.is_speech(hop, hop + 1) for hop in range(9900, 10000)] == decisions(words)[9900:].tolist()
+    flags = decisions(words)
+    assert found == [flags[max(0, hop - 100) : hop + 1].mean() >= 0.25 for hop in range(10000)]
 
 
 @pytest.fixture(scope="module", params=[write_stream_file, write_utterance_file])
 def detector(request, tmp_path_factory):
     return Detector.load(request.param(tmp_path_factory.mktemp("voice") / "detector.onnx"))
+
+
+def new_seconds(scores):
+    """Of each score what no earlier one was about, for the last window may reach back into the one before."""
+    return np.diff([s.end_s for s in scores], prepend=0.0)
 
 
 def test_silence_alone_gives_no_verdict(detector):
@@ -115,7 +122,7 @@ def test_steps_without_speech_do_not_enter(detector, speech):
     heard = [s for s in scores if s.is_speech]
     assert 0 < len(heard) < len(scores)
     assert scores[-1].running_score == pytest.approx(np.mean([s.score for s in heard]))
-    assert stream.speech_s == pytest.approx(sum(s.end_s - s.start_s for s in heard))
+    assert stream.speech_s == pytest.approx(sum(new_seconds(scores) * [s.is_speech for s in scores]))
     for before, after in pairwise(scores):
         if not after.is_speech:
             assert after.running_score == before.running_score
@@ -125,10 +132,10 @@ def test_steps_without_speech_do_not_enter(detector, speech):
 
 def test_no_label_before_enough_speech(detector, speech):
     quiet = np.zeros(3 * RATE, np.float32)
-    stream = detector.stream(voice_activity=VoiceActivity(), warm_up_s=2.0)
+    stream = detector.stream(voice_activity=VoiceActivity(), warm_up_s=1.99)
     scores = stream.feed(np.concatenate([quiet, speech, speech])) + stream.finish()
-    heard = np.cumsum([s.is_speech * (s.end_s - s.start_s) for s in scores])
-    assert [s.label is not None for s in scores] == (heard >= 2.0).tolist()
+    heard = np.cumsum(new_seconds(scores) * [s.is_speech for s in scores])
+    assert [s.label is not None for s in scores] == (heard >= 1.99).tolist()
     assert {s.label for s in scores if s.label} <= {"bonafide", "spoof"}
     assert any(s.running_score is not None and s.label is None for s in scores)
     stream.reset()
