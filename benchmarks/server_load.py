@@ -73,7 +73,6 @@ class Usage:
     """What the server's process took."""
 
     cpu_s: float
-    wall_s: float
     idle_bytes: int
     busy_bytes: int
 
@@ -111,6 +110,7 @@ def server_on(core: int, model: Path, max_streams: int) -> Iterator[tuple[str, p
     ours, theirs = SPAWN.Pipe()
     process = SPAWN.Process(target=run_server, args=(core, model, max_streams, theirs))
     process.start()
+    theirs.close()  # so that a server that dies is heard of
     try:
         yield f"{ours.recv().replace('http', 'ws', 1)}v1/stream", psutil.Process(process.pid)
     finally:
@@ -128,17 +128,18 @@ def measure(load: Load, server: psutil.Process, cores: list[int]) -> tuple[list[
     ours, theirs = SPAWN.Pipe()
     clients = SPAWN.Process(target=run_clients, args=(load, cores, theirs))
     clients.start()
+    theirs.close()
     assert ours.recv() == "connected"
     idle_bytes = server.memory_info().rss
-    before, begun_s = server.cpu_times(), time.monotonic()
+    before = server.cpu_times()
     assert ours.recv() == "streamed"
     busy_bytes = server.memory_info().rss
     # A server that lags has work left when the last chunk was sent.
     heard = ours.recv()
-    after, ended_s = server.cpu_times(), time.monotonic()
+    after = server.cpu_times()
     clients.join()
     cpu_s = after.user + after.system - before.user - before.system
-    return heard, Usage(cpu_s, ended_s - begun_s, idle_bytes, busy_bytes)
+    return heard, Usage(cpu_s, idle_bytes, busy_bytes)
 
 
 def run_clients(load: Load, cores: list[int], told: Connection) -> None:
@@ -149,12 +150,13 @@ def run_clients(load: Load, cores: list[int], told: Connection) -> None:
 async def listen_all(load: Load, told: Connection) -> list[Heard]:
     connected = asyncio.Barrier(load.num_streams + 1)
     streamed = asyncio.Barrier(load.num_streams + 1)
-    clients = [asyncio.create_task(one_client(load, number, connected, streamed)) for number in range(load.num_streams)]
-    await connected.wait()
-    told.send("connected")
-    await streamed.wait()
-    told.send("streamed")
-    return [await client for client in clients]
+    async with asyncio.TaskGroup() as group:  # one that fails ends all, who would wait for it
+        tasks = [group.create_task(one_client(load, number, connected, streamed)) for number in range(load.num_streams)]
+        await connected.wait()
+        told.send("connected")
+        await streamed.wait()
+        told.send("streamed")
+    return [task.result() for task in tasks]
 
 
 async def one_client(load: Load, number: int, connected: asyncio.Barrier, streamed: asyncio.Barrier) -> Heard:
@@ -211,16 +213,17 @@ def speech(sample_rate: int) -> np.ndarray:
 def offline(detector: Detector, load: Load, heard: list[Heard]) -> tuple[np.ndarray, float, np.ndarray]:
     """Milliseconds a chunk without a server, CPU seconds for all streams, and how far the server's scores were off."""
     times_ms, errors = [], []
-    begun_s = time.process_time()
+    cpu_s = 0.0
     for number, client in enumerate(heard):
-        stream = detector.stream()
-        scores = []
-        for chunk in chunks_of(load, number):
+        stream, chunks = detector.stream(), chunks_of(load, number)
+        begun_s = time.process_time()
+        for chunk in chunks:
             chunk_s = time.perf_counter()
-            scores += stream.feed(np.frombuffer(chunk, "<i2"))
+            stream.feed(np.frombuffer(chunk, "<i2"))
             times_ms.append(1000 * (time.perf_counter() - chunk_s))
-        errors.append(abs(scores[-1].running_score - client.score))
-    return np.array(times_ms), time.process_time() - begun_s, np.array(errors)
+        cpu_s += time.process_time() - begun_s
+        errors.append(abs(stream.running_score - client.score))
+    return np.array(times_ms), cpu_s, np.array(errors)
 
 
 def report(
@@ -250,8 +253,8 @@ def report(
         "|---|---:|---:|---:|---:|---:|---:|",
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
-        f"- Server: {100 * usage.cpu_s / usage.wall_s:.0f}% of its core, {usage.cpu_s / peer_cpu_s:.1f} times the CPU "
-        f"time of the detector alone; {usage.busy_bytes / 2**20:.0f} MB of memory, "
+        f"- Server: {100 * usage.cpu_s / load.duration_s:.0f}% of its core, {usage.cpu_s / peer_cpu_s:.1f} times the "
+        f"CPU time of the detector alone; {usage.busy_bytes / 2**20:.0f} MB of memory, "
         f"{(usage.busy_bytes - usage.idle_bytes) / 2**20:+.1f} MB while the streams ran.",
         f"- Scores later than the next chunk: {100 * np.mean(latencies_ms > 1000 * load.chunk_s):.2f}%. "
         f"Clients were themselves late by {1000 * max(client.late_s for client in heard):.0f} ms at worst.",

@@ -19,6 +19,7 @@ from search.leaderboard import shown
 from search.lineage_tags import lineage_of
 from search.objective import EER, OBJECTIVES, Objective
 from trainable.config import TrialConfig
+from trainable.device import device_named
 from trainable.folds import FoldedTraining, begin
 from trainable.hold_out import Folds, named
 from trainable.lineage import Lineage
@@ -135,10 +136,9 @@ def reproduce(
 
 
 def _device(wanted: str | None, recorded: str) -> str:
-    has_gpu = torch.cuda.is_available()
-    if wanted not in (None, "cpu", "cuda") or (wanted == "cuda" and not has_gpu):
-        raise SpoofsweepError("the device must be cpu, or cuda on a machine with a GPU", wanted)
-    return wanted or (recorded if has_gpu else "cpu")
+    if wanted is not None:
+        return device_named(wanted).type
+    return recorded if torch.cuda.is_available() else "cpu"
 
 
 def read_run(reference: str, tracking_uri: str) -> RecordedRun:

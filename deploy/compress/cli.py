@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+ModelArgument = Annotated[str, typer.Argument(help="champion, champion@STUDY, a run id, or a model folder.")]
+ShardsOption = Annotated[Path, typer.Option(help="Folder of the shard set that it was trained on.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda.")]
+
 
 @app.command()
 def prune(
-    model: Annotated[str, typer.Argument(help="champion, champion@STUDY, a run id, or a model folder.")],
-    shards: Annotated[Path, typer.Option(help="Folder of the shard set that it was trained on.")],
+    model: ModelArgument,
+    shards: ShardsOption,
     output: Annotated[Path, typer.Option(help="Folder for a model folder a level.")],
     passes: Annotated[float, typer.Option(min=0.01, help="Passes over the training split after each cut.")],
     keep: Annotated[
@@ -29,7 +33,7 @@ def prune(
     size_kb: Annotated[float | None, typer.Option(help="Prune on until the weights take no more (float32).")] = None,
     latency_ms: Annotated[float | None, typer.Option(help="Prune on until a scoring window takes no more.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak rate; by default the model's own.")] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: DeviceOption = "cpu",
     tracking_uri: TrackingUri = DEFAULT_URI,
 ) -> None:
     """Take the least important units out of a model, and train the rest on; level by level.
@@ -43,11 +47,14 @@ def prune(
     from deploy.models import resolve
 
     console = Console()
-    pruner = Pruner(resolve(model, tracking_uri), ShardSet.open(shards), device)
+    source = resolve(model, tracking_uri)
+    pruner = Pruner(source, ShardSet.open(shards), device)
     original, tuning = pruner.record.trial.model, FineTuning(passes, learning_rate)
+    shares = {f"keep-{share:g}": share for share in _levels(_shares(keep), Limits(size_kb, latency_ms), pruner)}
+    if source.resolve() in {(output / name).resolve() for name in shares}:
+        raise SpoofsweepError("the model that is pruned must stay", source, "give another --output")
     levels = [pruner.start()]
-    for share in _levels(_shares(keep), Limits(size_kb, latency_ms), pruner):
-        name = f"keep-{share:g}"
+    for name, share in shares.items():
         with console.status(f"{name}: trains for {passes:g} passes"):
             levels.append(pruner.prune(name, shrunk(original, share), tuning, output / name))
     console.print(level_table(levels))
@@ -67,36 +74,28 @@ def quantise(
 
     Convolutions also compute in eight bits unless --weights-only; the front end stays in float.
     """
-    from deploy.compress.quantise import copy_sources
-    from deploy.compress.quantise import quantise as quantise_file
+    from deploy.compress.quantise import exported_files, quantise_folder
     from deploy.compress.quantise_audio import draw_waves
     from deploy.compress.quantise_table import quantised_table
-    from deploy.detector_folder import STREAM, UTTERANCE
     from deploy.stream.onnx_model import OnnxModel
 
     console = Console()
-    sources = [exported / name for name in (UTTERANCE, STREAM) if (exported / name).is_file()]
-    if not sources:
-        raise SpoofsweepError("a folder of `export` holds utterance.onnx or stream.onnx", exported)
-    outcomes = []
-    for source in sources:
-        with console.status(source.name):
-            waves = draw_waves(OnnxModel.open(source).card, audio, files)
-            half = len(waves) // 2
-            outcomes.append(quantise_file(source, output / source.name, waves[:half], waves[half:], weights_only))
-    copy_sources(exported, output)
+    with console.status("ranges, scores and times"):
+        waves = draw_waves([OnnxModel.open(path).card for path in exported_files(exported)], audio, files)
+        half = len(waves) // 2
+        outcomes = quantise_folder(exported, output, waves[:half], waves[half:], weights_only)
     console.print(quantised_table(outcomes))
 
 
 @app.command()
 def compress(
-    model: Annotated[str, typer.Argument(help="champion, champion@STUDY, a run id, or a model folder.")],
-    shards: Annotated[Path, typer.Option(help="Folder of the shard set that it was trained on.")],
+    model: ModelArgument,
+    shards: ShardsOption,
     output: Annotated[Path, typer.Option(help="Folder for the study, which goes on if it is there.")],
     passes: Annotated[float, typer.Option(min=0.01, help="Most passes over the training split in a trial.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials in all.")] = 30,
     seed: Annotated[int, typer.Option(help="Of the search.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: DeviceOption = "cpu",
     tracking_uri: TrackingUri = DEFAULT_URI,
 ) -> None:
     """Search for the best trade-offs between EER, size and time: units of each layer, fine-tuning, eight bits.

@@ -1,6 +1,6 @@
 """A small study of how far a model can be compressed: dev EER against size and time of its exported file."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -8,8 +8,9 @@ from torch import nn
 
 from cluster.errors import SpoofsweepError
 from deploy.compress.int8_rounding import rounded
-from deploy.compress.pruning import FineTuning, Pruner, Rate, shrunk
-from deploy.compress.quantise import FLOAT, PRECISION, to_int8_weights
+from deploy.compress.onnx_surgery import fold_network, store_weights_in_int8
+from deploy.compress.pruning import LEAST_UNITS, FineTuning, Pruner, Rate, shrunk
+from deploy.compress.quantise import FLOAT, PRECISION
 from deploy.compress.slicing import widths_of
 from deploy.detector_folder import STREAM, UTTERANCE
 from deploy.export.form_cards import detector_card, stream_card, stream_obstacle
@@ -161,11 +162,11 @@ class Compression:
         if precision == PRECISION and not last.diverged:
             rate = self._pruner.rate(record.trial, rounded(model))
         path = _export(record, model, folder, precision)
-        facts = {"eer": rate.eer, "low": rate.low, "high": rate.high, "precision": precision}
-        facts["num_parameters"] = sum(parameter.numel() for parameter in model.parameters())
+        exported = OnnxModel.open(path)
+        facts = asdict(rate) | {"precision": precision, "num_parameters": exported.card.num_parameters}
         for name, value in facts.items():
             trial.set_user_attr(name, value)
-        return rate.eer, path.stat().st_size / 1000, Latency.of(OnnxModel.open(path)).p50_ms
+        return rate.eer, path.stat().st_size / 1000, Latency.of(exported).p50_ms
 
 
 def front(points: list[Point]) -> list[Point]:
@@ -181,8 +182,8 @@ def front(points: list[Point]) -> list[Point]:
 
 
 def _fewest(setting: str, size: int) -> int:
-    """Units that a layer keeps at least; the GRU's settings allow no fewer than eight."""
-    return min(size, max(8 if setting == "gru_size" else 1, size // _SMALLEST_SHARE))
+    """Units that a layer keeps at least."""
+    return max(LEAST_UNITS if setting == "gru_size" else 1, size // _SMALLEST_SHARE)
 
 
 def _export(record: ModelRecord, model: nn.Module, folder: Path, precision: str) -> Path:
@@ -195,6 +196,8 @@ def _export(record: ModelRecord, model: nn.Module, folder: Path, precision: str)
     else:
         path, graph = folder / UTTERANCE, utterance_graph(model, record.features, card.window_frames)
     if precision == PRECISION:
-        card = to_int8_weights(graph, card)
+        fold_network(graph)
+        store_weights_in_int8(graph)
+        card = replace(card, precision=PRECISION)
     write_detector(path, graph, card)
     return path

@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from deploy.compress.compression import Point, front
+from deploy.compress.quantise import FLOAT, PRECISION
 
 # Of Okabe and Ito's palette, told apart by colour-blind readers too.
 _BLUE, _GREY = "#0072B2", "#999999"
-_MARKERS = {"float32": "o", "int8": "s"}
+_MARKERS = {FLOAT: "o", PRECISION: "s"}
 
 
 def front_table(points: Sequence[Point]) -> Table:

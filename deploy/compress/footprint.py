@@ -58,11 +58,9 @@ def largest_keep(limits: Limits, footprint_of: Callable[[float], Footprint]) -> 
     Raises:
         SpoofsweepError: none does.
     """
-    footprint = None
     for keep in KEEPS:
         footprint = footprint_of(keep)
         if limits.allow(footprint):
             return keep
-    assert footprint is not None
     found = f"{footprint.size_kb:.1f} kB and {footprint.latency_ms:.2f} ms with {KEEPS[-1]:.0%} of the units"
     raise SpoofsweepError("pruning must be able to meet the limits", found, "allow more, or train a smaller network")

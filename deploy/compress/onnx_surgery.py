@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from onnxscript import optimizer
+from onnxscript import ir, optimizer
 
 from deploy.export.onnx_forms import NETWORK
 
@@ -20,29 +20,18 @@ LARGEST = 127
 _EVERYTHING = 2**31
 
 
-def in_network(node: onnx.NodeProto) -> bool:
+def in_network(node: onnx.NodeProto | ir.Node) -> bool:
     """Whether a node belongs to the network rather than to the front end."""
-    return node.name.startswith(NETWORK)
+    return (node.name or "").startswith(NETWORK)
 
 
-def fold_constants(model: onnx.ModelProto) -> None:
-    """Compute what depends on the network's weights alone, such as the order of a GRU's gates."""
-    optimizer.fold_constants(
-        model, input_size_limit=_EVERYTHING, output_size_limit=_EVERYTHING, should_fold=in_network_or_never
-    )
-    optimizer.remove_unused_nodes(model)
-
-
-def in_network_or_never(node: object) -> bool:
-    """For `onnxscript.optimizer`, whose nodes may be nameless."""
-    return (getattr(node, "name", None) or "").startswith(NETWORK)
-
-
-def fold_normalisations(model: onnx.ModelProto) -> None:
-    """Take each batch normalisation that follows a convolution into the convolution's weight and bias.
+def fold_network(model: onnx.ModelProto) -> None:
+    """Compute what depends on the network's weights alone, such as the order of a GRU's gates, and take each batch
+    normalisation that follows a convolution into the convolution's weight and bias.
 
     Quantised, the two together have one rounding instead of two.
     """
+    optimizer.fold_constants(model, input_size_limit=_EVERYTHING, output_size_limit=_EVERYTHING, should_fold=in_network)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     readers: dict[str, list[onnx.NodeProto]] = {}

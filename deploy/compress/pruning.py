@@ -14,6 +14,7 @@ from deploy.compress.importance import importance
 from deploy.compress.slicing import Width, check_sliceable, sliced, widths_of
 from trainable.checkpoint import read_model
 from trainable.config import ModelConfig, TrialConfig
+from trainable.device import device_named
 from trainable.frames import Frames
 from trainable.lineage import Larger
 from trainable.losses import head_of
@@ -22,7 +23,7 @@ from trainable.scoring import frames_in
 from trainable.training import Training
 from trainable.validation import validation_metrics
 
-_LEAST_UNITS = 8
+LEAST_UNITS = 8
 """Of a GRU, see `ModelConfig.gru_size`."""
 
 
@@ -81,7 +82,8 @@ class Pruner:
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        SpoofsweepError: the folder holds no model, one of other shards, or one whose units cannot be taken out.
+        SpoofsweepError: the folder holds no model, one of other shards, or one whose units cannot be taken out,
+            or there is no such device.
     """
 
     def __init__(self, folder: Path, shards: ShardSet, device: str = "cpu") -> None:
@@ -90,7 +92,7 @@ class Pruner:
         if self.record.shard_set_id != shards.shard_set_id:
             found = f"a model of shards {self.record.shard_set_id}, and shards {shards.shard_set_id}"
             raise SpoofsweepError("a model is pruned with the shards that it was trained on", found)
-        self._shards, self._frames = shards, Frames.of_training(shards, torch.device(device))
+        self._shards, self._frames = shards, Frames.of_training(shards, device_named(device))
 
     def start(self) -> Level:
         """The model as it is."""
@@ -168,7 +170,7 @@ def shrunk(config: ModelConfig, keep: float) -> ModelConfig:
         name: tuple(max(1, round(keep * size)) for size in getattr(config, name))
         for name in ("channels", "edge_channels")
     }
-    gru_size = max(min(_LEAST_UNITS, config.gru_size), round(keep * config.gru_size))
+    gru_size = max(LEAST_UNITS, round(keep * config.gru_size))
     return config.model_copy(update={**channels, "gru_size": gru_size})
 
 

@@ -18,9 +18,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_bytes, atomic_write_text
-from deploy.compress.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
-from deploy.detector_card import DetectorCard
-from deploy.detector_folder import CARD, MODEL_FILES
+from deploy.compress.onnx_surgery import fold_network, in_network, store_weights_in_int8
+from deploy.detector_folder import CARD, MODEL_FILES, STREAM, UTTERANCE
 from deploy.export.onnx_file import read_detector, write_detector
 from deploy.stream.detector import Detector
 from deploy.stream.onnx_latency import Latency
@@ -57,6 +56,36 @@ class Quantised:
     """Files whose label changed."""
 
 
+def quantise_folder(
+    source: Path, output: Path, calibration: Sequence[Wave], trial: Sequence[Wave], weights_only: bool
+) -> list[Quantised]:
+    """`quantise` the files of an exported detector, and copy what else is in its folder: model, and card for people.
+
+    Raises:
+        SpoofsweepError: the folder holds no exported file, none in float32, or is the output itself.
+    """
+    if source.resolve() == output.resolve():
+        raise SpoofsweepError("the detector in float32 must stay", output, "give another folder for eight bits")
+    files = exported_files(source)
+    outcomes = [quantise(path, output / path.name, calibration, trial, weights_only) for path in files]
+    for name in (name for name in (UTTERANCE, STREAM) if not (source / name).is_file()):
+        (output / name).unlink(missing_ok=True)  # of another detector
+    for name in (name for name in MODEL_FILES if (source / name).is_file()):
+        atomic_write_bytes(output / name, (source / name).read_bytes())
+    if (source / CARD).is_file():
+        card = json.loads((source / CARD).read_text()) | {"precision": PRECISION}
+        atomic_write_text(output / CARD, json.dumps(card, indent=2) + "\n")
+    return outcomes
+
+
+def exported_files(folder: Path) -> list[Path]:
+    """The forms in the folder of an exported detector; raises SpoofsweepError where there is none."""
+    found = [folder / name for name in (UTTERANCE, STREAM) if (folder / name).is_file()]
+    if not found:
+        raise SpoofsweepError("a folder of `export` holds utterance.onnx or stream.onnx", folder)
+    return found
+
+
 def quantise(
     source: Path, output: Path, calibration: Sequence[Wave], trial: Sequence[Wave], weights_only: bool = False
 ) -> Quantised:
@@ -77,32 +106,13 @@ def quantise(
     if model.card.precision != FLOAT:
         raise SpoofsweepError("only a detector in float32 can be quantised", f"{source} in {model.card.precision}")
     graph, card = read_detector(source)
+    fold_network(graph)
     if not weights_only:
-        fold_constants(graph)
-        fold_normalisations(graph)
         graph = _with_int8_convolutions(graph, _feeds(model, calibration))
-    card = to_int8_weights(graph, card)
-    del graph.metadata_props[:]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_detector(output, graph, card)
-    return _compared(source, output, trial)
-
-
-def to_int8_weights(graph: onnx.ModelProto, card: DetectorCard) -> DetectorCard:
-    """Store the weights of an exported graph in eight bits, with arithmetic in float; returns its card."""
-    fold_constants(graph)
-    fold_normalisations(graph)
     store_weights_in_int8(graph)
-    return replace(card, precision=PRECISION)
-
-
-def copy_sources(source: Path, output: Path) -> None:
-    """Copy what else is in the folder of an exported detector: the model, and the card for people."""
-    for name in (name for name in MODEL_FILES if (source / name).is_file()):
-        atomic_write_bytes(output / name, (source / name).read_bytes())
-    if (source / CARD).is_file():
-        card = json.loads((source / CARD).read_text()) | {"precision": PRECISION}
-        atomic_write_text(output / CARD, json.dumps(card, indent=2) + "\n")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_detector(output, graph, replace(card, precision=PRECISION))
+    return _compared(source, output, trial)
 
 
 def _with_int8_convolutions(graph: onnx.ModelProto, feeds: Iterator[dict[str, Any]]) -> onnx.ModelProto:

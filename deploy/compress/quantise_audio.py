@@ -1,5 +1,6 @@
 """The real audio with which detectors are quantised."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +15,24 @@ from deploy.stream.samples import Wave
 _FEWEST = 2
 
 
-def draw_waves(card: DetectorCard, folder: Path, count: int) -> list[Wave]:
-    """At most ``count`` usable files below ``folder``, drawn at random but always alike, at the detector's rate.
+def draw_waves(cards: Sequence[DetectorCard], folder: Path, count: int) -> list[Wave]:
+    """At most ``count`` files below ``folder`` that all forms of a detector can score, drawn at random but always
+    alike, at its rate.
 
     Raises:
         SpoofsweepError: there are not two.
     """
-    shortest = card.window_samples + card.step_samples
+    rate = cards[0].sample_rate
+    shortest_s = max(card.window_samples + card.step_samples for card in cards) / rate
+    files = audio_files_below(folder, DECODABLE_SUFFIXES)
     waves: list[Wave] = []
-    files = audio_files_below(folder, DECODABLE_SUFFIXES) if folder.is_dir() else []
     for place in np.random.default_rng(0).permutation(len(files)):
         if len(waves) == count:
             break
         try:
-            wave_T = decode(files[place], card.sample_rate)
+            waves.append(decode(files[place], rate, min_duration_s=shortest_s))
         except DecodeError:  # `prep` has told of it, and another file does as well
             continue
-        if len(wave_T) >= shortest:
-            waves.append(wave_T)
     if len(waves) < _FEWEST:
         found = f"{len(waves)} usable files below {folder}"
         raise SpoofsweepError("quantisation needs real audio, best the training audio", found)

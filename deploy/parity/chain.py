@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from deploy.compress.quantise import copy_sources, quantise
+from deploy.compress.quantise import quantise_folder
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import STREAM, UTTERANCE
 from deploy.export.export import export
@@ -84,13 +84,10 @@ class ExportedModel:
             num_samples += self.model.step_frames * features.hop_samples
         return num_samples / features.sample_rate
 
-    def quantise(self, waves: Sequence[Wave], weights_only: bool) -> Path:
+    def quantise(self, waves: Sequence[Wave], weights_only: bool) -> None:
         """Store every exported file in eight bits, below the folder."""
-        folder = self.folder / INT8_FOLDER
-        for name in (name for name in (UTTERANCE, STREAM) if (self.folder / name).is_file()):
-            quantise(self.folder / name, folder / name, waves[:-_NUM_TRIAL], waves[-_NUM_TRIAL:], weights_only)
-        copy_sources(self.folder, folder)
-        return folder
+        calibration, trial = waves[:-_NUM_TRIAL], waves[-_NUM_TRIAL:]
+        quantise_folder(self.folder, self.folder / INT8_FOLDER, calibration, trial, weights_only)
 
 
 def chain(original: ExportedModel, pruned: ExportedModel | None, has_int8: bool) -> list[Contender]:

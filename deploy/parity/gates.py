@@ -23,7 +23,8 @@ class Gates(Settings):
     max_stream_difference: float = Field(default=1e-5, ge=0.0)
     """Between the mean score of a stream, however it is cut, and of the whole file at once, both in float32."""
     max_int8_eer: float = Field(default=0.001)
-    """By which the EER may rise in eight bits."""
+    """By which the EER may rise in eight bits. Like the next, it is not kept where the rise is more than that beyond
+    chance: where the whole 95% interval of the paired change lies above it."""
     max_pruned_int8_eer: float = Field(default=0.003)
     """By which the EER may rise if the network is pruned as well."""
     max_size_kb: float | None = Field(default=None, gt=0.0)
@@ -58,10 +59,10 @@ def _checked(rows: Mapping[str, Row], gates: Gates) -> Iterator[Breach]:
             yield Breach(name, gate, rows[name].max_difference, getattr(gates, gate), _TRACED)
     for name in (INT8, STREAMED_INT8):
         if name in rows:
-            yield Breach(name, "max_int8_eer", rows[name].eer_change, gates.max_int8_eer, _ROUNDED)
+            yield Breach(name, "max_int8_eer", rows[name].change_low, gates.max_int8_eer, _ROUNDED)
     for name in (PRUNED_INT8, STREAMED_PRUNED_INT8):
         if name in rows:
-            yield Breach(name, "max_pruned_int8_eer", rows[name].eer_change, gates.max_pruned_int8_eer, _PRUNED)
+            yield Breach(name, "max_pruned_int8_eer", rows[name].change_low, gates.max_pruned_int8_eer, _PRUNED)
     last = list(rows.values())[-1]
     if gates.max_size_kb is not None:
         yield Breach(last.name, "max_size_kb", last.num_bytes / 1000, gates.max_size_kb, _LARGE)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from deploy.server.gate import bearer_token
 from deploy.server.protocol import SampleFormat
-from deploy.server.refusal import RefusedError
+from deploy.server.refusal import Reason, RefusedError
 from deploy.server.service import Service
 from deploy.server.session import Session
 from deploy.server.settings import ServerSettings
@@ -52,6 +53,7 @@ def create_app(detector: Detector, settings: ServerSettings) -> FastAPI:
     )
     app.middleware("http")(_with_headers)
     app.add_exception_handler(RefusedError, _refused)
+    app.add_exception_handler(RequestValidationError, _misread)
     app.add_exception_handler(ClientDisconnect, _unheard)
     _add_scoring(app, service)
     _add_operations(app, service)
@@ -116,6 +118,14 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     request.app.state.service.metrics.reject(error.reason)
     headers = {"WWW-Authenticate": "Bearer"} if error.reason.http_status == 401 else {}
     return JSONResponse(error.to_message(), error.reason.http_status, headers)
+
+
+async def _misread(request: Request, error: Exception) -> JSONResponse:
+    """A parameter of the query, told as every other mistake."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    rule = f"{first['loc'][-1]}: {first['msg']}"
+    return await _refused(request, RefusedError(Reason.MESSAGE, rule, first["input"], "correct the query"))
 
 
 async def _unheard(request: Request, error: Exception) -> Response:

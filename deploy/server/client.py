@@ -19,6 +19,7 @@ import soundfile
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from cluster.errors import SpoofsweepError
 from deploy.server.command import TOKEN_VARIABLE
 
 DEFAULT_URL = "ws://localhost:8765/v1/stream"
@@ -38,23 +39,24 @@ class StreamRequest:
 
 async def stream_file(request: StreamRequest) -> AsyncIterator[dict[str, Any]]:
     """Every message of the server, as it comes: ``ready``, ``scores``..., at last ``verdict`` or ``error``."""
-    async with connect(request.url, compression=None) as socket:
-        sender = asyncio.create_task(_send(socket, request))
-        try:
-            async for text in socket:
-                yield json.loads(text)
-        finally:
-            sender.cancel()
+    with soundfile.SoundFile(request.path) as file:
+        async with connect(request.url, compression=None) as socket:
+            sender = asyncio.create_task(_send(socket, file, request))
+            try:
+                async for text in socket:
+                    yield json.loads(text)
+            finally:
+                sender.cancel()
 
 
-async def _send(socket: ClientConnection, request: StreamRequest) -> None:
+async def _send(socket: ClientConnection, file: soundfile.SoundFile, request: StreamRequest) -> None:
     """The start message, the samples, the end message."""
-    start = {"type": "start", "sample_rate": soundfile.info(request.path).samplerate, "format": "f32le"}
+    start = {"type": "start", "sample_rate": file.samplerate, "format": "f32le"}
     token = {} if request.token is None else {"token": request.token}
     begun_s = time.monotonic()
     try:
         await socket.send(json.dumps(start | token))
-        for number, chunk in enumerate(_chunks(request.path, request.chunk_s), 1):
+        for number, chunk in enumerate(_chunks(file, request.chunk_s), 1):
             if request.real_time:
                 await asyncio.sleep(begun_s + number * request.chunk_s - time.monotonic())
             await socket.send(chunk)
@@ -63,10 +65,9 @@ async def _send(socket: ClientConnection, request: StreamRequest) -> None:
         pass  # the server said why in its last message
 
 
-def _chunks(path: Path, chunk_s: float) -> Iterator[bytes]:
+def _chunks(file: soundfile.SoundFile, chunk_s: float) -> Iterator[bytes]:
     """A file's samples, the mean of its channels, as little-endian float32."""
-    num_frames = round(chunk_s * soundfile.info(path).samplerate)
-    for block_TC in soundfile.blocks(path, num_frames, dtype="float32", always_2d=True):
+    for block_TC in file.blocks(round(chunk_s * file.samplerate), dtype="float32", always_2d=True):
         yield block_TC.mean(axis=1).astype("<f4").tobytes()
 
 
@@ -82,7 +83,7 @@ def in_words(message: dict[str, Any]) -> str:
         case "verdict":
             return f"verdict on {message['duration_s']:.2f} s: {message['label']}, score {message['score']}"
         case _:
-            return f"refused: {message['rule']}; got {message['value']}; {message['remedy']}"
+            return f"refused: {SpoofsweepError(message['rule'], message['value'], message['remedy'])}"
 
 
 async def _main() -> None:
@@ -92,8 +93,11 @@ async def _main() -> None:
     parser.add_argument("--real-time", action="store_true")
     arguments = parser.parse_args()
     token = os.environ.get(TOKEN_VARIABLE)
-    async for message in stream_file(StreamRequest(**vars(arguments), token=token)):
-        print(in_words(message), flush=True)
+    try:
+        async for message in stream_file(StreamRequest(**vars(arguments), token=token)):
+            print(in_words(message), flush=True)
+    except (OSError, soundfile.LibsndfileError) as error:  # no server there, or no audio
+        raise SystemExit(f"{arguments.path} to {arguments.url}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self.streams_open = Gauge("spoofsweep_streams_open", "Streams being scored.", registry=self._registry)
-        self.audio_s = Counter(
-            "spoofsweep_audio_seconds", "Audio that was scored.", ["source"], registry=self._registry
-        )
+        audio_s = Counter("spoofsweep_audio_seconds", "Audio that was scored.", ["source"], registry=self._registry)
+        self.streamed_s, self.uploaded_s = audio_s.labels("stream"), audio_s.labels("upload")
         self.chunk_latency_s = Histogram(
             "spoofsweep_chunk_latency_seconds",
             "From the receipt of a stream's chunk to the scores that it completes.",
@@ -29,7 +28,6 @@ class Metrics:
         self._rejected = Counter("spoofsweep_rejected", "Clients turned away.", ["reason"], registry=self._registry)
         for reason in Reason:  # a rate wants a series from the start
             self._rejected.labels(reason.label)
-        self.streamed_s, self.uploaded_s = self.audio_s.labels("stream"), self.audio_s.labels("upload")
 
     def reject(self, reason: Reason) -> None:
         """Count a client that is turned away."""

@@ -111,7 +111,7 @@ def parse_object(message: str | bytes, rule: str) -> dict[str, Any]:
         raise RefusedError(Reason.MESSAGE, rule, f"a binary message of {len(message)} bytes")
     try:
         values = json.loads(message)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
         raise RefusedError(Reason.MESSAGE, rule, _excerpt(message)) from error
     if not isinstance(values, dict):
         raise RefusedError(Reason.MESSAGE, rule, _excerpt(message))

@@ -52,9 +52,7 @@ class Session:
             pass  # whoever leaves is owed nothing
 
     async def _dismiss(self, refusal: RefusedError) -> None:
-        """Say why, and close; a client that reads nothing is left without a word, for it would not hear it."""
-        if refusal.reason is Reason.SLOW_READER:
-            return
+        """Say why, and close; one who has taken nothing for long may take as long again to hear it."""
         with suppress(TimeoutError, WebSocketDisconnect):
             async with asyncio.timeout(self._settings.idle_timeout_s):
                 await self._socket.send_text(json.dumps(refusal.to_message()))

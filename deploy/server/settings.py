@@ -20,7 +20,7 @@ class ServerSettings(Settings):
     """Of one message with samples."""
     max_stream_s: float = Field(default=4 * 3600.0, gt=0)
     """Seconds that a stream may last, by its audio and by the clock."""
-    idle_timeout_s: float = Field(default=30.0, gt=0)
+    idle_timeout_s: float = Field(default=30.0, gt=0, le=24 * 3600.0)
     """Seconds after which a stream ends whose client sends nothing, or takes nothing that it is sent."""
     max_upload_bytes: int = Field(default=50_000_000, ge=1_000)
     """Of one file sent to be scored."""

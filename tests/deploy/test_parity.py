@@ -193,10 +193,10 @@ def test_gates_are_kept_on_the_limit_and_broken_beyond():
     assert found(ONNX, max_difference=1e-3) == []
     assert found(ONNX, max_difference=1.1e-3) == ["max_onnx_difference"]
     assert found(STREAMED, max_difference=1.1e-5) == ["max_stream_difference"]
-    assert found(INT8, max_difference=0.5, eer_change=0.001) == []
-    assert found(INT8, eer_change=0.0011) == ["max_int8_eer"]
-    assert found("streamed pruned int8", eer_change=0.0011) == []
-    assert found("streamed pruned int8", eer_change=0.0031) == ["max_pruned_int8_eer"]
+    assert found(INT8, max_difference=0.5, eer_change=0.0045, change_low=0.001) == []  # may be chance
+    assert found(INT8, eer_change=0.0045, change_low=0.0011) == ["max_int8_eer"]
+    assert found("streamed pruned int8", change_low=0.0011) == []
+    assert found("streamed pruned int8", change_low=0.0031) == ["max_pruned_int8_eer"]
     assert found(ONNX, max_difference=float("nan")) == ["max_onnx_difference"]
     assert found(INT8, Gates(max_size_kb=100, max_latency_ms=0.1)) == ["max_latency_ms"]
 

@@ -109,6 +109,8 @@ def test_mistakes_are_told(trained, tmp_path) -> None:
     write_model(tmp_path / "other", record.model_copy(update={"shard_set_id": "another"}), model)
     with pytest.raises(SpoofsweepError, match="with the shards that it was trained on"):
         Pruner(tmp_path / "other", trained.shards)
+    with pytest.raises(SpoofsweepError, match="must be cpu, or cuda on a machine with a GPU; got gpu"):
+        Pruner(trained.folder, trained.shards, "gpu")
     pruner = Pruner(trained.folder, trained.shards)
     with pytest.raises(SpoofsweepError, match="9 units in channels"):
         pruner.cut(record.trial.model.model_copy(update={"channels": (4, 9)}), SHORT)
@@ -144,6 +146,13 @@ def test_the_command_prunes_to_shares_and_a_limit(trained, tmp_path) -> None:
     assert names[-1] == "keep-0.9"
     assert len(names) == 2
     assert read_model(tmp_path / "out" / names[0])[0].pruned_from
+
+
+def test_a_level_does_not_replace_the_model_that_it_is_cut_out_of(trained, tmp_path) -> None:
+    shutil.copytree(trained.folder, tmp_path / "keep-0.5")
+    words = ["prune", tmp_path / "keep-0.5", "--shards", trained.shards.folder, "--output", tmp_path, "--passes", 1]
+    with pytest.raises(SpoofsweepError, match="must stay"):
+        CliRunner().invoke(app, list(map(str, [*words, "--keep", 0.5])), catch_exceptions=False)
 
 
 @pytest.mark.parametrize("text", ["half", "1.5", "0"])

@@ -1,5 +1,6 @@
 """Exported detectors in eight bits. All are slow: PyTorch takes seconds to trace the model that they share."""
 
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +18,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
 from deploy.cli import app
 from deploy.compress.int8_rounding import rounded
-from deploy.compress.onnx_surgery import fold_constants, fold_normalisations, in_network, store_weights_in_int8
-from deploy.compress.quantise import _feeds, quantise
+from deploy.compress.onnx_surgery import fold_network, in_network, store_weights_in_int8
+from deploy.compress.quantise import _feeds, quantise, quantise_folder
 from deploy.compress.quantise_audio import draw_waves
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD, MODEL_FILES
@@ -69,6 +70,9 @@ def test_the_front_end_and_the_scores_stay_in_float(weights_only, exported, wave
     graph = onnx.load(tmp_path / "int8.onnx").graph
     quantisers = [node for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
     assert bool(quantisers) != weights_only
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    operands = {made_by.get(name) for node in graph.node if node.op_type == "Conv" for name in node.input[:2]}
+    assert (operands == {"DequantizeLinear"}) != weights_only
     assert not any("front_end/" in name for node in quantisers for name in (*node.input, *node.output))
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
     large = {tensor.name for tensor in graph.initializer if np.prod(tensor.dims) >= 128}
@@ -91,8 +95,7 @@ def test_folding_changes_no_score(exported, waves) -> None:
     graph = onnx.load(exported / "utterance.onnx")
     before = session(graph).run(None, {"samples": waves[0][None]})[0]
     num_nodes = sum(map(in_network, graph.graph.node))
-    fold_constants(graph)
-    fold_normalisations(graph)
+    fold_network(graph)
     onnx.checker.check_model(graph, full_check=True)
     kinds = [node.op_type for node in graph.graph.node if in_network(node)]
     assert "BatchNormalization" not in kinds
@@ -102,7 +105,7 @@ def test_folding_changes_no_score(exported, waves) -> None:
 
 def test_every_row_has_a_scale_of_its_own(exported) -> None:
     graph = onnx.load(exported / "stream.onnx")
-    fold_constants(graph)
+    fold_network(graph)
     weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.graph.initializer}
     (gru,) = (node for node in graph.graph.node if node.op_type == "GRU")
     store_weights_in_int8(graph)
@@ -123,14 +126,14 @@ def test_only_float_detectors_are_quantised(exported, waves, tmp_path) -> None:
 def test_audio_is_drawn_alike_and_what_is_unusable_passed_over(exported, sample_root, tmp_path) -> None:
     card = OnnxModel.open(exported / "stream.onnx").card
     folder = sample_root / "ASVspoof2019_LA_dev" / "flac"
-    first, again = (draw_waves(card, folder, 5) for _ in range(2))
+    first, again = (draw_waves([card], folder, 5) for _ in range(2))
     assert [wave.tolist() for wave in first] == [wave.tolist() for wave in again]
     assert len(first) == 5
     (tmp_path / "broken.flac").write_bytes(b"no audio")
     soundfile.write(tmp_path / "short.wav", np.zeros(400), 16000)
     soundfile.write(tmp_path / "one.wav", np.random.default_rng(0).normal(0, 0.1, 16000), 16000)
     with pytest.raises(SpoofsweepError, match="1 usable files"):
-        draw_waves(card, tmp_path, 5)
+        draw_waves([card], tmp_path, 5)
 
 
 def test_the_command_quantises_both_forms(exported, sample_root, tmp_path) -> None:
@@ -145,6 +148,19 @@ def test_the_command_quantises_both_forms(exported, sample_root, tmp_path) -> No
     assert (tmp_path / "out" / MODEL_FILES[0]).is_file()
     with pytest.raises(SpoofsweepError, match=r"utterance\.onnx or stream\.onnx"):
         CliRunner().invoke(app, ["quantise", str(tmp_path), *map(str, words[2:])], catch_exceptions=False)
+
+
+def test_a_folder_in_eight_bits_is_of_one_detector(exported, waves, tmp_path) -> None:
+    """What another one left there goes, and the one in float32 stays."""
+    source, output = tmp_path / "source", tmp_path / "output"
+    for folder, form in ((source, "utterance"), (output, "stream")):
+        folder.mkdir()
+        shutil.copy(exported / f"{form}.onnx", folder)
+    quantise_folder(source, output, waves[:1], waves[1:], weights_only=True)
+    assert [path.name for path in output.iterdir()] == ["utterance.onnx"]
+    with pytest.raises(SpoofsweepError, match="must stay"):
+        quantise_folder(source, output / ".." / "source", waves[:1], waves[1:], weights_only=True)
+    assert OnnxModel.open(source / "utterance.onnx").card.precision == "float32"
 
 
 def test_a_rounded_network_scores_as_weights_in_eight_bits(exported, sample_root, waves, tmp_path) -> None:

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -82,6 +83,7 @@ def test_an_odd_byte_of_16_bits(server, bystander):
         (b"\0\0", "begins with a JSON message"),
         ("[1]", "begins with a JSON message"),
         ("{}", "'sample_rate'"),
+        ('{"type": "start", "sample_rate": ' + 5000 * "9" + "}", "begins with a JSON message"),
         ('{"type": "start", "sample_rate": 100}', "greater than or equal to 4000"),
         ('{"type": "start", "sample_rate": 16000, "format": "mp3"}', "'s16le' or 'f32le'"),
         ('{"type": "start", "sample_rate": 16000, "chunks": 3}', "unknown key 'chunks'"),
@@ -183,53 +185,48 @@ def test_samples_sent_faster_than_scored_wait_at_the_client(server, bystander, m
 
 
 def test_a_client_that_takes_no_scores_is_left_and_the_others_go_on(detector):
-    """Its results fill the sockets' buffers and no more; then it is told and left."""
+    """Its results fill the sockets' buffers and no more; once it reads again, it hears why."""
     with live_server(detector, idle_timeout_s=0.5) as server:
-        service = server.service
-        with slow_reader(server), server.stream() as quick:
-            eventually(lambda: service.gate.streams.taken == 2)
-            while service.gate.streams.taken == 2:
+        streams = server.service.gate.streams
+        with slow_reader(server) as slow, server.stream() as quick:
+            eventually(lambda: streams.taken == 2)
+            while streams.taken == 2:
                 quick.feed(CHUNK)
                 quick.hear()
+            heard = b""
+            while b'"reason": "slow_reader"' not in heard:
+                part = slow.recv(65536)
+                assert part, "the server left without a word"
+                heard = heard[-100:] + part
             quick.feed(SECOND)
             assert quick.end()[-1]["type"] == "verdict"
         assert server.metric('spoofsweep_rejected_total{reason="slow_reader"}') == 1
 
 
-class slow_reader:  # noqa: N801
-    """A client that sends and sends and never reads, through a small receive buffer."""
+@contextmanager
+def slow_reader(server):
+    """The socket of a client that sends and sends; it reads through a small buffer, and only what the test reads."""
+    host, port = server.address.split(":")
+    head = f"GET /v1/stream HTTP/1.1\r\nHost: {server.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect((host, int(port)))
+        raw.sendall((head + key).encode())
+        assert raw.recv(4096).startswith(b"HTTP/1.1 101")
+        raw.sendall(frame(1, json.dumps({"type": "start", "sample_rate": RATE, "format": "f32le"}).encode()))
 
-    def __init__(self, server):
-        host, port = server.address.split(":")
-        self._raw = socket.socket()
-        self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._raw.connect((host, int(port)))
-        self._server = server
+        def send_on():
+            with suppress(OSError):  # the server has left, or the test is over
+                while True:
+                    raw.sendall(frame(2, SECOND.tobytes()))
 
-    def __enter__(self):
-        key = "dGhlIHNhbXBsZSBub25jZQ=="
-        head = (
-            f"GET /v1/stream HTTP/1.1\r\nHost: {self._server.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        )
-        self._raw.sendall(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-        assert self._raw.recv(4096).startswith(b"HTTP/1.1 101")
-        self._raw.sendall(frame(1, json.dumps({"type": "start", "sample_rate": RATE, "format": "f32le"}).encode()))
-        threading.Thread(target=self._send, daemon=True).start()
-
-    def _send(self):
-        try:
-            while True:
-                self._raw.sendall(frame(2, SECOND.tobytes()))
-        except OSError:
-            pass  # the server has left
-
-    def __exit__(self, *_):
-        self._raw.close()
+        threading.Thread(target=send_on, daemon=True).start()
+        yield raw
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """A masked WebSocket frame; the mask is zero."""
+    """A masked WebSocket frame of less than 64 kB; the mask is zero."""
     size = len(payload)
-    length = bytes([0x80 | size]) if size < 126 else bytes([0xFE]) + size.to_bytes(2) if size < 2**16 else None
-    assert length is not None
+    length = bytes([0x80 | size]) if size < 126 else bytes([0xFE]) + size.to_bytes(2)
     return bytes([0x80 | opcode]) + length + bytes(4) + payload

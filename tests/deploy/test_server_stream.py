@@ -152,6 +152,12 @@ def test_the_example_client(server, detector, tmp_path, real_time):
     assert all(in_words(message) for message in messages)
 
 
+def test_the_example_client_tells_at_once_of_a_file_that_is_not_there(server, tmp_path):
+    request = StreamRequest(tmp_path / "gone.flac", f"ws://{server.address}/v1/stream")
+    with pytest.raises(soundfile.LibsndfileError, match="gone"):
+        asyncio.run(_messages(request))
+
+
 def test_a_file_sent_whole_gives_the_verdict_of_detect(server, detector, sample_root):
     path = min((sample_root / "ASVspoof2019_LA_dev" / "flac").glob("*.flac"))
     answer = server.post(path.read_bytes(), "?windows=true").json()
