@@ -1,10 +1,9 @@
 """Holds an exported file against the trained model, and times it.
 
-Legend: B batch, T samples or frames, F feature bins, S steps, C classes.
+Legend: B batch, T samples or frames, F feature bins, S steps.
 """
 
-import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,10 @@ from torch import nn
 from cluster.errors import SpoofsweepError
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.export.onnx_forms import NEXT, SAMPLES, SCORES, TAIL
+from deploy.chunk_by_chunk import RunChunk, follow, step_scores
+from deploy.detector_card import NEXT, SAMPLES, SCORES
 from deploy.probe_waves import probe_waves
+from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
 from trainable.models.streamable import Streamable
 from trainable.scoring import logit_difference
@@ -25,8 +26,6 @@ TOLERANCE = 1e-3
 """Of scores. What is measured is 1e-6 and less; but a score may hang on which of two nearly equal values is larger."""
 _BATCH = 3
 """Of waves together, as `probe_waves` makes."""
-_CHUNK_S = 0.1
-_NUM_WARM_UP, _NUM_REPEATS = 5, 50
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,7 @@ def check_utterance(path: Path, model: nn.Module, features: FeaturesConfig) -> F
         for batch in (1, _BATCH):
             (score_B,) = exported.session.run([SCORES], {SAMPLES: wave_BT[:batch].numpy()})
             worst = max(worst, _difference(score_B, expected_B[:batch], path))
-    num_samples = _samples_of(window_frames, features)
-    p50_ms, p99_ms = _latency_ms(exported, {SAMPLES: probe_waves(num_samples, features.sample_rate)[:1].numpy()})
-    return Fidelity(worst, num_samples / features.sample_rate, p50_ms, p99_ms)
+    return Fidelity(worst, *astuple(Latency.of(exported)))
 
 
 def check_stream(path: Path, model: Streamable, features: FeaturesConfig) -> Fidelity:
@@ -73,32 +70,17 @@ def check_stream(path: Path, model: Streamable, features: FeaturesConfig) -> Fid
     exported = OnnxModel.open(path)
     step = exported.card.step_samples
     wave_BT = probe_waves(exported.card.lead_samples + 30 * step, features.sample_rate)
-    with torch.inference_mode():
-        logits_BSC = model.step_logits(FrontEnd(features)(wave_BT))
-    expected_BS = (logits_BSC[..., 1] - logits_BSC[..., 0]).numpy()
+    expected_BS = step_scores(model, features, wave_BT)
     worst = 0.0
-    for batch, chunk in ((1, 1), (_BATCH, 7), (_BATCH, 30)):
-        score_BS = _follow(exported, wave_BT[:batch].numpy(), chunk * step)
+    for batch, chunk in ((1, 1), (_BATCH, 6), (_BATCH, 30)):
+        score_BS = follow(_run_chunk(exported), exported.card, wave_BT[:batch].numpy(), chunk * step)
         worst = max(worst, _difference(score_BS, expected_BS[:batch], path))
-    num_samples = max(1, round(_CHUNK_S * features.sample_rate / step)) * step
-    inputs = {SAMPLES: wave_BT[:1, :num_samples].numpy()} | _zero_states(exported, 1)
-    return Fidelity(worst, num_samples / features.sample_rate, *_latency_ms(exported, inputs))
+    return Fidelity(worst, *astuple(Latency.of(exported)))
 
 
-def _follow(exported: OnnxModel, wave_BT: NDArray[np.float32], chunk: int) -> NDArray[np.float32]:
-    lead, states = exported.card.lead_samples, _zero_states(exported, len(wave_BT))
-    states[TAIL][:, states[TAIL].shape[1] - lead :] = wave_BT[:, :lead]
-    names = [SCORES, *(NEXT + name for name in states)]
-    scores = []
-    for first in range(lead, wave_BT.shape[1], chunk):
-        score_BS, *following = exported.session.run(names, {SAMPLES: wave_BT[:, first : first + chunk]} | states)
-        scores.append(score_BS)
-        states = dict(zip(states, following, strict=True))
-    return np.concatenate(scores, axis=1)
-
-
-def _zero_states(exported: OnnxModel, batch: int) -> dict[str, NDArray[np.float32]]:
-    return {name: np.zeros((batch, *shape), np.float32) for name, shape in exported.card.states.items()}
+def _run_chunk(exported: OnnxModel) -> RunChunk:
+    names = [SCORES, *(NEXT + name for name in exported.card.states)]
+    return lambda **inputs: dict(zip(names, exported.session.run(names, inputs), strict=True))
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32], path: Path) -> float:
@@ -110,17 +92,6 @@ def _difference(found: NDArray[np.float32], expected: NDArray[np.float32], path:
             "report it with the model's model.json, and export a model of another architecture meanwhile",
         )
     return difference
-
-
-def _latency_ms(exported: OnnxModel, inputs: dict[str, NDArray[np.float32]]) -> tuple[float, float]:
-    """Median and 99th percentile."""
-    times_s = []
-    for _ in range(_NUM_WARM_UP + _NUM_REPEATS):
-        start_s = time.perf_counter()
-        exported.session.run(None, inputs)
-        times_s.append(time.perf_counter() - start_s)
-    p50_s, p99_s = np.percentile(times_s[_NUM_WARM_UP:], (50, 99))
-    return 1000 * float(p50_s), 1000 * float(p99_s)
 
 
 def _samples_of(num_frames: int, features: FeaturesConfig) -> int:
