@@ -26,7 +26,6 @@ from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from deploy.compress.pruning import FineTuning, Pruner, shrunk
 from deploy.parity.chain import ExportedModel
-from deploy.parity.gates import Gates
 from deploy.parity.report import REPORT
 from deploy.parity.row import FLOAT32
 from deploy.parity.run import Request, parity
@@ -73,8 +72,8 @@ def reported(study: Study, shards: ShardSet, name: str, seed: int, arguments: ar
     if not (detector / REPORT).is_file():
         train(config_of(study, MODELS[name], arguments.passes), shards, seed, folder)
         exported = ExportedModel.found_or_made(str(folder / "trained"), "", None, detector)
-        pruned, gates = str(folder / "pruned"), Gates()
-        request = Request(STUDY, pruned, arguments.split, arguments.utterances, gates=gates, num_resamples=200)
+        pruned = str(folder / "pruned")
+        request = Request(STUDY, pruned, arguments.split, arguments.utterances, num_resamples=200)
         parity(exported, request, "").write(detector)
     return dict(json.loads((detector / REPORT).read_text()))
 

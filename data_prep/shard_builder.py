@@ -5,7 +5,6 @@ Tensor names carry shapes: T samples, F frames, N feature bins.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from data_prep.augmentation.view import View, make_view
 from data_prep.config import PrepConfig
 from data_prep.decoding import Audio, DecodeError, read_audio
 from data_prep.features import FrontEnd
+from data_prep.one_thread import one_thread
 from data_prep.plan import Recipe, ShardPlan
 from data_prep.remote_files import MISSING, local_copies
 from data_prep.shard_part import ShardPart, write_part
@@ -40,7 +40,7 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> float:
     rows: list[Row] = []
     rejected: list[Rejection] = []
     offset = 0
-    with _one_thread():
+    with one_thread():  # tasks share the cores among themselves
         front_end = FrontEnd(recipe.config.features)
         for utterance, audio in _decoded(plan, recipe):
             if isinstance(audio, str):
@@ -56,17 +56,6 @@ def build_shard(plan: ShardPlan, recipe: Recipe) -> float:
     part = ShardPart(info, index_table(rows), rejected)
     write_part(recipe.folder, plan.number, part)
     return part.audio_s
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Tasks share the cores among themselves, and how a sum is split over threads could show in its last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _joined(frames: list[Tensor]) -> Tensor:

@@ -12,6 +12,10 @@ FORMAT_VERSION = 1
 """Raise it whenever a file of before would be read as something else."""
 WHOLE_FILE = 2**31 - 1
 """Frames of context where a window is normalised over the whole file."""
+SAMPLES, SCORES, TAIL = "samples", "scores", "tail"
+"""Inputs and outputs of a detector's forms; the last is the state that holds the samples before."""
+NEXT = "next_"
+"""Before the name of a state as it comes out."""
 
 
 @dataclass(frozen=True)

@@ -132,13 +132,20 @@ def load_weights(folder: Path, model: nn.Module) -> None:
         raise SpoofsweepError("weights must be those of the network in model.json", found, remedy) from error
 
 
-def read_record(folder: Path) -> ModelRecord:
+def read_record(folder: Path, shard_set_id: str | None = None) -> ModelRecord:
     """``model.json`` of a model folder.
 
+    Args:
+        shard_set_id: of the shards that training is to resume on.
+
     Raises:
-        SpoofsweepError: the folder is no model folder, or one of another format.
+        SpoofsweepError: the folder is no model folder, or one of another format, or of other shards.
     """
-    return _read_json(readable_folder(folder) / "model.json", ModelRecord)
+    record = _read_json(readable_folder(folder) / "model.json", ModelRecord)
+    if shard_set_id not in (None, record.shard_set_id):
+        found = f"a checkpoint on shards {record.shard_set_id}, and shards {shard_set_id}"
+        raise SpoofsweepError("a trial resumes on the shards it began with", found)
+    return record
 
 
 def read_training(folder: Path) -> tuple[TrainingRecord, dict[str, Tensor]]:

@@ -6,9 +6,6 @@ from pydantic import Field, PositiveInt, model_validator
 
 from cluster.settings import Settings
 
-_EDGE_BLOCKS = 3
-"""Convolution blocks of `trainable.models.edge_gru`."""
-
 
 class ModelConfig(Settings):
     """The network."""
@@ -62,8 +59,8 @@ class ModelConfig(Settings):
         if self.time_strides is not None and len(self.time_strides) != len(self.channels):
             raise ValueError(f"time_strides has {len(self.time_strides)} entries for {len(self.channels)} channels")
         self._require_causality()
-        if self.kind == "edge_gru" and (self.time_strides or ()).count(2) > _EDGE_BLOCKS:
-            raise ValueError(f"edge_gru has {_EDGE_BLOCKS} blocks: time_strides may halve time that often at most")
+        if self.kind == "edge_gru" and (self.time_strides or ()).count(2) > len(self.edge_channels):
+            raise ValueError("edge_gru has 3 blocks: time_strides may halve time that often at most")
         if any(c < 1 for c in self.channels):
             raise ValueError("every entry of channels must be at least 1")
         if self.attention_size % (2 * self.attention_heads):

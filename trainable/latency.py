@@ -10,6 +10,7 @@ import time
 import torch
 from torch import nn
 
+from data_prep.one_thread import one_thread
 from trainable.scoring import logit_difference
 
 _NUM_WARM_UP = 3
@@ -29,14 +30,10 @@ def latency_ms(model: nn.Module, num_frames: int, num_bins: int) -> float:
     """
     on_cpu = copy.deepcopy(model).to("cpu").float().eval()
     feat_BTF = torch.randn(1, num_frames, num_bins, generator=torch.Generator().manual_seed(0))
-    num_threads, times_s = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            for _ in range(_NUM_WARM_UP + _NUM_REPEATS):
-                start_s = time.perf_counter()
-                logit_difference(on_cpu, feat_BTF)
-                times_s.append(time.perf_counter() - start_s)
-    finally:
-        torch.set_num_threads(num_threads)
+    times_s = []
+    with one_thread(), torch.inference_mode():
+        for _ in range(_NUM_WARM_UP + _NUM_REPEATS):
+            start_s = time.perf_counter()
+            logit_difference(on_cpu, feat_BTF)
+            times_s.append(time.perf_counter() - start_s)
     return 1000.0 * statistics.median(times_s[_NUM_WARM_UP:])

@@ -3,7 +3,7 @@
 Legend: B batch, T frames, F feature bins, C classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -82,11 +82,30 @@ class Step:
         self.loss_sum.zero_()
         self.norm_sum.zero_()
 
+    def means(self, num_steps: int) -> dict[str, float]:
+        """What a report says of so many steps; waits for the device."""
+        return {
+            "train_loss": float(self.loss_sum) / num_steps,
+            "learning_rate": self.optimizer.learning_rate,
+            "grad_norm": float(self.norm_sum) / num_steps,
+        }
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """All that steps change beside the model, by name; not copied."""
+        return {"loss_sum": self.loss_sum, "norm_sum": self.norm_sum} | self.optimizer.state_tensors()
+
+    def restore(self, tensors: Mapping[str, Tensor], scaler: dict[str, int | float], micro_size: int) -> None:
+        """Go on from `state_tensors`, the scaler's state and the size of parts."""
+        self.optimizer.restore(tensors)
+        self.scaler.load_state_dict(scaler)
+        self.micro_size = micro_size
+        self.loss_sum.copy_(tensors["loss_sum"])
+        self.norm_sum.copy_(tensors["norm_sum"])
+
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Steps taken inside leave no trace, but for PyTorch's generators."""
-        changing = [*self.model.state_dict().values(), *self.optimizer.state_tensors().values()]
-        changing += [self.loss_sum, self.norm_sum]
+        changing = [*self.model.state_dict().values(), *self.state_tensors().values()]
         before, scaler = [tensor.clone() for tensor in changing], self.scaler.state_dict()
         try:
             yield

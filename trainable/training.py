@@ -1,11 +1,9 @@
 """One trial: trains a configuration on a shard set and reports its validation error; no framework around it."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,28 +12,25 @@ from data_prep.shards import ShardSet
 from trainable import checkpoint
 from trainable.atomic_folder import replace_folder
 from trainable.averaging import WeightAverage
-from trainable.batch_stream import BatchStream
 from trainable.checkpoint import ModelRecord, TrainingRecord
 from trainable.config import TrialConfig
-from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
-from trainable.hold_out import folds_of, hold_out
+from trainable.hold_out import folds_of
 from trainable.host_memory import keep_freed_memory
+from trainable.interval import Interval
 from trainable.lineage import Ancestor, Lineage, PrunedFrom
 from trainable.losses import WeightedLoss, head_of
-from trainable.mixup import draw_mixture
 from trainable.models import build_model
-from trainable.models.global_cmvn import GlobalCmvn
-from trainable.pass_plan import PassPlan
 from trainable.precision import resolve_precision
 from trainable.rehearsal import fit, fit_windows
 from trainable.report import WORST_DEV, Report
 from trainable.schedule import learning_rate
 from trainable.scores import ScoreTable
-from trainable.scoring import frames_in, score_largest_batch, score_store
+from trainable.seeding import seed_generators, step_seed
 from trainable.signature import code_version, trial_signature
 from trainable.step import Batch, Step
 from trainable.step_graph import fastest
+from trainable.trial_data import TrialData
 from trainable.validation import validation_metrics
 
 
@@ -78,28 +73,21 @@ class Training(Iterator[Report]):
         if self.device.type == "cpu":
             keep_freed_memory()
         self.held_out = held_out
-        self._index = hold_out(shards.index, held_out)
         self.features = shards.manifest.features
         self.precision = resolve_precision(config.precision, self.device)
-        self.frames = frames or Frames.of_training(shards, self.device)
-        self._train = FeatureStore(shards, "train", self.device, index=self._index, frames=self.frames)
-        self._dev = FeatureStore(shards, "dev", self.device, clean_only=True, index=self._index, frames=self.frames)
-        crop_frames = frames_in(config.batch.crop_s, self.features)
-        self._plan = PassPlan(self._train, config.batch, crop_frames, seed)
-        self._batches = BatchStream(self._train, self._plan, crop_frames)
-        self.budget_samples = math.ceil(config.budget_passes * self._plan.num_samples)
-        # Measured here, not in preparation: what is held out may not tell how features are normalised either.
-        global_cmvn = GlobalCmvn(*self._train.clean_moments()) if self.features.cmvn == "global" else None
+        self._data = TrialData(config, shards, seed, self.device, held_out, frames)
+        self.frames, self.budget_samples = self._data.frames, self._data.budget_samples
+        global_cmvn = self._data.global_cmvn()
         torch.manual_seed(seed)
-        self.model = build_model(config.model, self._train.num_bins, global_cmvn, head_of(config.loss)).to(self.device)
+        self.model = build_model(config.model, self._data.num_bins, global_cmvn, head_of(config.loss)).to(self.device)
         if weights is not None:
             self.model.load_state_dict(weights)
-        loss = WeightedLoss(config.loss, self._plan.bonafide_share).to(self.device)
+        loss = WeightedLoss(config.loss, self._data.bonafide_share).to(self.device)
         hop_s = self.features.hop_samples / self.features.sample_rate
         self._step = Step(self.model, config, loss, self.precision, hop_s)
         self._run: Callable[[Batch], None] | None = None if self.device.type == "cuda" else self._step.run
         self._manner = "eager"
-        half_life_steps = config.averaging.ema_half_life_passes * self._plan.num_samples / config.batch.size
+        half_life_steps = config.averaging.ema_half_life_passes * self.samples_per_pass / config.batch.size
         averages = config.averaging.kind != "none"
         self._average = WeightAverage(self.model, config.averaging, half_life_steps) if averages else None
         self.samples_seen = 0
@@ -121,13 +109,11 @@ class Training(Iterator[Report]):
         if self._run is None:
             self.rehearse()
         assert self._run is not None
-        if self._steps_since_report == 0:
-            self._interval_start = time.perf_counter()  # what the caller did since the report is not ours
+        self._interval.begin_step()
         self._set_learning_rate()
-        batch = self._next_batch()
-        self._seed_generators()
+        batch = self._data.batch(self.samples_seen)
+        seed_generators(step_seed(self.seed, self.samples_seen), self.device)
         self._run(batch)
-        self._steps_since_report += 1
         self.samples_seen += self.config.batch.size
         if self._average is not None:
             self._average.step(self.samples_seen / self.budget_samples)
@@ -142,14 +128,14 @@ class Training(Iterator[Report]):
         Raises:
             SpoofsweepError: they do not fit the GPU's memory.
         """
-        batch = self._next_batch()
+        batch = self._data.batch(self.samples_seen)
         fit(self._step, batch, self.config.batch.split_when_full)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             self._run = self._step.run
             if self.config.execution != "eager":
                 self._run, self._manner = fastest(self._step, batch)
-        fit_windows(lambda: score_largest_batch(self.model, self._dev, self.config.validation, self.features))
+        fit_windows(lambda: self._data.score_largest_batch(self.model))
         if self.device.type != "cuda":
             return 0
         return torch.cuda.max_memory_reserved(self.device)
@@ -171,9 +157,7 @@ class Training(Iterator[Report]):
 
     def score(self, split: str) -> ScoreTable:
         """Scores of a split's utterances by their clean views, in the order of their identifiers."""
-        store = self._dev if split == "dev" else FeatureStore(self.shards, split, self.device, True, self._index)
-        score_U = score_store(self.scored_model, store, self.config.validation, self.features)
-        return ScoreTable.of(store.utterances, score_U)
+        return self._data.score(self.scored_model, split)
 
     @property
     def finished(self) -> bool:
@@ -183,7 +167,7 @@ class Training(Iterator[Report]):
     @property
     def samples_per_pass(self) -> int:
         """Utterances that it trains on."""
-        return self._plan.num_samples
+        return self._data.samples_per_pass
 
     @property
     def signature(self) -> str:
@@ -200,7 +184,7 @@ class Training(Iterator[Report]):
             trial=self.config,
             seed=self.seed,
             features=self.features,
-            num_bins=self._train.num_bins,
+            num_bins=self._data.num_bins,
             shard_set_id=self.shards.shard_set_id,
             held_out=self.held_out,
             signature=self.signature,
@@ -220,14 +204,15 @@ class Training(Iterator[Report]):
     def save(self, folder: Path) -> None:
         """Write everything that `resume` needs, replacing ``folder`` in one step; possible after any step."""
         state = TrainingRecord(
-            steps_since_report=self._steps_since_report,
-            elapsed_s=time.perf_counter() - self._interval_start,
+            steps_since_report=self._interval.num_steps,
+            elapsed_s=self._interval.elapsed_s,
             micro_size=self._step.micro_size,
             scaler=self._step.scaler.state_dict(),
         )
+        average = {} if self._average is None else self._average.state_tensors()
         with replace_folder(folder) as fresh:
             checkpoint.write_model_files(fresh, self.record, self.scored_model)
-            checkpoint.write_training_files(fresh, state, self._state_tensors())
+            checkpoint.write_training_files(fresh, state, average | self._step.state_tensors())
 
     def write_model(self, folder: Path) -> None:
         """Write the model alone, as the detector reads it."""
@@ -240,7 +225,7 @@ class Training(Iterator[Report]):
         Raises:
             SpoofsweepError: the folder holds no training state, or one of other shards or another precision.
         """
-        record = _record_on(shards, folder)
+        record = checkpoint.read_record(folder, shards.shard_set_id)
         trial, held_out, lineage = record.trial, record.held_out, record.lineage
         training = cls(trial, shards, record.seed, device, held_out, frames, lineage, pruned_from=record.pruned_from)
         training._restore(folder, record)
@@ -263,67 +248,44 @@ class Training(Iterator[Report]):
         Raises:
             SpoofsweepError: as `resume`, or the weights are another network's.
         """
-        record = _record_on(shards, folder)
+        record = checkpoint.read_record(folder, shards.shard_set_id)
         ancestor = Ancestor(trial=record.trial, seed=record.seed, until=record.samples_seen)
-        training = cls(config, shards, seed, device, record.held_out, frames, (*record.lineage, ancestor))
+        lineage, pruned_from = (*record.lineage, ancestor), record.pruned_from
+        training = cls(config, shards, seed, device, record.held_out, frames, lineage, pruned_from=pruned_from)
         micro_size = training._step.micro_size
         training._restore(folder, record)
         training._step.micro_size = micro_size  # of its own batches, not of the other one's
         return training
 
     def _report_is_due(self) -> bool:
-        interval = self.config.report_passes * self._plan.num_samples
+        interval = self.config.report_passes * self.samples_per_pass
         reports_due = math.floor(self.samples_seen / interval)
         reported = math.floor(self.history[-1].samples_seen / interval) if self.history else 0
         return reports_due > reported or self.samples_seen >= self.budget_samples
 
     def _make_report(self) -> Report:
-        steps = max(1, self._steps_since_report)
-        train = {
-            "train_loss": float(self._step.loss_sum) / steps,
-            "learning_rate": self._step.optimizer.learning_rate,
-            "grad_norm": float(self._step.norm_sum) / steps,
-        }
+        steps = max(1, self._interval.num_steps)
+        train = self._step.means(steps)
         # Reading the sums waited for the device, so this is the end of training and the start of validation.
-        train["utterances_per_s"] = steps * self.config.batch.size / (time.perf_counter() - self._interval_start)
+        train["utterances_per_s"] = steps * self.config.batch.size / self._interval.elapsed_s
         is_sound = math.isfinite(train["train_loss"])
         dev = validation_metrics(self.score("dev"), self.config.validation) if is_sound else None
-        timing = {"epoch_s": time.perf_counter() - self._interval_start, "diverged": float(dev is None)}
+        timing = {"epoch_s": self._interval.elapsed_s, "diverged": float(dev is None)}
         return Report(
             samples_seen=self.samples_seen,
-            passes=self.samples_seen / self._plan.num_samples,
+            passes=self.samples_seen / self.samples_per_pass,
             metrics={**train, **(dev or WORST_DEV), **timing},
             final=dev is None or self.samples_seen >= self.budget_samples,
         )
-
-    def _next_batch(self) -> Batch:
-        features, labels = self._batches.batch(self.samples_seen)
-        mixture = draw_mixture(self.config.batch.mixup_alpha, len(labels), self._step_seed(), self.device)
-        return Batch(features, labels, mixture)
 
     def _set_learning_rate(self) -> None:
         # At the middle of the step, so that neither the first nor the last one has rate zero.
         progress = (self.samples_seen + self.config.batch.size / 2) / self.budget_samples
         self._step.optimizer.learning_rate = learning_rate(self.config.optimizer, min(1.0, progress))
 
-    def _seed_generators(self) -> None:
-        # torch.manual_seed also asks for kinds of devices that are not there, and notes the call stack for each.
-        torch.default_generator.manual_seed(self._step_seed())
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(self._step_seed())
-
-    def _step_seed(self) -> int:
-        return int(np.random.SeedSequence([self.seed, self.samples_seen]).generate_state(1)[0])
-
     def _start_interval(self) -> None:
         self._step.start_sums()
-        self._steps_since_report = 0
-        self._interval_start = time.perf_counter()
-
-    def _state_tensors(self) -> dict[str, Tensor]:
-        sums = {"loss_sum": self._step.loss_sum, "norm_sum": self._step.norm_sum}
-        average = {} if self._average is None else self._average.state_tensors()
-        return sums | average | self._step.optimizer.state_tensors()
+        self._interval = Interval()
 
     def _restore(self, folder: Path, record: ModelRecord) -> None:
         if record.precision != self.precision:
@@ -333,19 +295,6 @@ class Training(Iterator[Report]):
         checkpoint.load_weights(folder, self.model)
         if self._average is not None:
             self._average.restore(tensors)
-        self._step.optimizer.restore(tensors)
-        self._step.scaler.load_state_dict(state.scaler)
-        self._step.micro_size = state.micro_size
-        self._step.loss_sum.copy_(tensors["loss_sum"])
-        self._step.norm_sum.copy_(tensors["norm_sum"])
+        self._step.restore(tensors, state.scaler, state.micro_size)
         self.samples_seen, self.history = record.samples_seen, list(record.history)
-        self._steps_since_report = state.steps_since_report
-        self._interval_start = time.perf_counter() - state.elapsed_s
-
-
-def _record_on(shards: ShardSet, folder: Path) -> ModelRecord:
-    record = checkpoint.read_record(folder)
-    if record.shard_set_id != shards.shard_set_id:
-        found = f"a checkpoint on shards {record.shard_set_id}, and shards {shards.shard_set_id}"
-        raise SpoofsweepError("a trial resumes on the shards it began with", found)
-    return record
+        self._interval = Interval(state.steps_since_report, state.elapsed_s)

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from matplotlib.figure import Figure
 
-from data_prep.audit.plots import data_uri
+from data_prep.audit.drawing import data_uri
 from data_prep.decoding import Wave
 
 LONGEST_S = 5.0

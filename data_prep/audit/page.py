@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas
 
@@ -16,6 +15,7 @@ from data_prep.audit import plots
 from data_prep.audit.doctor import Examination
 from data_prep.audit.findings import is_doubtful
 from data_prep.audit.gallery import Clip, ClipRow, make_clip
+from data_prep.audit.html_page import render
 from data_prep.audit.measure import Measurement, read_stored
 from data_prep.audit.quantities import QUANTITIES
 from data_prep.audit.report import PAGE, AuditReport
@@ -52,19 +52,6 @@ def write_page(examination: Examination, config: PrepConfig, folder: Path) -> Pa
     )
     atomic_write_text(folder / PAGE, html)
     return folder / PAGE
-
-
-def render(template: str, **values: Any) -> str:
-    """A page from a template of this package; every value is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("data_prep.audit"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"labels": LABELS, "names": plots.NAMES, "colours": plots.COLOURS}
-    return environment.get_template(template).render(values)
 
 
 def _figures(examination: Examination) -> dict[str, str]:

@@ -1,19 +1,17 @@
-"""Figures of the pages, as data URIs: drawn without a display, and nothing in them is fetched from elsewhere.
+"""Figures of the pages, as data URIs.
 
 Array names carry shapes: N utterances, K bands of the spectrum.
 """
 
-import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import Any, ParamSpec
+from functools import partial, wraps
+from typing import ParamSpec
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from data_prep.audit.drawing import svg_uri
 from data_prep.audit.findings import DOUBTFUL_EER
 from data_prep.audit.probes import Probe
 from data_prep.audit.signal import BAND_HZ, FloatArray
@@ -26,19 +24,6 @@ _STYLES = {"bonafide": "-", "spoof": (0, (4, 1.5))}
 _SPLIT_MARKS = {"train": ("o", "#000000"), "dev": ("s", "#009E73"), "eval": ("D", "#CC79A7")}
 _NUM_BINS = 40
 _WIDTH = 10.0
-_SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "spoofsweep",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
-    "font.size": 9,
-    "text.parse_math": False,  # names of attacks may hold dollar signs
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.3,
-}
 ByClass = Mapping[str, FloatArray]
 """Values ``[N]`` or spectra ``[N, K]`` by label."""
 P = ParamSpec("P")
@@ -49,18 +34,9 @@ def _as_svg(draw: Callable[P, Figure]) -> Callable[P, str]:
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> str:
-        with matplotlib.rc_context(_SETTINGS):
-            buffer = io.BytesIO()
-            # Without a date, so that the same corpus gives the same page.
-            draw(*args, **kwargs).savefig(buffer, format="svg", metadata={"Date": None})
-        return data_uri("image/svg+xml", buffer.getvalue())
+        return svg_uri(partial(draw, *args, **kwargs))
 
     return drawn
-
-
-def data_uri(media_type: str, data: bytes) -> str:
-    """``data`` as the address of itself."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 @_as_svg

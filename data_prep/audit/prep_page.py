@@ -17,7 +17,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.atomic import atomic_write_text
 from data_prep.audit import plots
 from data_prep.audit.gallery import Clip, ClipRow, make_clip
-from data_prep.audit.page import MOST_REJECTED, render
+from data_prep.audit.html_page import render
+from data_prep.audit.page import MOST_REJECTED
 from data_prep.audit.signal import FloatArray
 from data_prep.augmentation.scene import Scene
 from data_prep.augmentation.view import make_view

@@ -10,14 +10,10 @@ from torch import Tensor, nn
 
 from data_prep.shards import ShardSet
 from deploy.compress.slicing import Width
-from trainable.batch_stream import BatchStream
 from trainable.checkpoint import ModelRecord
-from trainable.feature_store import FeatureStore
 from trainable.frames import Frames
-from trainable.hold_out import hold_out
 from trainable.losses import WeightedLoss
-from trainable.pass_plan import PassPlan
-from trainable.scoring import frames_in
+from trainable.trial_data import TrialData
 
 _NUM_BATCHES = 40
 
@@ -36,7 +32,7 @@ def importance(
     Args:
         model: on the frames' device; its gradients are left behind.
         record: of the model.
-        frames: of train.
+        frames: of train and dev.
     """
     parameters = dict(model.named_parameters())
     sums = {width.name: torch.zeros(width.size) for width in widths}
@@ -69,10 +65,8 @@ def _batches(
     record: ModelRecord, shards: ShardSet, frames: Frames
 ) -> tuple[WeightedLoss, Iterator[tuple[Tensor, Tensor]]]:
     """The loss, and the first batches of features and classes, as the training had them before masks and mixtures."""
-    config, device = record.trial, frames.device
-    store = FeatureStore(shards, "train", device, index=hold_out(shards.index, record.held_out), frames=frames)
-    crop_frames = frames_in(config.batch.crop_s, record.features)
-    plan = PassPlan(store, config.batch, crop_frames, record.seed)
-    stream = BatchStream(store, plan, crop_frames)
-    loss = WeightedLoss(config.loss, plan.bonafide_share).to(device)
-    return loss, (stream.batch(number * config.batch.size) for number in range(_NUM_BATCHES))
+    config = record.trial
+    data = TrialData(config, shards, record.seed, frames.device, record.held_out, frames)
+    batches = (data.batch(number * config.batch.size) for number in range(_NUM_BATCHES))
+    loss = WeightedLoss(config.loss, data.bonafide_share).to(frames.device)
+    return loss, ((batch.features, batch.labels) for batch in batches)

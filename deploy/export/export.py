@@ -75,15 +75,15 @@ def export(
     record, model = read_model(origin.folder)
     scores = kept_scores(origin, tracking_uri) if shards is None else computed_scores(model, record, shards)
     card = described(origin, record, model, scores, wishes, decide_at)
-    folder = output or default_folder(card)
+    folder = output or default_folder(origin)
     files = write_forms(record, model, card, folder)
     _write_sources(origin, card, folder)
     return Export(folder, origin, card, files, stream_obstacle(record, model))
 
 
-def default_folder(card: DetectorCard) -> Path:
+def default_folder(named: ModelOrigin | DetectorCard) -> Path:
     """Where a detector goes unless told otherwise."""
-    return DEFAULT_OUTPUT / "-".join(filter(None, (card.name, card.version)))
+    return DEFAULT_OUTPUT / "-".join(filter(None, (named.name, named.version)))
 
 
 def described(

@@ -1,6 +1,6 @@
 """Holds an exported file against the trained model, and times it.
 
-Legend: B batch, T samples or frames, F feature bins, S steps, C classes.
+Legend: B batch, T samples or frames, F feature bins, S steps.
 """
 
 from dataclasses import astuple, dataclass
@@ -14,7 +14,8 @@ from torch import nn
 from cluster.errors import SpoofsweepError
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
-from deploy.export.onnx_forms import NEXT, SAMPLES, SCORES, TAIL
+from deploy.chunk_by_chunk import RunChunk, follow, step_scores
+from deploy.detector_card import NEXT, SAMPLES, SCORES
 from deploy.probe_waves import probe_waves
 from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
@@ -69,27 +70,17 @@ def check_stream(path: Path, model: Streamable, features: FeaturesConfig) -> Fid
     exported = OnnxModel.open(path)
     step = exported.card.step_samples
     wave_BT = probe_waves(exported.card.lead_samples + 30 * step, features.sample_rate)
-    with torch.inference_mode():
-        logits_BSC = model.step_logits(FrontEnd(features)(wave_BT))
-    expected_BS = (logits_BSC[..., 1] - logits_BSC[..., 0]).numpy()
+    expected_BS = step_scores(model, features, wave_BT)
     worst = 0.0
-    for batch, chunk in ((1, 1), (_BATCH, 7), (_BATCH, 30)):
-        score_BS = _follow(exported, wave_BT[:batch].numpy(), chunk * step)
+    for batch, chunk in ((1, 1), (_BATCH, 6), (_BATCH, 30)):
+        score_BS = follow(_run_chunk(exported), exported.card, wave_BT[:batch].numpy(), chunk * step)
         worst = max(worst, _difference(score_BS, expected_BS[:batch], path))
     return Fidelity(worst, *astuple(Latency.of(exported)))
 
 
-def _follow(exported: OnnxModel, wave_BT: NDArray[np.float32], chunk: int) -> NDArray[np.float32]:
-    lead = exported.card.lead_samples
-    states = {name: np.zeros((len(wave_BT), *shape), np.float32) for name, shape in exported.card.states.items()}
-    states[TAIL][:, states[TAIL].shape[1] - lead :] = wave_BT[:, :lead]
-    names = [SCORES, *(NEXT + name for name in states)]
-    scores = []
-    for first in range(lead, wave_BT.shape[1], chunk):
-        score_BS, *following = exported.session.run(names, {SAMPLES: wave_BT[:, first : first + chunk]} | states)
-        scores.append(score_BS)
-        states = dict(zip(states, following, strict=True))
-    return np.concatenate(scores, axis=1)
+def _run_chunk(exported: OnnxModel) -> RunChunk:
+    names = [SCORES, *(NEXT + name for name in exported.card.states)]
+    return lambda **inputs: dict(zip(names, exported.session.run(names, inputs), strict=True))
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32], path: Path) -> float:

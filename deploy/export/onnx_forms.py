@@ -11,18 +11,14 @@ from onnx import TensorProto, helper, parser
 from torch import Tensor, nn
 
 from data_prep.features_config import FeaturesConfig
+from deploy.detector_card import NEXT, SAMPLES, SCORES, TAIL
 from deploy.export.onnx_framing import JOINED, WINDOWS, framing_graph, num_before
 from deploy.export.onnx_front_end import OnnxFrontEnd
 from deploy.export.onnx_trace import HEADER, join, trace, within
 from trainable.models.streamable import Streamable
 from trainable.scoring import logit_difference
 
-SAMPLES = "samples"
 CONTEXT = "context_frames"
-SCORES = "scores"
-TAIL = "tail"
-NEXT = "next_"
-"""Before the name of a state as it comes out."""
 NETWORK = "network/"
 """Before the names of everything in a graph that is the network's, not the front end's."""
 _FRAMES = 40

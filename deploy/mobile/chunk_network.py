@@ -9,13 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from data_prep.features_config import FeaturesConfig
-from deploy.detector_card import DetectorCard
+from deploy.detector_card import NEXT, SCORES, TAIL, DetectorCard
 from deploy.mobile.front_end import matrix_front_end
 from trainable.models.streamable import Streamable
-
-SAMPLES, SCORES, TAIL = "samples", "scores", "tail"
-NEXT = "next_"
-"""Before the name of a state as it comes out."""
 
 
 class ChunkNetwork(nn.Module):
@@ -47,8 +43,3 @@ class ChunkNetwork(nn.Module):
     def _emphasised(self, joined_T: Tensor) -> Tensor:
         share = self._features.pre_emphasis
         return joined_T[1:] - share * joined_T[:-1] if share else joined_T[self._num_before :]
-
-
-def zero_states(card: DetectorCard) -> dict[str, Tensor]:
-    """States of a stream that begins, but for the lead samples at the end of its ``tail``."""
-    return {name: torch.zeros(1, *shape) for name, shape in card.states.items()}

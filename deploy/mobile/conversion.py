@@ -12,7 +12,7 @@ from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import CARD
 from deploy.export.dev_scores import kept_scores
-from deploy.export.export import DEFAULT_OUTPUT, ExportedFile, described
+from deploy.export.export import ExportedFile, default_folder, described
 from deploy.export.export_check import Fidelity
 from deploy.export.form_cards import stream_card, stream_obstacle
 from deploy.export.model_origin import find_origin
@@ -74,7 +74,7 @@ def convert_model(
     Raises:
         SpoofsweepError: the converter does not take the model, or its file does not score as the model does.
     """
-    folder = output or DEFAULT_OUTPUT / "-".join(filter(None, (card.name, card.version))) / form.name
+    folder = output or default_folder(card) / form.name
     with tempfile.TemporaryDirectory() as staging:
         _run_converter(form, python, model_folder, card, Path(staging))
         fidelity = Fidelity(**json.loads((Path(staging) / FIDELITY).read_text()))

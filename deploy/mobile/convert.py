@@ -12,8 +12,9 @@ from pathlib import Path
 
 import torch
 
-from deploy.detector_card import DetectorCard
-from deploy.mobile.chunk_network import SAMPLES, ChunkNetwork, zero_states
+from deploy.chunk_by_chunk import zero_states
+from deploy.detector_card import SAMPLES, DetectorCard
+from deploy.mobile.chunk_network import ChunkNetwork
 from deploy.mobile.formats import find_format
 from deploy.mobile.stream_check import check
 from trainable.checkpoint import read_model
@@ -31,7 +32,8 @@ def main(name: str, model_folder: str, card_file: str, output: str) -> None:
     path = Path(output) / form.file
     with torch.no_grad():
         network = ChunkNetwork(model, record.features, card).eval()
-        file.write(path, network, {SAMPLES: torch.zeros(1, card.chunk_samples)} | zero_states(card))
+        states = {name: torch.from_numpy(state) for name, state in zero_states(card).items()}
+        file.write(path, network, {SAMPLES: torch.zeros(1, card.chunk_samples)} | states)
     found = check(file.open_file(path, card), card, model, record.features)
     (Path(output) / FIDELITY).write_text(json.dumps(found))
 

@@ -57,7 +57,8 @@ def checked_python(form: MobileFormat, python: Path) -> Path:
     """
     found = shutil.which(python)
     try:
-        answer = subprocess.run([found or python, "-c", _FIND, *form.modules], capture_output=True, text=True)
+        modules = (name.replace("-", "_") for name in form.packages)
+        answer = subprocess.run([found or python, "-c", _FIND, *modules], capture_output=True, text=True)
         missing = json.loads(answer.stdout)
     except (OSError, ValueError) as error:
         raise SpoofsweepError("--python names an interpreter", python) from error

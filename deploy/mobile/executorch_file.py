@@ -10,9 +10,9 @@ from executorch.runtime import Runtime
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deploy.detector_card import DetectorCard
-from deploy.mobile.chunk_network import NEXT, SAMPLES, SCORES, ChunkNetwork
-from deploy.mobile.stream_check import RunChunk
+from deploy.chunk_by_chunk import RunChunk
+from deploy.detector_card import NEXT, SAMPLES, SCORES, DetectorCard
+from deploy.mobile.chunk_network import ChunkNetwork
 
 
 def write(path: Path, network: ChunkNetwork, inputs: dict[str, Tensor]) -> None:

@@ -18,10 +18,13 @@ class MobileFormat:
     title: str
     file: str
     """What a detector's file is called."""
-    packages: tuple[str, ...]
-    """To be installed, at the versions in ``constraints``."""
-    modules: tuple[str, ...]
-    """That they bring, as they are imported."""
+    converter: str
+    """The package that converts."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """To be installed, at the versions in ``constraints``."""
+        return (*_COMMON, self.converter)
 
     @property
     def constraints(self) -> Path:
@@ -30,12 +33,8 @@ class MobileFormat:
 
 
 FORMATS = {
-    "litert": MobileFormat(
-        "litert", "LiteRT", "stream.tflite", (*_COMMON, "litert-torch"), (*_COMMON, "litert_torch", "ai_edge_litert")
-    ),
-    "executorch": MobileFormat(
-        "executorch", "ExecuTorch", "stream.pte", (*_COMMON, "executorch"), (*_COMMON, "executorch")
-    ),
+    "litert": MobileFormat("litert", "LiteRT", "stream.tflite", "litert-torch"),
+    "executorch": MobileFormat("executorch", "ExecuTorch", "stream.pte", "executorch"),
 }
 
 

@@ -6,9 +6,9 @@ from ai_edge_litert.interpreter import Interpreter
 from litert_torch import convert
 from torch import Tensor
 
+from deploy.chunk_by_chunk import RunChunk
 from deploy.detector_card import DetectorCard
 from deploy.mobile.chunk_network import ChunkNetwork
-from deploy.mobile.stream_check import RunChunk
 
 
 def write(path: Path, network: ChunkNetwork, inputs: dict[str, Tensor]) -> None:

@@ -4,8 +4,10 @@ Array names carry shapes: T samples.
 """
 
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +22,7 @@ from data_prep.corpora.recognition import recognise
 from data_prep.corpora.selection import limit
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode
-from data_prep.utterance import Corpus
+from data_prep.utterance import LABELS, Corpus, Utterance
 from deploy.stream.samples import Wave
 from trainable.checkpoint import ModelRecord
 from trainable.hold_out import hold_out
@@ -35,12 +37,11 @@ class ParityAudio:
     """The utterances of a corpus, divided as the model's training divided them."""
 
     corpus: Corpus
+    """As it was read."""
     config: CorpusConfig
     record: ModelRecord
     shortest_s: float
     """Shorter files cannot be scored by every form."""
-    rejected: dict[str, str] = field(default_factory=dict)
-    """Reasons by utterance, as they are found."""
 
     @classmethod
     def open(cls, path: Path, record: ModelRecord, shortest_s: float) -> "ParityAudio":
@@ -61,36 +62,50 @@ class ParityAudio:
 
         Args:
             most: at most so many, drawn so that classes and attacks keep their shares; none takes all.
-        """
-        corpus = self.corpus if most is None else limit(self.corpus, {split: most}, seed=0)
-        divided = hold_out(_frame(corpus), self.record.held_out)
-        return divided[divided["split"] == split].reset_index(drop=True)
 
-    def waves(self, utterances: pd.DataFrame) -> Iterator[tuple[int, Wave]]:
-        """Place and wave ``[num_samples]`` of the utterances that can be decoded, at the model's sampling rate."""
-        for place, (name, path) in enumerate(zip(utterances["utterance_id"], utterances["path"], strict=True)):
+        Raises:
+            SpoofsweepError: a class has none.
+        """
+        corpus = self._divided if most is None else limit(self._divided, {split: most}, seed=0)
+        found = _frame(utterance for utterance in corpus.utterances if utterance.split == split)
+        if missing := [label for label in LABELS if label not in set(found["label"])]:
+            raise SpoofsweepError(
+                f"a report is about bona fide and spoofed utterances of {split}",
+                f"none that are {' or '.join(missing)}",
+                "give another corpus, or more --utterances",
+            )
+        return found
+
+    def waves(self, utterances: pd.DataFrame) -> Iterator[Wave | str]:
+        """The wave ``[num_samples]`` of each utterance at the model's sampling rate, or the reason why it has none."""
+        rate, longest_s = self.record.features.sample_rate, self.config.max_duration_s
+        for path in utterances["path"]:
             try:
-                yield place, self._decoded(path)
-            except (DecodeError, FileNotFoundError) as error:
-                self.rejected[name] = "no such file" if isinstance(error, FileNotFoundError) else str(error)
+                yield decode(path, rate, min_duration_s=self.shortest_s, max_duration_s=longest_s)
+            except FileNotFoundError:
+                yield "no such file"
+            except DecodeError as error:
+                yield str(error)
 
     def training_waves(self, count: int) -> list[Wave]:
         """Training audio to quantise with, drawn at random but always alike; none where the corpus has too little."""
-        frame = hold_out(_frame(self.corpus), self.record.held_out)
-        paths = sorted(frame.loc[frame["split"] == "train", "path"], key=str)
-        waves: list[Wave] = []
-        for place in np.random.default_rng(0).permutation(len(paths)):
-            if len(waves) == count:
-                break
-            try:
-                waves.append(self._decoded(paths[place]))
-            except (DecodeError, FileNotFoundError):  # `prep` has told of it, and another file does as well
-                continue
+        train = [utterance for utterance in self._divided.utterances if utterance.split == "train"]
+        frame = _frame(sorted(train, key=lambda utterance: str(utterance.path)))
+        drawn = self.waves(frame.iloc[np.random.default_rng(0).permutation(len(frame))])
+        # Of what cannot be decoded `prep` has told, and another file does as well.
+        waves = list(islice((wave_T for wave_T in drawn if not isinstance(wave_T, str)), count))
         return waves if len(waves) >= _FEWEST else []
 
-    def _decoded(self, path: Path) -> Wave:
-        rate, longest_s = self.record.features.sample_rate, self.config.max_duration_s
-        return decode(path, rate, min_duration_s=self.shortest_s, max_duration_s=longest_s)
+    @cached_property
+    def _divided(self) -> Corpus:
+        """As training divided it, every utterance once."""
+        first: dict[str, Utterance] = {}
+        for utterance in self.corpus.utterances:
+            first.setdefault(utterance.utterance_id, utterance)
+        rows = hold_out(_frame(first.values()), self.record.held_out)
+        placed = zip(rows["utterance_id"], rows["split"], strict=True)
+        moved = (replace(first[name], split=split) for name, split in placed)
+        return replace(self.corpus, utterances=tuple(moved))
 
 
 def _corpus_of(path: Path) -> tuple[CorpusConfig, Path, int]:
@@ -112,7 +127,7 @@ def _corpus_of(path: Path) -> tuple[CorpusConfig, Path, int]:
     return config, path.parent, int(study.get("study", {}).get("seed", 1))
 
 
-def _frame(corpus: Corpus) -> pd.DataFrame:
-    """Utterances as the shards' index has them, once each."""
-    rows = [[getattr(utterance, name) for name in _COLUMNS] for utterance in corpus.utterances]
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).drop_duplicates("utterance_id", ignore_index=True)
+def _frame(utterances: Iterable[Utterance]) -> pd.DataFrame:
+    """Utterances as the shards' index has them."""
+    rows = [[getattr(utterance, name) for name in _COLUMNS] for utterance in utterances]
+    return pd.DataFrame(rows, columns=list(_COLUMNS))

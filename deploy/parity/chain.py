@@ -9,10 +9,10 @@ from torch import nn
 from deploy.compress.quantise import quantise_folder
 from deploy.detector_card import DetectorCard
 from deploy.detector_folder import STREAM, UTTERANCE
-from deploy.export.export import export
+from deploy.export.export import default_folder, export
 from deploy.export.form_cards import stream_obstacle
 from deploy.export.model_origin import ModelOrigin, find_origin
-from deploy.parity.contenders import Contender, stream_contender, torch_contender, window_contender
+from deploy.parity.contenders import Contender, file_contender, torch_contender
 from deploy.parity.row import (
     BF16,
     FLOAT32,
@@ -54,17 +54,17 @@ class ExportedModel:
     def found_or_made(
         cls, reference: str, tracking_uri: str, study: str | None, output: Path | None
     ) -> "ExportedModel":
-        """The files in ``output`` where they are of the model that ``reference`` names, else exported now.
+        """The files in ``output`` (by default where `export` puts them), exported now unless they are of the model that
+        ``reference`` names.
 
         Raises:
             SpoofsweepError: as `deploy.export.export`.
         """
         origin = find_origin(reference, tracking_uri, study)
-        if output is not None and (output / UTTERANCE).is_file():
-            found = cls.of(origin, output)
-            if found.card.signature == found.record.signature:
-                return found
-        return cls.of(origin, export(reference, tracking_uri, study, output).folder)
+        found = cls.of(origin, output or default_folder(origin))
+        if not (found.folder / UTTERANCE).is_file() or found.card.signature != found.record.signature:
+            export(reference, tracking_uri, study, found.folder)
+        return found
 
     @property
     def card(self) -> DetectorCard:
@@ -72,8 +72,9 @@ class ExportedModel:
         return OnnxModel.open(self.folder / UTTERANCE).card
 
     @property
-    def is_streamable(self) -> bool:
-        return isinstance(self.model, Streamable) and stream_obstacle(self.record, self.model) is None
+    def stream_obstacle(self) -> str | None:
+        """Why there is no stream form; none if there is one."""
+        return stream_obstacle(self.record, self.model)
 
     @property
     def shortest_s(self) -> float:
@@ -94,25 +95,24 @@ def chain(original: ExportedModel, pruned: ExportedModel | None, has_int8: bool)
     """The forms in their order, those of windows first; what is not there is left out."""
     record, model, folder = original.record, original.model, original.folder
     found = [
-        torch_contender(FLOAT32, FLOAT32, record, model),
-        torch_contender(BF16, FLOAT32, record, model, precision="bf16"),
-        window_contender(ONNX, FLOAT32, folder / UTTERANCE, False),
+        torch_contender(FLOAT32, record, model),
+        torch_contender(BF16, record, model, precision="bf16"),
+        file_contender(ONNX, folder / UTTERANCE),
     ]
     if has_int8:
-        found.append(window_contender(INT8, FLOAT32, folder / INT8_FOLDER / UTTERANCE, False))
+        found.append(file_contender(INT8, folder / INT8_FOLDER / UTTERANCE))
     if pruned is not None:
-        found.append(window_contender(PRUNED, FLOAT32, pruned.folder / UTTERANCE, True))
+        found.append(file_contender(PRUNED, pruned.folder / UTTERANCE))
         if has_int8:
-            found.append(window_contender(PRUNED_INT8, FLOAT32, pruned.folder / INT8_FOLDER / UTTERANCE, True))
-    if not original.is_streamable:
+            found.append(file_contender(PRUNED_INT8, pruned.folder / INT8_FOLDER / UTTERANCE))
+    if original.stream_obstacle is not None:
         return found
-    found.append(torch_contender(WHOLE, WHOLE, record, model, is_whole=True))
-    found.append(stream_contender(STREAMED, WHOLE, folder / STREAM, False))
+    found.append(torch_contender(WHOLE, record, model, is_whole=True))
+    found.append(file_contender(STREAMED, folder / STREAM))
     if has_int8:
-        found.append(stream_contender(STREAMED_INT8, WHOLE, folder / INT8_FOLDER / STREAM, False))
+        found.append(file_contender(STREAMED_INT8, folder / INT8_FOLDER / STREAM))
         if pruned is not None:
-            smallest = pruned.folder / INT8_FOLDER / STREAM
-            found.append(stream_contender(STREAMED_PRUNED_INT8, WHOLE, smallest, True))
+            found.append(file_contender(STREAMED_PRUNED_INT8, pruned.folder / INT8_FOLDER / STREAM))
     return found
 
 
@@ -123,7 +123,6 @@ def left_out(original: ExportedModel, pruned: ExportedModel | None, has_int8: bo
         missing.append("int8: the corpus has too little training audio to quantise with")
     if pruned is None:
         missing.append("pruned, pruned int8: give --pruned, a model that `spoofsweep prune` left")
-    obstacle = stream_obstacle(original.record, original.model)
-    if obstacle is not None:
-        missing.append(f"streamed, streamed int8: {obstacle}")
+    if original.stream_obstacle is not None:
+        missing.append(f"streamed, streamed int8: {original.stream_obstacle}")
     return tuple(missing)

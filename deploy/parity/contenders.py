@@ -3,9 +3,9 @@
 Array names carry shapes: B batch, T samples or frames, F feature bins.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from data_prep.features import FrontEnd
 from deploy.stream.detector import Detector
-from deploy.stream.onnx_latency import Latency, quantiles_ms
+from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
 from deploy.stream.samples import Wave
+from deploy.timing import quantiles_ms
 from trainable.checkpoint import ModelRecord
 from trainable.precision import autocast
 from trainable.scoring import frames_in, logit_difference, score_features
@@ -34,9 +35,6 @@ class Contender:
     """One form of the detector."""
 
     name: str
-    against: str
-    """The form that it is compared with."""
-    is_pruned: bool
     score: Callable[[Wave], float]
     latency: Callable[[], Latency]
     num_bytes: int
@@ -82,7 +80,7 @@ class _TorchScorer:
 
 
 def torch_contender(
-    name: str, against: str, record: ModelRecord, model: nn.Module, precision: str = "float32", is_whole: bool = False
+    name: str, record: ModelRecord, model: nn.Module, precision: str = "float32", is_whole: bool = False
 ) -> Contender:
     """The trained model itself, on features in float32."""
     network = _Bfloat16(model) if precision == "bf16" else model
@@ -90,38 +88,21 @@ def torch_contender(
     weights = {key: t.to(dtype) if t.is_floating_point() else t for key, t in model.state_dict().items()}
     num_bytes = len(safetensors.torch.save({key: t.contiguous() for key, t in weights.items()}))
     scorer = _TorchScorer(record, network, is_whole)
-    return Contender(name, against, False, scorer, scorer.latency, num_bytes)
+    return Contender(name, scorer, scorer.latency, num_bytes)
 
 
-def window_contender(name: str, against: str, path: Path, is_pruned: bool) -> Contender:
-    """An exported utterance form, whose caller cuts windows."""
+def file_contender(name: str, path: Path) -> Contender:
+    """An exported file: a stream form scores pieces of random lengths, of the other the caller cuts windows."""
     model = OnnxModel.open(path)
-    detector = Detector(model)
-    return Contender(
-        name,
-        against,
-        is_pruned,
-        lambda wave_T: detector.score(wave_T, detector.sample_rate).score,
-        lambda: Latency.of(model),
-        path.stat().st_size,
-    )
+    score = _stream_score if model.card.form == "stream" else _window_score
+    return Contender(name, partial(score, Detector(model)), partial(Latency.of, model), path.stat().st_size)
 
 
-def stream_contender(name: str, against: str, path: Path, is_pruned: bool) -> Contender:
-    """An exported stream form, fed in pieces of random lengths; its score is the running mean."""
-    model = OnnxModel.open(path)
-    detector = Detector(model)
-    return Contender(
-        name,
-        against,
-        is_pruned,
-        lambda wave_T: streamed_score(detector, wave_T),
-        lambda: Latency.of(model),
-        path.stat().st_size,
-    )
+def _window_score(detector: Detector, wave_T: Wave) -> float:
+    return detector.score(wave_T, detector.sample_rate).score
 
 
-def streamed_score(detector: Detector, wave_T: Wave) -> float:
+def _stream_score(detector: Detector, wave_T: Wave) -> float:
     """The running mean behind the last step; the lengths of the pieces follow from the wave's."""
     stream = detector.stream()
     rng = np.random.default_rng(len(wave_T))
@@ -134,14 +115,3 @@ def streamed_score(detector: Detector, wave_T: Wave) -> float:
     stream.finish()
     assert stream.running_score is not None  # files shorter than a step are set aside before
     return stream.running_score
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch on one CPU thread, as ONNX Runtime is here."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,15 +1,13 @@
 """EER of every row against its file's size and its time, as a data URI; once for light pages and once for dark ones."""
 
-import io
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from data_prep.audit.plots import data_uri
+from data_prep.audit.drawing import svg_uri
 from deploy.parity.row import Row
 
 # Of Okabe and Ito's palette, told apart by colour-blind readers too; the marker tells windows from streams in print.
@@ -29,32 +27,22 @@ def figures(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _drawn(rows: Sequence[Row], ink: str, kinds: tuple[tuple[str, str, str], ...]) -> str:
-    settings: dict[Any, Any] = {
-        **{name: ink for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
-        "svg.fonttype": "none",
-        "svg.hashsalt": "spoofsweep",
-        "font.family": "sans-serif",
-        "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(10.0, 4.0), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        _panel(panels[0], rows, [row.num_bytes / 1000 for row in rows], kinds, ink)
-        _panel(panels[1], rows, [row.p50_ms / row.audio_s for row in rows], kinds, ink)
-        panels[0].set(xlabel="file (kB)", ylabel="EER (%)")
-        panels[1].set(xlabel="median time for a second of audio (ms)")
-        panels[1].legend(frameon=False, fontsize=8)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    return data_uri("image/svg+xml", buffer.getvalue())
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    return svg_uri(partial(_figure, rows, kinds), dict.fromkeys(inked, ink) | {"savefig.transparent": True})
 
 
-def _panel(
-    axes: Axes, rows: Sequence[Row], along: Sequence[float], kinds: tuple[tuple[str, str, str], ...], ink: str
-) -> None:
+def _figure(rows: Sequence[Row], kinds: tuple[tuple[str, str, str], ...]) -> Figure:
+    figure = Figure(figsize=(10.0, 4.0), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    _panel(panels[0], rows, [row.num_bytes / 1000 for row in rows], kinds)
+    _panel(panels[1], rows, [row.p50_ms / row.audio_s for row in rows], kinds)
+    panels[0].set(xlabel="file (kB)", ylabel="EER (%)")
+    panels[1].set(xlabel="median time for a second of audio (ms)")
+    panels[1].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _panel(axes: Axes, rows: Sequence[Row], along: Sequence[float], kinds: tuple[tuple[str, str, str], ...]) -> None:
     """Points with their intervals, each with the number of its row."""
     for is_stream, (colour, marker, label) in enumerate(kinds):
         chosen = [(x, row) for x, row in zip(along, rows, strict=True) if (row.against != rows[0].name) == is_stream]
@@ -68,13 +56,11 @@ def _panel(
     for place, number in enumerate(sorted(range(len(rows)), key=lambda number: along[number])):
         # Neighbours' numbers stand at different heights, for rows often share a point.
         spot, lift = (along[number], 100 * rows[number].eer), (5, _LIFTS[place % len(_LIFTS)])
-        axes.annotate(str(number + 1), spot, lift, textcoords="offset points", fontsize=8, color=ink)
+        axes.annotate(str(number + 1), spot, lift, textcoords="offset points", fontsize=8)
     axes.set_xscale("log")
     for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         which(FuncFormatter(_plain))
     axes.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
 
 
 def _plain(value: float, place: object) -> str:

@@ -1,6 +1,6 @@
 """How far a detector may depart from the trained model, and what was beyond."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -34,8 +34,8 @@ class Gates(Settings):
 
 
 @dataclass(frozen=True)
-class Breach:
-    """A gate that a row does not keep."""
+class Check:
+    """A row beside one of its gates."""
 
     row: str
     gate: str
@@ -43,33 +43,34 @@ class Breach:
     limit: float
     remedy: str
 
+    @property
+    def is_kept(self) -> bool:
+        # What is not a number keeps no gate.
+        return self.value <= self.limit
+
     def __str__(self) -> str:
         return f"{self.row}: {self.gate} is {self.value:.3g}, beyond {self.limit:g}; {self.remedy}"
 
 
-def breaches(rows: Sequence[Row], gates: Gates) -> tuple[Breach, ...]:
+def breaches(rows: Sequence[Row], gates: Gates) -> tuple[Check, ...]:
     """All that is beyond a gate, in the order of the chain."""
-    return tuple(breach for breach in _checked({row.name: row for row in rows}, gates) if _is_beyond(breach))
+    return tuple(check for check in checks(rows, gates) if not check.is_kept)
 
 
-def _checked(rows: Mapping[str, Row], gates: Gates) -> Iterator[Breach]:
-    """Every row beside each of its gates."""
+def checks(rows: Sequence[Row], gates: Gates) -> Iterator[Check]:
+    """Every row beside each of its gates; rows that are missing, and gates without a limit, are not in it."""
+    by_name = {row.name: row for row in rows}
     for name, gate in ((ONNX, "max_onnx_difference"), (STREAMED, "max_stream_difference")):
-        if name in rows:
-            yield Breach(name, gate, rows[name].max_difference, getattr(gates, gate), _TRACED)
+        if name in by_name:
+            yield Check(name, gate, by_name[name].max_difference, getattr(gates, gate), _TRACED)
     for name in (INT8, STREAMED_INT8):
-        if name in rows:
-            yield Breach(name, "max_int8_eer", rows[name].change_low, gates.max_int8_eer, _ROUNDED)
+        if name in by_name:
+            yield Check(name, "max_int8_eer", by_name[name].change_low, gates.max_int8_eer, _ROUNDED)
     for name in (PRUNED_INT8, STREAMED_PRUNED_INT8):
-        if name in rows:
-            yield Breach(name, "max_pruned_int8_eer", rows[name].change_low, gates.max_pruned_int8_eer, _PRUNED)
-    last = list(rows.values())[-1]
+        if name in by_name:
+            yield Check(name, "max_pruned_int8_eer", by_name[name].change_low, gates.max_pruned_int8_eer, _PRUNED)
+    last = rows[-1]
     if gates.max_size_kb is not None:
-        yield Breach(last.name, "max_size_kb", last.num_bytes / 1000, gates.max_size_kb, _LARGE)
+        yield Check(last.name, "max_size_kb", last.num_bytes / 1000, gates.max_size_kb, _LARGE)
     if gates.max_latency_ms is not None:
-        yield Breach(last.name, "max_latency_ms", last.p99_ms, gates.max_latency_ms, _SLOW)
-
-
-def _is_beyond(breach: Breach) -> bool:
-    # What is not a number keeps no gate.
-    return not breach.value <= breach.limit
+        yield Check(last.name, "max_latency_ms", last.p99_ms, gates.max_latency_ms, _SLOW)

@@ -1,11 +1,11 @@
 """A parity report as one HTML file; nothing in it is fetched from elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import jinja2
-
+from data_prep.audit.html_page import render
 from deploy.parity.figure import figures
+from deploy.parity.gates import Gates, checks
 from trainable.score_summary import span
 
 if TYPE_CHECKING:
@@ -22,27 +22,30 @@ GATES: Mapping[str, tuple[str, float]] = {
 """In words, and by what a limit is multiplied to be read."""
 
 
-def render(report: "ParityReport") -> str:
-    """The page; every value is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("deploy.parity"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"points": points, "percent": percent, "span": span}
-    failed = {(breach.row, breach.gate) for breach in report.breaches}
-    return environment.get_template("parity.html.j2").render(
+def parity_page(report: "ParityReport") -> str:
+    """The page."""
+    return render(
+        "parity.html.j2",
+        "deploy.parity",
         report=report,
         figures=figures(report.rows),
         attacks=list(report.rows[0].by_attack),
-        failed_rows={row for row, _ in failed},
-        gates=[
-            (words, report.gates[name], scale, any(gate == name for _, gate in failed))
-            for name, (words, scale) in GATES.items()
-        ],
+        failed_rows={breach.row for breach in report.breaches},
+        gates=list(_gates(report)),
+        points=points,
+        percent=percent,
+        span=span,
     )
+
+
+def _gates(report: "ParityReport") -> Iterator[tuple[str, float | None, str]]:
+    """Each gate in words, its limit, and what became of it: nothing where no row was held against it."""
+    checked = {check.gate for check in checks(report.rows, Gates.model_validate(report.gates))}
+    broken = {breach.gate for breach in report.breaches}
+    for name, (words, scale) in GATES.items():
+        limit = report.gates[name]
+        state = "not kept" if name in broken else "kept" if name in checked else ""
+        yield words, None if limit is None else scale * limit, state
 
 
 def percent(rate: float) -> str:

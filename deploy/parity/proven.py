@@ -31,7 +31,7 @@ def proven(
         done = make(Path(scratch))
         report = parity(ExportedModel.of(done.origin, done.folder), request, tracking_uri)
         files = report.write(done.folder)
-        place = output or default_folder(done.card)
+        place = output or default_folder(done.origin)
         if report.passed:
             log_report(report, files, tracking_uri)
         else:
@@ -45,7 +45,8 @@ def _move(source: Path, place: Path) -> None:
     """Put the files of ``source`` among those of ``place``, without what another model's chain left there."""
     place.mkdir(parents=True, exist_ok=True)
     (place / STREAM).unlink(missing_ok=True)
-    for name in (INT8_FOLDER, PRUNED_FOLDER):
-        shutil.rmtree(place / name, ignore_errors=True)
+    for folder in (place / INT8_FOLDER, place / PRUNED_FOLDER):
+        if folder.is_dir():
+            shutil.rmtree(folder)
     for path in source.iterdir():
         shutil.move(path, place / path.name)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data_prep.atomic import atomic_write_text
-from deploy.parity.gates import Breach
+from deploy.parity.gates import Check
 from deploy.parity.row import Row
 
 REPORT, PAGE = "parity.json", "parity.html"
@@ -41,7 +41,7 @@ class ParityReport:
     left_out: tuple[str, ...]
     """Rows that are missing, and what they would need."""
     gates: Mapping[str, float | None]
-    breaches: tuple[Breach, ...]
+    breaches: tuple[Check, ...]
     machine: Mapping[str, str]
 
     @property
@@ -55,8 +55,8 @@ class ParityReport:
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """JSON and page."""
-        from deploy.parity.page import render
+        from deploy.parity.page import parity_page
 
         atomic_write_text(folder / REPORT, self.to_json())
-        atomic_write_text(folder / PAGE, render(self))
+        atomic_write_text(folder / PAGE, parity_page(self))
         return folder / REPORT, folder / PAGE

@@ -18,6 +18,13 @@ FLOAT32, BF16, ONNX, INT8, PRUNED, PRUNED_INT8 = "float32", "bf16", "ONNX", "int
 WHOLE = "float32, whole file"
 """What streams are held against: all frames as one window, where the rows above it take windows as validation did."""
 STREAMED, STREAMED_INT8, STREAMED_PRUNED_INT8 = "streamed", "streamed int8", "streamed pruned int8"
+PRUNED_ROWS = (PRUNED, PRUNED_INT8, STREAMED_PRUNED_INT8)
+_WHOLE_FILES = (WHOLE, STREAMED, STREAMED_INT8, STREAMED_PRUNED_INT8)
+
+
+def compared_with(name: str) -> str:
+    """The row with whose scores and EER a row is compared."""
+    return WHOLE if name in _WHOLE_FILES else FLOAT32
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Row:
 
     name: str
     against: str
-    """The row with whose scores and EER it is compared."""
+    """The row that it is compared with."""
     eer: float
     low: float
     high: float
@@ -73,16 +80,11 @@ class Row:
 
     @classmethod
     def of(
-        cls,
-        name: str,
-        table: ScoreTable,
-        other: tuple[str, ScoreTable],
-        calibration: Calibration,
-        cost: Cost,
-        num_resamples: int,
+        cls, name: str, tables: Mapping[str, ScoreTable], calibration: Calibration, cost: Cost, num_resamples: int
     ) -> "Row":
-        """From the scores of the utterances, and those of the row that it is compared with."""
-        against, reference = other
+        """From the scores that every row gave the same utterances."""
+        against = compared_with(name)
+        table, reference = tables[name], tables[against]
         eer, _ = equal_error_rate(table.bonafide, table.spoof)
         interval = eer_interval(table.bonafide, table.spoof, num_resamples)
         difference: FloatArray = np.abs(table.score - reference.score)

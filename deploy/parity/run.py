@@ -2,7 +2,6 @@
 
 import os
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,18 +9,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-
 from cluster.errors import SpoofsweepError
+from data_prep.one_thread import one_thread
+from deploy.export.model_origin import find_origin
 from deploy.parity.audio import ParityAudio
 from deploy.parity.chain import PRUNED_FOLDER, ExportedModel, chain, left_out
-from deploy.parity.contenders import Contender, one_thread
+from deploy.parity.contenders import Contender
 from deploy.parity.gates import Gates, breaches
 from deploy.parity.report import ParityReport
-from deploy.parity.row import FLOAT32, PRUNED, Cost, Row
+from deploy.parity.row import FLOAT32, PRUNED, PRUNED_ROWS, Cost, Row
+from deploy.parity.scored import Scored
 from trainable.calibration import Calibration, fit_calibration
-from trainable.scores import ScoreTable
+from trainable.checkpoint import read_record
 from trainable.signature import code_version
 
 ARTIFACT = "parity"
@@ -50,22 +49,20 @@ class Request:
 
 
 def parity(original: ExportedModel, request: Request, tracking_uri: str) -> ParityReport:
-    """Make what is missing of the chain below the exported folder, score, time, and hold against the gates.
+    """Make the rest of the chain below the exported folder, score, time, and hold against the gates.
 
     Raises:
-        SpoofsweepError: the corpus lacks the split or a class of it, or is none.
+        SpoofsweepError: the corpus lacks the split or a class of it, or is none; or what is pruned is another model.
     """
     audio = ParityAudio.open(request.audio, original.record, original.shortest_s)
     utterances = audio.utterances(request.split, request.most)
-    if utterances.empty:
-        raise SpoofsweepError("the corpus must have utterances to score", f"none of {request.split}")
-    pruned = None if request.pruned is None else _exported(request.pruned, original.folder, tracking_uri)
+    pruned = None if request.pruned is None else _pruned(request.pruned, original, tracking_uri)
     waves = audio.training_waves(request.num_calibration)
     for one in filter(None, (original, pruned)) if waves else ():
         one.quantise(waves, request.weights_only)
     contenders = chain(original, pruned, bool(waves))
     with one_thread():
-        scored = score(contenders, audio, utterances)
+        scored = Scored.of(contenders, audio, utterances)
         models = {FLOAT32: original} | ({} if pruned is None else {PRUNED: pruned})
         calibrations = {
             one.name: _calibration(models[one.name], one, scored, audio, request)
@@ -73,20 +70,26 @@ def parity(original: ExportedModel, request: Request, tracking_uri: str) -> Pari
             if one.name in models
         }
         rows = tuple(
-            _row(one, scored, calibrations[PRUNED if one.is_pruned else FLOAT32][0], request) for one in contenders
+            _row(one, scored, calibrations[PRUNED if one.name in PRUNED_ROWS else FLOAT32][0], request)
+            for one in contenders
         )
     sources = {name: source for name, (_, source) in calibrations.items()}
     return _report(original, audio, scored, request, rows, sources, left_out(original, pruned, bool(waves)))
 
 
-def _exported(pruned: str, folder: Path, tracking_uri: str) -> ExportedModel:
-    return ExportedModel.found_or_made(pruned, tracking_uri, None, folder / PRUNED_FOLDER)
+def _pruned(reference: str, original: ExportedModel, tracking_uri: str) -> ExportedModel:
+    """The network that was cut out of the model, exported below its folder."""
+    record = read_record(find_origin(reference, tracking_uri).folder)
+    if original.record.signature not in {larger.signature for larger in record.pruned_from}:
+        found = f"{reference}, which is not cut out of {original.record.signature}"
+        raise SpoofsweepError("--pruned names what `spoofsweep prune` left of the same model", found)
+    return ExportedModel.found_or_made(reference, tracking_uri, None, original.folder / PRUNED_FOLDER)
 
 
 def _report(
     original: ExportedModel,
     audio: ParityAudio,
-    scored: "Scored",
+    scored: Scored,
     request: Request,
     rows: tuple[Row, ...],
     calibration: Mapping[str, str],
@@ -106,7 +109,7 @@ def _report(
         num_bonafide=len(table.bonafide),
         num_spoof=len(table.spoof),
         hours=scored.audio_s / 3600,
-        rejected=audio.rejected,
+        rejected=scored.rejected,
         trained_eer=original.record.dev_eer,
         calibration=calibration,
         rows=rows,
@@ -115,33 +118,6 @@ def _report(
         breaches=breaches(rows, request.gates),
         machine=_machine(),
     )
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Scores and processor time of all contenders on the same utterances."""
-
-    tables: Mapping[str, ScoreTable]
-    cpu_s: Mapping[str, float]
-    audio_s: float
-
-
-def score(contenders: Sequence[Contender], audio: ParityAudio, utterances: pd.DataFrame) -> Scored:
-    """Decode each utterance once, and let every contender score it."""
-    kept: list[int] = []
-    scores: dict[str, list[float]] = {one.name: [] for one in contenders}
-    cpu_s = dict.fromkeys(scores, 0.0)
-    num_samples = 0
-    for place, wave_T in audio.waves(utterances):
-        kept.append(place)
-        num_samples += len(wave_T)
-        for one in contenders:
-            start_s = time.process_time()
-            scores[one.name].append(one.score(wave_T))
-            cpu_s[one.name] += time.process_time() - start_s
-    rows = utterances.iloc[kept]
-    tables = {name: ScoreTable.of(rows, np.array(values)) for name, values in scores.items()}
-    return Scored(tables, cpu_s, num_samples / audio.record.features.sample_rate)
 
 
 def log_report(report: ParityReport, files: Sequence[Path], tracking_uri: str) -> None:
@@ -156,8 +132,7 @@ def log_report(report: ParityReport, files: Sequence[Path], tracking_uri: str) -
 
 def _row(one: Contender, scored: Scored, calibration: Calibration, request: Request) -> Row:
     cost = Cost(one.num_bytes, one.latency(), 3600 * scored.cpu_s[one.name] / scored.audio_s)
-    other = one.against, scored.tables[one.against]
-    return Row.of(one.name, scored.tables[one.name], other, calibration, cost, request.num_resamples)
+    return Row.of(one.name, scored.tables, calibration, cost, request.num_resamples)
 
 
 def _calibration(
@@ -170,7 +145,7 @@ def _calibration(
     if request.split == "dev":
         table = scored.tables[one.name]
         return fit_calibration(table.bonafide, table.spoof), "fitted here, on the dev scores that it is applied to"
-    table = score([one], audio, audio.utterances("dev", request.most)).tables[one.name]
+    table = Scored.of([one], audio, audio.utterances("dev", request.most)).tables[one.name]
     return fit_calibration(table.bonafide, table.spoof), "fitted here on dev"
 
 

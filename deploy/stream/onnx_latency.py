@@ -1,17 +1,15 @@
 """How long an exported detector takes on this machine."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deploy.stream.onnx_model import OnnxModel
+from deploy.timing import quantiles_ms
 
 _CHUNK_S = 0.1
 """Of audio that a stream form is given at a time, or the next multiple of its steps."""
-_NUM_WARM_UP = 20
 _NUM_RUNS = {"stream": 1000, "utterance": 100}
 
 
@@ -31,17 +29,6 @@ class Latency:
         inputs = _example(model)
         quantiles = quantiles_ms(lambda: model.session.run(None, inputs), _NUM_RUNS[card.form])
         return cls(inputs["samples"].shape[1] / card.sample_rate, *quantiles)
-
-
-def quantiles_ms(run: Callable[[], object], num_runs: int) -> tuple[float, float]:
-    """Median and 99th percentile of the time that ``run`` takes, in milliseconds."""
-    times_ms = []
-    for _ in range(_NUM_WARM_UP + num_runs):
-        start_s = time.perf_counter()
-        run()
-        times_ms.append(1000.0 * (time.perf_counter() - start_s))
-    p50_ms, p99_ms = np.quantile(times_ms[_NUM_WARM_UP:], (0.5, 0.99))
-    return float(p50_ms), float(p99_ms)
 
 
 def _example(model: OnnxModel) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from onnx_runs import real_waves, step_scores, tiny_model, window_card
 
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
+from deploy.chunk_by_chunk import follow
 from deploy.detector_card import DetectorCard
 from deploy.export.form_cards import stream_card
 from deploy.mobile.chunk_network import ChunkNetwork
 from deploy.mobile.front_end import matrix_front_end
-from deploy.mobile.stream_check import check, follow
+from deploy.mobile.stream_check import check
 
 LFCC = FeaturesConfig(deltas=0, pre_emphasis=0.97)
 KINDS = {
@@ -73,7 +74,7 @@ def test_chunk_by_chunk_it_scores_as_the_model_does(config, num_steps, waves):
     card = chunk_card(model, features, num_steps)
     run = runner(ChunkNetwork(model, features, card).eval(), ["samples", *card.states])
     expected = step_scores(model, features, waves[:1])
-    found = torch.from_numpy(follow(run, card, waves[:1].numpy()))
+    found = torch.from_numpy(follow(run, card, waves[:1].numpy(), card.chunk_samples))
     num_chunks = (waves.shape[1] - card.lead_samples) // card.chunk_samples
     assert found.shape == (1, num_chunks * num_steps)
     torch.testing.assert_close(found, expected[:, : found.shape[1]], rtol=0, atol=1e-5)

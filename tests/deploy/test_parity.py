@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,16 @@ from data_prep.error_rates import equal_error_rate
 from deploy.cli import app
 from deploy.compress.pruning import FineTuning, Pruner, shrunk
 from deploy.parity.audio import ParityAudio
+from deploy.parity.chain import ExportedModel
 from deploy.parity.cli import parse_gates
+from deploy.parity.contenders import Contender
 from deploy.parity.eer_change import eer_change_interval
 from deploy.parity.gates import Gates, breaches
 from deploy.parity.row import INT8, ONNX, STREAMED, AttackRate, Row
+from deploy.parity.run import Request, parity
+from deploy.parity.scored import Scored
 from deploy.stream.detector import Detector
+from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
 from trainable.calibration import Calibration
 from trainable.checkpoint import read_record
@@ -80,6 +86,10 @@ def report(run):
     return json.loads((output / "parity.json").read_text())
 
 
+def page_of(folder: Path) -> str:
+    return (folder / "parity.html").read_text()
+
+
 @pytest.mark.long
 def test_the_chain_is_complete_and_passes(run, report):
     """PyTorch takes seconds to trace a model with open sizes."""
@@ -124,7 +134,7 @@ def test_figures_are_those_of_the_scores(name, file, run, report, sample_root):
 @pytest.mark.long
 def test_the_page_is_whole_and_fetches_nothing(run, report):
     """PyTorch takes seconds to trace a model with open sizes."""
-    page = (run[1] / "parity.html").read_text()
+    page = page_of(run[1])
     assert "prefers-color-scheme: dark" in page
     assert all(f"<td>{name}</td>" in page for name in CHAIN)
     sources = re.findall(r'(?:src|srcset|href)="([^"]*)"', page)
@@ -142,11 +152,33 @@ def test_a_gate_that_is_not_kept_fails(models, run, report, sample_root):
     assert result.exit_code == 1
     assert "FAILS streamed int8: max_size_kb" in " ".join(result.output.split())
     assert "Left out: pruned" in result.output
-    assert "not kept" in (run[1] / "parity.html").read_text()
+    gates = dict(re.findall(r"<tr><td>([^<]*)</td><td class=.n.>[^<]*</td><td class=[^>]*>([^<]*)", page_of(run[1])))
+    assert gates["kB of the last file"] == "not kept"
+    assert gates["points of EER that eight bits may cost"] == "kept"
+    assert gates["points of EER that pruning and eight bits may cost"] == ""  # nothing is pruned here
     kept = json.loads((run[1] / "parity.json").read_text())
     (breach,) = kept["breaches"]
     assert (breach["row"], breach["gate"], breach["limit"]) == ("streamed int8", "max_size_kb", 1.0)
     assert kept["num_bonafide"] + kept["num_spoof"] == 20
+
+
+@pytest.mark.long
+def test_a_detector_that_is_there_is_not_exported_again(models, run, monkeypatch, tmp_path):
+    """PyTorch takes seconds to trace a model with open sizes. Another export would lose the thresholds of this one."""
+    monkeypatch.chdir(tmp_path)
+    there = shutil.copytree(run[1], tmp_path / "results" / "detectors" / "trained")
+    before = (there / "utterance.onnx").stat().st_mtime_ns
+    found = ExportedModel.found_or_made(str(models[0]), NO_STORE, None, None)
+    assert found.folder.samefile(there)
+    assert (there / "utterance.onnx").stat().st_mtime_ns == before
+
+
+@pytest.mark.long
+def test_what_is_pruned_was_cut_out_of_the_same_model(models, run, trained, sample_root):
+    """PyTorch takes seconds to trace a model with open sizes."""
+    original = ExportedModel.found_or_made(str(models[0]), NO_STORE, None, run[1])
+    with pytest.raises(SpoofsweepError, match="--pruned"):
+        parity(original, Request(sample_root, str(trained.folder)), NO_STORE)
 
 
 @pytest.mark.long
@@ -229,6 +261,11 @@ def test_audio_is_that_of_the_training(trained, sample_root):
     audio = ParityAudio.open(sample_root, held, 0.1)
     assert set(audio.utterances("dev", None)["attack"]) == {"-", attacks[0]}
     assert audio.utterances("eval", 10)["split"].tolist() == ["eval"] * 10
+    drawn = audio.utterances("dev", 10)
+    assert len(drawn) == 10  # of what is left when attacks are held out
+    assert set(drawn["attack"]) == {"-", attacks[0]}
+    with pytest.raises(SpoofsweepError, match="none that are"):
+        audio.utterances("dev", 1)
 
 
 def test_a_study_file_names_the_corpus(trained, sample_root, tmp_path):
@@ -248,6 +285,11 @@ def test_files_that_cannot_be_scored_are_told(trained, sample_root, tmp_path):
     broken = tmp_path / "broken.flac"
     broken.write_bytes(b"no audio")
     utterances.at[0, "path"], utterances.at[2, "path"] = broken, tmp_path / "missing.flac"
-    assert [place for place, _ in audio.waves(utterances)] == [1, 3]
-    assert audio.rejected.keys() == {utterances.at[0, "utterance_id"], utterances.at[2, "utterance_id"]}
-    assert str(tmp_path) not in audio.rejected[utterances.at[2, "utterance_id"]]
+    length = Contender("length", lambda wave_T: float(len(wave_T)), lambda: Latency(1.0, 1.0, 1.0), 1)
+    scored = Scored.of([length], audio, utterances)
+    assert scored.tables["length"].utterance_id == utterances["utterance_id"].iloc[[1, 3]].tolist()
+    assert scored.audio_s == sum(scored.tables["length"].score) / 16000
+    assert scored.rejected.keys() == set(utterances["utterance_id"].iloc[[0, 2]])
+    assert scored.rejected[utterances.at[2, "utterance_id"]] == "no such file"
+    with pytest.raises(SpoofsweepError, match="no such file"):
+        Scored.of([length], audio, utterances.iloc[[2]])

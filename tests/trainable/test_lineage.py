@@ -7,7 +7,7 @@ from cluster.errors import SpoofsweepError
 from trainable.checkpoint import read_record
 from trainable.config import TrialConfig
 from trainable.folds import begin
-from trainable.lineage import Ancestor, may_change
+from trainable.lineage import Ancestor, Larger, may_change
 from trainable.signature import trial_signature
 from trainable.training import Training
 
@@ -63,6 +63,16 @@ def test_a_fork_resumes_bit_for_bit_and_remembers_its_lineage(toy_shards, toy_tr
     assert resumed.signature == whole.signature
     assert numbers(resumed) == numbers(whole)
     assert equal_weights(weights(resumed), weights(whole))
+
+
+def test_what_a_network_was_cut_out_of_is_remembered(toy_shards, toy_trial, tmp_path):
+    config = toy_trial()
+    larger = (Larger(signature="0" * 16, model=config.model, num_parameters=9, samples_seen=40, dev_eer=0.1),)
+    training = Training(config, toy_shards, 1, pruned_from=larger)
+    next(training)
+    training.save(tmp_path / "parent")
+    assert Training.resume(tmp_path / "parent", toy_shards).record.pruned_from == larger
+    assert Training.fork(tmp_path / "parent", config, 2, toy_shards).record.pruned_from == larger
 
 
 def test_lineage_is_part_of_the_signature(toy_trial):

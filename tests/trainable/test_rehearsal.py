@@ -25,7 +25,7 @@ class NoRoom(torch.nn.Module):
 def cramped(shards, toy_trial, most):
     training = Training(toy_trial(batch={"size": 12, "crop_s": 0.5}), shards, seed=1)
     training._step._forward = NoRoom(training.model, most)
-    return training, training._next_batch()
+    return training, training._data.batch(0)
 
 
 def test_a_batch_that_does_not_fit_is_told_before_training(toy_shards, toy_trial):
