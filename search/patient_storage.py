@@ -232,5 +232,5 @@ def _found(connection: Connection, study_id: int, template: FrozenTrial) -> int 
     trial_id = connection.execute(by_number, {"study": study_id}).scalar()
     attributes: Any = models.TrialUserAttributeModel.__table__
     of_trial = sqlalchemy.select(attributes.c.key, attributes.c.value_json).where(attributes.c.trial_id == trial_id)
-    known: dict[str, str] = dict(connection.execute(of_trial).tuples().all())
+    known = {row.key: row.value_json for row in connection.execute(of_trial)}
     return trial_id if known == {row["key"]: row["value_json"] for row in _attributes(template.user_attrs)} else None
