@@ -13,15 +13,12 @@ Below, what a trial of ours costs as the study grows.
 """
 
 import argparse
-import contextlib
 import json
 import math
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +27,8 @@ from typing import Any
 import numpy as np
 import pandas
 import ray
-from machine import machine_facts, memory_bytes
+from growth import Growth, growth_table
+from machine import machine_facts
 from ray import tune
 
 from cluster.config import ClusterConfig
@@ -50,7 +48,6 @@ VARIANTS = {
 }
 PAIRS = {"stock-tuned": "stock-unpruned", "ours": "ours-unpruned"}
 """Two runs that tell what a trial costs from what a report costs."""
-NUM_PARTS = 10
 SPACE = {
     "optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
     "optimizer.weight_decay": {"low": 1e-5, "high": 1e-1, "log": True},
@@ -141,31 +138,6 @@ def run_stock(num_trials: int, folder: Path, *, reuse_actors: bool, prunes: bool
     tuner.fit()
 
 
-class Growth(threading.Thread):
-    """Watches a study grow: trials that have ended, this process's CPU seconds, and its memory."""
-
-    def __init__(self, ledger: Path) -> None:
-        super().__init__(daemon=True)
-        self._ledger, self._over = ledger, threading.Event()
-        self.course: list[tuple[int, float, float]] = []
-
-    def run(self) -> None:
-        while not self._over.wait(0.5):
-            if self._ledger.exists():
-                with contextlib.suppress(sqlite3.OperationalError):  # its tables are still being made
-                    self.course.append((self._ended(), time.process_time(), memory_bytes("VmRSS") / 1e6))
-
-    def _ended(self) -> int:
-        with contextlib.closing(sqlite3.connect(f"file:{self._ledger}?mode=ro", uri=True)) as connection:
-            query = "SELECT count(*) FROM trials WHERE datetime_complete IS NOT NULL"
-            return int(connection.execute(query).fetchone()[0])
-
-    def stop(self) -> None:
-        """Watch no longer."""
-        self._over.set()
-        self.join()
-
-
 def run_ours(num_trials: int, folder: Path, *, prunes: bool = True) -> list[tuple[int, float, float]]:
     """The same study through ``run_sweep``; returns how it grew."""
     from search.sweep import run_sweep
@@ -241,17 +213,6 @@ def costs(run: dict[str, Any], unpruned: dict[str, Any]) -> tuple[float, float]:
     seconds = np.array([each["wall_s"] for each in (run, unpruned)])
     a_trial, a_report = 1000 * np.linalg.solve(counts, seconds)
     return float(a_trial), float(a_report)
-
-
-def growth_table(course: list[tuple[int, float, float]]) -> list[str]:
-    """Markdown rows: CPU milliseconds a trial, and memory, by tenths of a study."""
-    rows, last, size = ["| trials ended | CPU ms a trial | memory, MB |", "|---|---|---|"], course[0], course[-1][0]
-    for part in range(1, NUM_PARTS + 1):
-        now = next(point for point in course if point[0] >= part * size // NUM_PARTS)
-        if now[0] > last[0]:
-            rows.append(f"| {now[0]} | {1000 * (now[1] - last[1]) / (now[0] - last[0]):.0f} | {now[2]:.0f} |")
-            last = now
-    return rows
 
 
 def table(figures: dict[str, list[dict[str, Any]]]) -> list[str]:

@@ -43,7 +43,7 @@ def config_maker(
             "device": study.config.cluster.device,
             "gpu_share": max(1.0, gpu_share) if trial.attributes.get("alone") else gpu_share,
             "num_threads": study.config.cluster.cpus_per_trial,
-            "output": str(keeper.folder_of(trial.number).absolute()),
+            "output": str(keeper.output_of(trial).absolute()),
             "checkpoint": str(checkpoints.folder_of(trial).absolute()),
             "reported": trial.samples_seen,
             "lineage": trial.attributes.get("lineage", []),

@@ -20,15 +20,12 @@ MOST_RUNNING = 128
 """Trials that run, in a view."""
 _MOST_GOOD = 25
 """TPE takes a tenth of all trials as good, but no more than these (``optuna.samplers.TPESampler``, ``gamma``)."""
-
 _MOST_JOINT = 32
 """Running trials in a scored view: a Gaussian process reckons with them jointly."""
 
 Rank = tuple[int, float, float, int]
 """Orders finished trials from the best on, as TPE does: those that came to their end by value, then pruned ones, of
 which those that went further are better."""
-
-
 _REFUSED = 2
 """First of the rank of one that was pruned before it had a report: it exceeds the study's limits."""
 

@@ -13,6 +13,7 @@ from rich.text import Text
 import cluster.cli
 import data_prep.cli
 import deploy.cli
+import search.cluster_cli
 import trainable.cli
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
@@ -20,7 +21,7 @@ from deploy.options import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
 from search.commands import DEFAULT_SHARDS
 from search.missing_packages import missing_packages_told
-from search.shipped import shipped_names
+from search.options import AddressOption, StudyArgument, load_named
 
 if TYPE_CHECKING:
     from search.study import Study
@@ -31,20 +32,11 @@ app = typer.Typer(
     help="Find the best audio-deepfake detector for a corpus and a compute budget.",
 )
 
-StudyArgument = Annotated[
-    str,
-    typer.Argument(metavar="STUDY", help=f"Study file, or one of {shipped_names()}."),
-]
-
-AddressOption = Annotated[
-    str | None, typer.Option(help="Ray cluster to join (auto or host:port), whatever cluster.address says.")
-]
-
 
 @app.command()
 def check(study: StudyArgument) -> None:
     """Check a study file and its corpus, and show what a sweep would do."""
-    _preview(_load(study))
+    _preview(load_named(study))
 
 
 @app.command()
@@ -63,7 +55,7 @@ def plan(
     from search.plan_tables import print_plan
 
     console = Console()
-    print_plan(make_plan(_load(study), seconds_per_pass, workers, console), console)
+    print_plan(make_plan(load_named(study), seconds_per_pass, workers, console), console)
 
 
 @app.command()
@@ -78,7 +70,7 @@ def audit(
     """Examine a study's corpus: what is wrong with it, and what a detector could learn from it beside speech."""
     from data_prep.audit.run import run_audit
 
-    loaded = _load(study)
+    loaded = load_named(study)
     run_audit(
         loaded.prep,
         loaded.base,
@@ -97,7 +89,7 @@ def prep(study: StudyArgument) -> None:
     from data_prep.prepare import prepare
 
     console = Console()
-    loaded = _load(study)
+    loaded = load_named(study)
     cluster = loaded.config.cluster
     shards = prepare(loaded.prep, loaded.base, loaded.output, cluster=cluster, console=console, page=True)
     console.print(f"Shard set {shards.shard_set_id} is ready in {shards.folder}", highlight=False, soft_wrap=True)
@@ -114,7 +106,7 @@ def sweep(
     The same command goes on with an interrupted study, and extends a finished one after search.num_trials was raised.
     Exit status: 0 when the study has its champion, 1 when it stopped before (by Ctrl-C, or too many trials failed).
     """
-    loaded = _load(study).at(address)
+    loaded = load_named(study).at(address)
     if dry_run:
         _preview(loaded)
         return
@@ -143,41 +135,6 @@ def stop(study: StudyArgument) -> None:
 
 
 @app.command()
-def doctor(
-    study: StudyArgument,
-    address: AddressOption = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Nodes that are waited for, the head included.")] = 1,
-) -> None:
-    """Look whether a study can run on its cluster: nodes, versions, GPUs, stores, shards, its largest trial.
-
-    Exit status: 0 unless something failed, 1 if it did.
-    """
-    from search.doctor import examine, print_findings
-
-    if not print_findings(examine(_load(study).at(address), nodes), Console()):
-        raise typer.Exit(1)
-
-
-@app.command()
-def launch(
-    study: StudyArgument,
-    on: Annotated[
-        str, typer.Option(metavar="TARGET", help="aws, gcp, onprem, kuberay, slurm, or a cluster: http://HEAD:8265.")
-    ],
-    render_only: Annotated[
-        bool, typer.Option("--render-only", help="Print files and commands, submit nothing.")
-    ] = False,
-) -> None:
-    """Run the sweep on a cluster, started or found there, and show its progress.
-
-    The same command goes on with an interrupted study. Exit status: that of the sweep, as far as the cluster tells it.
-    """
-    from search.cluster_launch import launch_on
-
-    raise typer.Exit(launch_on(_load(study), on, Console(), render_only))
-
-
-@app.command()
 def status(study: StudyArgument) -> None:
     """Show how far a study is: trials by state, the best so far, the rungs and the compute saved."""
     from data_prep.display import print_warnings
@@ -185,7 +142,7 @@ def status(study: StudyArgument) -> None:
     from search.leaderboard import rung_table, status_lines
 
     console = Console()
-    progress = read_progress(_load(study))
+    progress = read_progress(load_named(study))
     print_warnings(console, progress.warnings)
     for line in (*status_lines(progress.summary), progress.about):
         console.print(escape(line), highlight=False)
@@ -203,7 +160,7 @@ def leaderboard(
     from search.leaderboard import leaderboard_table
 
     console = Console()
-    progress = read_progress(_load(study))
+    progress = read_progress(load_named(study))
     print_warnings(console, progress.warnings)
     console.print(escape(progress.about), highlight=False)
     per_pass, summary = progress.horizon.samples_per_pass, progress.summary
@@ -225,7 +182,7 @@ def ui(
     source = context.get_parameter_source("tracking_uri")
     if study and source is not None and source.name == "COMMANDLINE":
         raise SpoofsweepError("a study has its own tracking store", "--tracking-uri too", "give one of the two")
-    uri = _load(study).tracking_uri if study else tracking_uri
+    uri = load_named(study).tracking_uri if study else tracking_uri
     if uri.startswith("http"):
         print(f"The tracking server has its own page: {shown(uri)}")
         return
@@ -268,11 +225,12 @@ def spot_check(
     from deploy.models import resolve
     from search.spot_check import spot_check as run
 
-    loaded = _load(study)
+    loaded = load_named(study)
     folder = resolve(model or f"champion@{loaded.name}", loaded.tracking_uri)
     run(loaded, folder, num_files, seed, Console())
 
 
+app.add_typer(search.cluster_cli.app)
 for room in (data_prep, trainable, deploy, cluster):
     app.add_typer(room.cli.app)
 
@@ -288,21 +246,16 @@ def main() -> None:
         raise SystemExit(2) from error
 
 
-def _load(reference: str) -> "Study":
-    from search.study import find_study, load_study
-
-    return load_study(find_study(reference))
-
-
 def _request(reference: str, name: str) -> None:
     from search.control import Request, send
 
-    study = _load(reference)
+    study = load_named(reference)
     send(study, Request(name))
     print(f"The sweep of {study.name} is told to {name}.")
 
 
 def _preview(study: "Study") -> None:
-    from search.preview import preview, print_preview
+    from search.preview import preview
+    from search.preview_tables import print_preview
 
     print_preview(preview(study), Console())

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from cluster.errors import SpoofsweepError
 from search.fault import Fault
 from search.ledger import Ledger
+from search.listener import Listener
 from search.objective import EER
 from search.pruner import Decision, Pruner
 from search.succession import Succession
@@ -20,22 +21,6 @@ INTERRUPTED = "the sweep was interrupted"
 """By the user, or by whatever ended its driver."""
 
 
-class Listener(Protocol):
-    """Is told what happens to trials, in order; must return at once."""
-
-    def trial_started(self, trial: TrialRecord) -> None:
-        """``trial`` has the reports of its earlier attempts."""
-
-    def trial_reported(self, trial: TrialRecord) -> None:
-        """``trial`` as it is after the report, whose metrics and arithmetic are among its attributes.
-
-        The last report of an earlier attempt comes again.
-        """
-
-    def trial_ended(self, trial: TrialRecord) -> None:
-        """For good; or, in the state WAITING, for now."""
-
-
 @dataclass
 class _Live:
     """A trial in execution."""
@@ -43,6 +28,8 @@ class _Live:
     record: TrialRecord
     attributes: dict[str, Any] = field(default_factory=dict)
     """From its last report, to be recorded at its end."""
+    has_begun: bool = False
+    """Whether it has its place; the listeners know of it."""
 
     def is_known(self, samples_seen: int) -> bool:
         """Whether the ledger has this report already, of an earlier attempt."""
@@ -136,7 +123,7 @@ class Conductor:
         return self._max_concurrent is not None and len(self._live) >= self._max_concurrent
 
     def next_trial(self, key: str) -> TrialRecord | None:
-        """Begin a trial, or go on with one; none when none is left, when full, or when the ledger failed."""
+        """A trial that is to begin, or to go on; none when none is left, when full, or when the ledger failed."""
         if self.stopping or self.is_leaving or self._remaining <= 0 or self.is_full:
             return None
         record = self.guard(self._ledger.ask)
@@ -144,9 +131,15 @@ class Conductor:
             return None
         self._live[key] = _Live(record)
         self._remaining -= 1
-        for listener in self._listeners:
-            listener.trial_started(record)
         return record
+
+    def begin(self, key: str) -> None:
+        """The executor has a place for a trial; what it reports, or its end, says so as well."""
+        live = self._live.get(key)
+        if live is not None and not live.has_begun:
+            live.has_begun = True
+            for listener in self._listeners:
+                listener.trial_started(live.record)
 
     def report(
         self,
@@ -158,8 +151,8 @@ class Conductor:
     ) -> Decision:
         """Record a report and decide; a trial that is over already is left alone, a report that is known recorded once.
 
-        A decision to prune is written before the report that caused it: should the driver die in between, the next one
-        finds either both, or a trial that reports again.
+        A decision to prune is written with the report that caused it: should the driver die before the trial's end is
+        written, too, the trial reports again to the next one, and is stopped.
 
         Args:
             key: the executor's name of the trial.
@@ -170,6 +163,7 @@ class Conductor:
         """
         if key not in self._live:
             return Decision.STOP
+        self.begin(key)
         live, value = self._live[key], float(metrics[self._metric])
         metrics = {**metrics, **self._second_of(live, metrics)}
         live.attributes = {"metrics": metrics, **(arithmetic or {})}
@@ -263,7 +257,7 @@ class Conductor:
     def _decide(self, live: _Live, samples_seen: int, value: float) -> tuple[Decision, dict[str, Any]]:
         """The decision about a report and, of a stop, what is to be recorded about its cause."""
         attributes = live.record.attributes
-        decided = attributes.get(PRUNE_RUNG)  # by a driver that died before the report was recorded
+        decided = attributes.get(PRUNE_RUNG)  # by a driver that died before the end was recorded
         decision = self._pruner.report(live.record.number, samples_seen, value)
         if not math.isfinite(value):
             return Decision.STOP, {"reason": f"{self._metric} is {value}"}
@@ -284,6 +278,7 @@ class Conductor:
             self._remaining += 1
 
     def _postpone(self, key: str, reason: str, **attributes: Any) -> None:
+        self.begin(key)
         live = self._live.pop(key)
         self._remaining += 1
         attributes |= live.attributes
@@ -294,6 +289,7 @@ class Conductor:
         self._announce(replace(live.record, state="WAITING", attributes=attributes))
 
     def _end(self, key: str, state: str, value: float | None, **attributes: Any) -> None:
+        self.begin(key)
         live = self._live.pop(key)
         attributes |= live.attributes
         self.guard(lambda: self._ledger.finish(live.record.number, state, value, **attributes))

@@ -46,8 +46,7 @@ class Drawing:
         refusals: list[dict[str, Any]] = []
         while True:
             config = self._space.apply(self._defaults, self._space.suggest(trial, self._defaults))
-            excess = limits.excess(config) if limits is not None else {}
-            if limits is None or not excess:
+            if limits is None or not (excess := limits.excess(config)):
                 return config
             refusals.append({"params": trial.params, **excess})
             limits.require_room(refusals)

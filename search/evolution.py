@@ -100,7 +100,8 @@ class EvolutionSampler(BaseSampler):
         self._evolution, self._independent = evolution, independent
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {} if "fixed_params" in trial.system_attrs else self._evolution.distributions
+        is_given = trial.params or "fixed_params" in trial.system_attrs  # one that goes on, or was queued
+        return {} if is_given else self._evolution.distributions
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

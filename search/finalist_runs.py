@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from deploy.export.dev_scores import SCORES_ARTIFACT
+from deploy.export.dev_scores import SCORES_ARTIFACT, score_path
 from deploy.models import RUN_ARTIFACT
-from search.finalists import Finalist, keys_path, score_path
+from search.finalists import Finalist, keys_path
 from search.lineage_tags import lineage_tags
 from search.objective import EER
 from trainable.hold_out import folds_of

@@ -10,6 +10,7 @@ from data_prep.remote_files import is_uri
 from deploy.tracking_store import sqlite_file
 from search.shipped import SHIPPED
 from search.study import Study
+from search.warm_start import split_reference
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
@@ -38,9 +39,10 @@ def check_launchable(study: Study, target: str) -> list[str]:
 
 
 def _written(study: Study) -> dict[str, str]:
-    """Local paths to which a study writes, by their settings."""
+    """Local paths to which a study writes, and the ledgers that it starts from, by their settings."""
     config = study.config
     databases = {"study.storage": config.study.storage, "mlflow.tracking_uri": config.mlflow.tracking_uri}
+    databases |= {f"search.start_from {name}": url for url, name in map(split_reference, config.search.start_from)}
     files = {name: str(file) for name, uri in databases.items() if uri and (file := sqlite_file(uri)) is not None}
     store = {} if config.shards.store is None or is_uri(config.shards.store) else {"shards.store": config.shards.store}
     return {"study.output": config.study.output, **store, **files}

@@ -80,8 +80,7 @@ class Ledger:
         limits: Limits | None = None,
     ) -> None:
         self._space, self._defaults, self._seed, self._signature = space, defaults, seed, signature
-        self.translation = Translation(space, defaults)
-        self._running: set[int] = set()
+        self.translation, self.sampler = Translation(space, defaults), sampler
         self._lock = threading.RLock()
         self._url = storage_url
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # else Optuna prints a line for every trial
@@ -126,7 +125,6 @@ class Ledger:
                 lineage = tuple(map(Ancestor.model_validate, known.get("lineage", ())))
                 facts["signature"] = self._signature(config, seed, lineage)
             self._copies.change_trial(trial._trial_id, TrialChanges(facts))
-            self._running.add(trial.number)
             begun = self._copied(trial.number)
             self._store(begun, is_known)
         return TrialRecord.of(begun, self.run_id(trial.number))
@@ -144,7 +142,7 @@ class Ledger:
         return queued.number
 
     def report(self, number: int, samples_seen: int, value: float, **attributes: Any) -> None:
-        """Record an intermediate value of a running trial, after its attributes; NaN is kept as such."""
+        """Record an intermediate value of a running trial, and its attributes; NaN is kept as such."""
         with self._access():
             self._change(number, TrialChanges(attributes, reports={samples_seen: value}))
 
@@ -165,7 +163,6 @@ class Ledger:
                 last = max(self._copied(number).intermediate_values.items(), default=(0, math.nan))[1]
                 value = None if math.isnan(last) else last
             self._change(number, TrialChanges(attributes, state=TrialState[state], value=value))
-            self._running.discard(number)
 
     def earlier(self) -> dict[str, Any]:
         """What was kept of earlier studies, by reference; see `search.warm_start`."""
@@ -203,9 +200,8 @@ class Ledger:
 
     def clear_request(self) -> None:
         """It was dealt with."""
-        if self.request() is not None:
-            with self._access():
-                self.storage.set_study_system_attr(self._study_id, REQUEST, None)
+        with self._access():
+            self.storage.set_study_system_attr(self._study_id, REQUEST, None)
 
     def spent(self) -> dict[str, float]:
         """What the study's sweeps have spent, as `set_spent` left it."""
@@ -228,23 +224,20 @@ class Ledger:
             self.storage.set_study_system_attr(self._study_id, _LEASE, None if lease is None else dict(lease))
 
     def requeue_unfinished(self) -> list[int]:
-        """Let trials that a dead driver left RUNNING wait for their turn again.
+        """Let trials that a dead driver left RUNNING wait for their turn again; before the first is asked for.
 
         Returns:
             Numbers of those trials.
         """
-        unfinished = [
-            trial for trial in self.trials() if trial.state == "RUNNING" and trial.number not in self._running
-        ]
-        for trial in unfinished:
-            self.postpone(trial.number, "its driver ended before it did")
-        return [trial.number for trial in unfinished]
+        unfinished = [trial.number for trial in self.trials() if trial.state == "RUNNING"]
+        for number in unfinished:
+            self.postpone(number, "its driver ended before it did")
+        return unfinished
 
     def postpone(self, number: int, reason: str, **attributes: Any) -> None:
         """Let a trial that was begun wait for its turn again; it keeps its number, its reports and its run."""
         with self._access():
             self._change(number, TrialChanges({**attributes, "postponed": reason}, state=TrialState.WAITING))
-            self._running.discard(number)
 
     def trial(self, number: int) -> TrialRecord:
         """One trial."""
@@ -283,24 +276,12 @@ class Ledger:
 
     def _store(self, trial: FrozenTrial, is_known: bool = False) -> None:
         """Bring a trial that just began, or was queued, into the storage, which may know its parameters."""
-        if trial.number in self._ids:
+        if trial.number not in self._ids:
+            self._ids[trial.number] = self.storage.begin_trial(self._study_id, trial)
+        else:
             drawn = {} if is_known else {path: (trial.params[path], kind) for path, kind in trial.distributions.items()}
             changes = TrialChanges(trial.user_attrs, drawn, state=TrialState.RUNNING)
             self.storage.change_trial(self._ids[trial.number], changes)
-            return
-        trial_id, number = self.storage.begin_trial(self._study_id, trial)
-        if number != trial.number:
-            raise SpoofsweepError(
-                "a study must be run by one driver at a time",
-                self.study.study_name,
-                "stop the other sweep of this study",
-            )
-        self._ids[trial.number] = trial_id
-
-    @property
-    def sampler(self) -> BaseSampler:
-        """Who draws the trials."""
-        return self._copy.sampler
 
     @contextmanager
     def _access(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from trainable.config import TrialConfig
 MOST_REFUSALS = 100
 """Draws of one trial."""
 _NUM_PROBES = {"num_parameters": 64, "latency_ms": 8}
-"""Configurations of a space that a preview looks at; a latency takes a fraction of a second."""
+"""Configurations of a space that a preview looks at, or more while all are refused; a latency takes long to measure."""
 _SETTINGS = {"num_parameters": "search.max_parameters", "latency_ms": "search.max_latency_ms"}
 
 
@@ -61,8 +61,10 @@ class Limits:
         """
         if len(refusals) < most:
             return
-        least = {name: min(r[name] for r in refusals if name in r) for r in refusals for name in r if name in self.most}
-        found = (f"{SECONDS[name].show(value)} {SECONDS[name].label}" for name, value in least.items())
+        beyond = {name: [refusal[name] for refusal in refusals if name in refusal] for name in self.most}
+        found = (
+            f"{SECONDS[name].show(min(values))} {SECONDS[name].label}" for name, values in beyond.items() if values
+        )
         raise SpoofsweepError(
             f"[space] must have configurations within {self}",
             f"{most} draws beyond, the least with {' or '.join(found)}",
@@ -89,11 +91,16 @@ def limit_notes(config: StudyConfig, space: SearchSpace) -> list[str]:
     for name, value in limits.excess(config.trial).items():
         size = f"{SECONDS[name].show(value)} {SECONDS[name].label}"
         found.append(f"[trial] has {size}, beyond {limits}: it is not trained, and the first trial draws another")
-    probes = list(_probes(space, config.trial, min(_NUM_PROBES[name] for name in limits.most)))
-    refused = [excess for probe in probes if (excess := limits.excess(probe))]
-    limits.require_room(refused, len(probes))
+    probed: list[dict[str, float]] = []
+    enough = min(_NUM_PROBES[name] for name in limits.most)
+    for probe in _probes(space, config.trial):
+        if len(probed) >= enough and not all(probed):
+            break
+        probed.append(limits.excess(probe))
+    refused = [excess for excess in probed if excess]
+    limits.require_room(refused, len(probed))
     if refused:
-        share = len(refused) / len(probes)
+        share = len(refused) / len(probed)
         found.append(f"about {share:.0%} of [space] is beyond {limits}: such draws are not trained, but drawn again")
     return found
 
@@ -117,10 +124,10 @@ def refused_trials(
     ]
 
 
-def _probes(space: SearchSpace, defaults: TrialConfig, number: int) -> Iterator[TrialConfig]:
-    """Configurations all over a space, as its quasi-random trials are."""
+def _probes(space: SearchSpace, defaults: TrialConfig) -> Iterator[TrialConfig]:
+    """Configurations all over a space, as its quasi-random trials are; as many as a trial has draws."""
     points = sobol_points(0, len(space.parameters), lambda place: place)
-    for place in range(number if space.parameters else 1):
+    for place in range(MOST_REFUSALS if space.parameters else 1):
         point: dict[str, Any] = {}
         for path, uniform in zip(space.parameters, points(place).tolist(), strict=False):
             if space.active(path, defaults, point):

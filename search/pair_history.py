@@ -39,7 +39,6 @@ class PairHistory(BoundedHistory):
         return _PairPart(part, [self._with_both(trial) for trial in part._get_trials(deepcopy=False)])
 
     def _look_at(self, trials: Sequence[FrozenTrial]) -> None:
-        self._ranks = self._by_value
         super()._look_at(trials)
         if len(self._ranks) > MOST_FINISHED:  # the good ones come first, as a part of all is taken
             known_N3 = self._known_N3[self._known_N3[:, 2].argsort()]
@@ -49,6 +48,7 @@ class PairHistory(BoundedHistory):
             self._ranks = [*(rank(self._trial(trials, number)) for number in good), *others]
 
     def _take(self, trial: FrozenTrial) -> None:
+        self._ranks = self._by_value  # between two looks, too: a draw that was refused
         super()._take(trial)
         if self._has_both(trial):
             self._known_N3 = np.vstack((self._known_N3, (*self._pair(trial), trial.number)))

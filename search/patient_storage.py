@@ -22,6 +22,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
+from cluster.errors import SpoofsweepError
 from search.trial_changes import TrialChanges
 
 T = TypeVar("T")
@@ -61,12 +62,16 @@ _VALUES = _Rows(models.TrialValueModel, "objective")
 _STUDIES: Any = models.StudyModel.__table__
 _TRIALS: Any = models.TrialModel.__table__
 _OF_STUDY = _TRIALS.c.study_id == sqlalchemy.bindparam("study")
-_LOCK_STUDY = (
-    sqlalchemy.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == sqlalchemy.bindparam("study")).with_for_update()
+_LOCK_STUDY = (  # SQLite knows no SELECT FOR UPDATE; what changes nothing locks there, too
+    sqlalchemy.update(_STUDIES)
+    .where(_STUDIES.c.study_id == sqlalchemy.bindparam("study"))
+    .values(study_name=_STUDIES.c.study_name)
 )
 _COUNT_TRIALS = sqlalchemy.select(sqlalchemy.func.count(_TRIALS.c.trial_id)).where(_OF_STUDY)
 _INSERT_TRIAL = sqlalchemy.insert(_TRIALS)
-_STATE_OF = sqlalchemy.select(_TRIALS.c.state).where(_TRIALS.c.trial_id == sqlalchemy.bindparam("trial"))
+_STATE_OF = (
+    sqlalchemy.select(_TRIALS.c.state).where(_TRIALS.c.trial_id == sqlalchemy.bindparam("trial")).with_for_update()
+)
 
 
 class PatientStorage(RDBStorage):
@@ -84,10 +89,13 @@ class PatientStorage(RDBStorage):
         self._patience_s = patience_s
         super().__init__(url, engine_kwargs=engine_kwargs)
 
-    def begin_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
-        """Make a trial like ``template``; returns its identifier and its number.
+    def begin_trial(self, study_id: int, template: FrozenTrial) -> int:
+        """Make a trial like ``template``, which has the study's next number; returns its identifier.
 
         One whose making was confirmed to nobody is found again.
+
+        Raises:
+            SpoofsweepError: somebody else made a trial of this number; nothing is written.
         """
         return self._wait_out(lambda is_repetition: self._begin(study_id, template, is_repetition))
 
@@ -103,24 +111,28 @@ class PatientStorage(RDBStorage):
 
         self._wait_out(change)
 
-    def _begin(self, study_id: int, template: FrozenTrial, is_repetition: bool) -> tuple[int, int]:
+    def _begin(self, study_id: int, template: FrozenTrial, is_repetition: bool) -> int:
+        start = template.datetime_start
+        started = {} if start is None else {"datetime_start": start.astimezone(UTC).replace(tzinfo=None)}
+        row = {"study_id": study_id, "number": template.number, "state": template.state, **started}
+        params = {name: (template.params[name], kind) for name, kind in template.distributions.items()}
         with self._transaction() as connection:
-            connection.execute(
-                _LOCK_STUDY, {"study": study_id}
-            )  # whoever else makes one waits, and gets another number
-            if is_repetition and (known := _found(connection, study_id, template)) is not None:
-                return known, template.number
-            number = connection.execute(_COUNT_TRIALS, {"study": study_id}).scalar_one()
-            row = {"study_id": study_id, "number": number, "state": template.state}
-            start = template.datetime_start
-            started = {} if start is None else {"datetime_start": start.astimezone(UTC).replace(tzinfo=None)}
-            made: Any = connection.execute(_INSERT_TRIAL, {**row, **started}).inserted_primary_key
-            trial_id = made[0]
-            params = {name: (template.params[name], kind) for name, kind in template.distributions.items()}
+            connection.execute(_LOCK_STUDY, {"study": study_id})  # whoever else makes one waits
+            if connection.execute(_COUNT_TRIALS, {"study": study_id}).scalar_one() != template.number:
+                known = _found(connection, study_id, template) if is_repetition else None
+                if known is None:
+                    raise SpoofsweepError(
+                        "a study must be run by one driver at a time",
+                        f"trial {template.number} of another one",
+                        "stop the other sweep of this study",
+                    )
+                return known
+            made: Any = connection.execute(_INSERT_TRIAL, row).inserted_primary_key
+            trial_id: int = made[0]
             _PARAMETERS.insert(connection, trial_id, _parameters(params))
             _ATTRIBUTES.insert(connection, trial_id, _attributes(template.user_attrs))
             _SYSTEM_ATTRIBUTES.insert(connection, trial_id, _attributes(template.system_attrs))
-        return trial_id, number
+        return trial_id
 
     def _change(self, trial_id: int, changes: TrialChanges) -> None:
         with self._transaction() as connection:
@@ -220,5 +232,5 @@ def _found(connection: Connection, study_id: int, template: FrozenTrial) -> int 
     trial_id = connection.execute(by_number, {"study": study_id}).scalar()
     attributes: Any = models.TrialUserAttributeModel.__table__
     of_trial = sqlalchemy.select(attributes.c.key, attributes.c.value_json).where(attributes.c.trial_id == trial_id)
-    known = {name: json.loads(value) for name, value in connection.execute(of_trial)}
-    return trial_id if trial_id is not None and known == template.user_attrs else None
+    known = {row.key: row.value_json for row in connection.execute(of_trial)}
+    return trial_id if known == {row["key"]: row["value_json"] for row in _attributes(template.user_attrs)} else None

@@ -39,7 +39,8 @@ class PendingWatch:
         self._thread.join()
 
     def trial_started(self, trial: TrialRecord) -> None:
-        """Nothing is heard by that: the trial may not have a place yet."""
+        """A trial has its place."""
+        self._heard = time.monotonic()
 
     def trial_reported(self, trial: TrialRecord) -> None:
         """A trial is at work."""

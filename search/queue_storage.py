@@ -18,14 +18,14 @@ class QueueStorage(InMemoryStorage):
             trial.params, trial.distributions = {}, {}
             self._set_trial(trial_id, trial)
 
-    def begin_trial(self, study_id: int, template: FrozenTrial) -> tuple[int, int]:
-        """Make a trial like ``template``; returns its identifier and its number."""
+    def begin_trial(self, study_id: int, template: FrozenTrial) -> int:
+        """Make a trial like ``template``, which has the study's next number; returns its identifier."""
         with self._lock:
             trial_id = self.create_new_trial(study_id)  # of a template Optuna would make a deep copy
             trial = copy.copy(template)
-            trial.number, trial._trial_id = self.get_trial_number_from_id(trial_id), trial_id
+            trial._trial_id = trial_id
             self._set_trial(trial_id, trial)
-        return trial_id, trial.number
+        return trial_id
 
     def change_trial(self, trial_id: int, changes: TrialChanges) -> None:
         """Write all of ``changes``."""

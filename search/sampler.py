@@ -32,6 +32,11 @@ _JOINT = {"cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution
 """Samplers that draw only parameters which every trial has, and of these only such ones."""
 
 
+_MOST_GUIDED = 20
+"""Refused draws of a trial after which the next come from all over the space: what prior or sampler seek may lie beyond
+the study's limits altogether."""
+
+
 class Choice(NamedTuple):
     """Samplers by trial."""
 
@@ -69,7 +74,7 @@ def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedS
     learner = _learner(config, seed, space)
 
     def drawing(number: int, redraws: int) -> BaseSampler:
-        return cube if is_random(number) else learner.sampler(number, redraws)
+        return cube if redraws >= _MOST_GUIDED or is_random(number) else learner.sampler(number, redraws)
 
     return MixedSampler(learner._replace(sampler=drawing), prior, turns)
 
@@ -94,7 +99,7 @@ class MixedSampler(BaseSampler):
 
     Args:
         choice: the samplers; one that learns is built anew for each draw, seeded by the trial's number.
-        prior: draws in the place of these where it has the turn, unless it has been misled.
+        prior: draws in the place of these where it has the turn, unless it has been misled, or refused many times.
         turns: whose turn it is.
     """
 
@@ -132,7 +137,8 @@ class MixedSampler(BaseSampler):
     def _for(self, study: Study, trial: FrozenTrial) -> BaseSampler:
         draw = trial.number, num_redraws(trial)
         if self._delegate[0] != draw:
-            is_prior = self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
+            may_guide = draw[1] < _MOST_GUIDED
+            is_prior = may_guide and self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
             self._delegate = (draw, self._prior if is_prior else self._choice.sampler(*draw))
         return self._delegate[1]
 

@@ -16,7 +16,7 @@ from deploy.tracking_store import check_reachable
 from search.actor_config import config_maker
 from search.budget import Budget, Spent
 from search.checkpoint_keeper import CheckpointKeeper
-from search.conductor import Conductor, Listener
+from search.conductor import Conductor
 from search.control import Control
 from search.disk_use import DiskUse
 from search.driver_lease import DriverLease
@@ -27,6 +27,7 @@ from search.horizon import horizon_of
 from search.leaderboard import Summary, eer_of, summarise
 from search.ledger import Ledger
 from search.limits import limits_of
+from search.listener import Listener
 from search.model_keeper import ModelKeeper
 from search.objective import EER
 from search.progress import SweepProgress

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 from ray.tune import PlacementGroupFactory
+from ray.tune.experiment import Trial
 
 from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
@@ -59,6 +60,7 @@ def execute(
             search_alg=LedgerSearcher(conductor, make_config),
             scheduler=LedgerScheduler(conductor),
             stop=SweepStopper(conductor, poll),
+            callbacks=[_Beginnings(conductor)],
             reuse_actors=True,
             storage_path=str(folder.absolute()),
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -89,6 +91,16 @@ def num_places(cluster: ClusterConfig) -> int | None:
             f"lower cluster.cpus_per_trial, or change {cluster.gpu_setting}",
         )
     return min(places, cluster.max_concurrent_trials or places)
+
+
+class _Beginnings(tune.Callback):
+    """Tells the conductor when a trial has its place: it is drawn before there is one."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._conductor.begin(trial.trial_id)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from search.config import StudyConfig
 from search.curves import Curves
 from search.horizon import Horizon
 from search.ledger import Ledger
-from search.limits import Limits
 from search.pruners import make_pruner
 from search.sampler import make_sampler
 from search.simulator import SimulatedTrial, simulate
@@ -17,15 +16,11 @@ from search.succession import make_succession
 
 
 def virtual_sweep(
-    config: StudyConfig,
-    horizon: Horizon,
-    curves: Curves,
-    num_workers: int,
-    seed: int,
-    start_s: float = 0.0,
-    limits: Limits | None = None,
+    config: StudyConfig, horizon: Horizon, curves: Curves, num_workers: int, seed: int, start_s: float = 0.0
 ) -> Iterator[SimulatedTrial]:
     """Run the trials of a study over ``curves``, all or as many as are asked for; nothing is written.
+
+    The study's limits have no say: to measure a model takes longer than to simulate its trial.
 
     Args:
         config: the study; its seed, cluster and MLflow have no say.
@@ -34,7 +29,6 @@ def virtual_sweep(
         num_workers: trials at a time.
         seed: in the place of the study's.
         start_s: seconds that a trial takes to begin.
-        limits: those of its configurations; the study's have no say, for measuring takes longer than simulating.
 
     Yields:
         The trials in the order in which they end.
@@ -45,7 +39,7 @@ def virtual_sweep(
     # Curves tell of one objective.
     space, search = SearchSpace(config.space), config.search.model_copy(update={"second_objective": None})
     sampler = make_sampler(search, seed, space)
-    ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed, limits=limits)
+    ledger = Ledger(MEMORY, "virtual", space, config.trial, sampler, seed)
     if search.start_from_defaults:
         ledger.enqueue(space.defaults(config.trial))
     pruner = make_pruner(search, horizon, seed)

@@ -53,10 +53,16 @@ def read_earlier(study: Study, reference: str) -> BegunStudy:
     Raises:
         SpoofsweepError: there is none of this name, or its storage cannot be reached.
     """
-    url, has_url, name = reference.rpartition("#")
-    if not has_url:
-        url = study.config.study.storage or f"sqlite:///{study.folder.parent / name / 'optuna.db'}"
-    return read_trials(url, name)
+    url, name = split_reference(reference)
+    return read_trials(
+        url or study.config.study.storage or f"sqlite:///{study.folder.parent / name / 'optuna.db'}", name
+    )
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Storage and name of an earlier study; empty where the storage follows from this study's own."""
+    url, _, name = reference.rpartition("#")
+    return url, name
 
 
 def _read(study: Study, reference: str, facts: Mapping[str, Any], num_best: int) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import yaml
 
 from cluster.launch_files import cluster_file
 from search.cluster_launch import make_plan
-from search.study import SHIPPED, load_study
+from search.shipped import SHIPPED
+from search.study import load_study
 
 pytestmark = pytest.mark.cluster
 

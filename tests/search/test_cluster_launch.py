@@ -14,7 +14,8 @@ from cluster.submission import commands, forwarded, require_tools, run
 from search.cli import app
 from search.cluster_launch import make_plan
 from search.code_bundle import stage
-from search.study import SHIPPED, Study, load_study
+from search.shipped import SHIPPED
+from search.study import Study, load_study
 
 STUDY = """
 [study]

@@ -47,13 +47,27 @@ def test_a_trial_s_way_through(ledger: Ledger) -> None:
     assert [(trial.state, trial.value) for trial in ledger.trials()] == [("COMPLETE", 0.2), ("PRUNED", None)]
     assert recorder.events == [
         ("started", 0),
-        ("started", 1),
         ("reported", 0, 100),
+        ("started", 1),
         ("reported", 1, 100),
         ("ended", 1, "PRUNED"),
         ("reported", 0, 200),
         ("ended", 0, "COMPLETE"),
     ]
+
+
+def test_a_trial_that_waits_for_its_place_has_not_started(ledger: Ledger) -> None:
+    recorder = Recorder()
+    conductor = conduct(ledger, listeners=[recorder])
+    for key in "abc":
+        conductor.next_trial(key)
+    assert recorder.events == []
+    for _ in range(2):
+        conductor.begin("b")
+    assert recorder.events == [("started", 1)]
+    conductor.report("a", 50, {"dev_eer": 0.3}, final=False)
+    conductor.release("c")
+    assert recorder.events[1:] == [("started", 0), ("reported", 0, 50), ("started", 2), ("ended", 2, "WAITING")]
 
 
 def test_a_report_tells_what_the_trial_computes_with(ledger: Ledger) -> None:

@@ -8,7 +8,9 @@ import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.evolution import GENERATION, Evolution
+from search.evolution import GENERATION, Evolution, EvolutionSampler
+from search.queue_storage import QueueStorage
+from search.trial_changes import TrialChanges
 
 SPACE = {"x": FloatDistribution(0.0, 1.0), "y": IntDistribution(1, 64, log=True), "z": FloatDistribution(0.0, 2.0)}
 POPULATION = 4 + math.floor(3 * math.log(len(SPACE)))
@@ -55,6 +57,20 @@ def test_a_state_is_a_function_of_the_trials_in_whatever_order_they_ended() -> N
     before = late.draw([*trials[:2], running, *trials[3:]], 99)
     assert before != fresh
     assert late.draw(trials, 99) == fresh
+
+
+def test_a_trial_that_goes_on_stays_in_its_generation() -> None:
+    storage = QueueStorage()
+    sampler = EvolutionSampler(Evolution(SPACE, 1), optuna.samplers.RandomSampler())
+    study = optuna.create_study(storage=storage, sampler=sampler)
+    left = study.ask(SPACE)
+    for _ in range(POPULATION):
+        study.tell(study.ask(SPACE), 0.1)
+    storage.change_trial(left._trial_id, TrialChanges(state=TrialState.WAITING))
+    assert study.ask(SPACE).number == left.number
+    later = study.ask(SPACE)
+    trials = study.get_trials(deepcopy=False)
+    assert [trials[trial.number].system_attrs[GENERATION] for trial in (left, later)] == [0, 1]
 
 
 def test_pruned_trials_count_and_failed_ones_do_not() -> None:

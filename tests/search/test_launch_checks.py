@@ -8,7 +8,8 @@ import pytest
 from cluster.errors import SpoofsweepError
 from search.config import StudyConfig
 from search.launch_checks import check_launchable
-from search.study import SHIPPED, Study, load_study
+from search.shipped import SHIPPED
+from search.study import Study, load_study
 
 
 def study(**sections: dict[str, Any]) -> Study:
@@ -37,6 +38,10 @@ def test_a_study_of_servers_and_shared_folders_has_nothing_to_be_said_of() -> No
         ({"study": {"output": "~/results"}}, "study.output must lie where every node sees it"),
         ({"study": {"storage": "sqlite:////local/o.db"}}, "study.storage must lie .* got /local/o.db"),
         ({"mlflow": {"tracking_uri": "sqlite:////local/m.db"}}, "mlflow.tracking_uri must lie where"),
+        (
+            {"search": {"start_from": ["before", "sqlite:////local/o.db#older"]}},
+            "search.start_from older must lie where .* got /local/o.db",
+        ),
         ({"shards": {"store": "/scratch/shards"}}, "shards.store must lie where every node sees it"),
         ({"corpus": {"root": "../corpus"}}, "corpus.root of a launched study must not depend on this machine"),
         ({"corpus": {"extra": [{"name": "b", "layout": "mlaad", "root": "b"}]}}, "corpus.extra b of a launched study"),

@@ -14,7 +14,8 @@ from cluster.errors import SpoofsweepError
 from cluster.launch_config import LaunchConfig
 from cluster.launch_files import RAY_UP, TARGETS, LaunchPlan, cluster_file, cluster_name, sweep_script
 from search.cluster_launch import make_plan
-from search.study import SHIPPED, load_study
+from search.shipped import SHIPPED
+from search.study import load_study
 
 SCHEMAS = Path(__file__).parents[1] / "cluster" / "kuberay"
 ADDRESS = "http://192.0.2.1:8265"

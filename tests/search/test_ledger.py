@@ -3,11 +3,13 @@
 import contextlib
 import itertools
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy
 
 from cluster.errors import SpoofsweepError
 from search.asha import Asha
@@ -196,6 +198,38 @@ def test_a_waiting_trial_whose_beginning_is_cut_off_comes_again_whole(
     again = reopened.ask()
     assert (again.number, again.params, again.seed, again.config) == (left.number, left.params, left.seed, left.config)
     assert len(reopened.trials()) == 1
+
+
+def test_a_second_driver_makes_no_trial(url: str) -> None:
+    first, second = open_ledger(url), open_ledger(url)
+    first.ask()
+    with pytest.raises(SpoofsweepError, match="one driver at a time; got trial 0 of another"):
+        second.ask()
+    assert [trial.number for trial in first.trials()] == [0]
+
+
+def test_two_drivers_at_the_same_moment_make_one_trial(url: str) -> None:
+    first, second = open_ledger(url), open_ledger(url)
+    refusals: list[SpoofsweepError] = []
+
+    def ask() -> None:
+        try:
+            second.ask()
+        except SpoofsweepError as error:
+            refusals.append(error)
+
+    other = threading.Thread(target=ask)
+
+    def interfere(*event: Any) -> None:
+        if "count(" in event[2] and not other.ident:  # the first knows the next number, and has not taken it
+            other.start()
+            other.join(0.3)
+
+    sqlalchemy.event.listen(first.storage.engine, "after_cursor_execute", interfere)
+    first.ask()
+    other.join()
+    assert [trial.number for trial in first.trials()] == [0]
+    assert len(refusals) == 1
 
 
 def test_rungs_are_rebuilt_from_the_ledger(url: str) -> None:

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState, create_trial
 from toys import ToyData, toy_study, toy_trial
-from virtual_studies import DropoutCurves, virtual_study
+from virtual_studies import virtual_study
 
 from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
 from search.bounded_history import BoundedHistory
-from search.config import SearchConfig, StudyConfig
-from search.curves import Curve
+from search.config import ParameterConfig, SearchConfig, StudyConfig
 from search.leaderboard import status_lines, summarise
 from search.ledger import Ledger
 from search.limits import MOST_REFUSALS, Limits, limit_notes, limits_of
@@ -20,7 +19,6 @@ from search.space import SearchSpace
 from search.study_reader import read_trials
 from search.sweep import open_ledger, run_sweep
 from search.trial_record import REFUSED, TrialRecord
-from search.virtual_sweep import virtual_sweep
 from trainable.config import TrialConfig
 
 SHARDS = ToyData(Path()).shard_set_id
@@ -32,17 +30,6 @@ VIRTUAL_MOST = 180_000
 
 def num_parameters(trial: TrialRecord) -> float:
     return next(iter(Limits(SearchConfig(max_parameters=1), FeaturesConfig()).excess(trial.config).values()))
-
-
-class SizeCurves(DropoutCurves):
-    """Remembers the sizes of the models that are trained."""
-
-    def __init__(self) -> None:
-        self.sizes: list[float] = []
-
-    def curve(self, trial: TrialRecord) -> Curve:
-        self.sizes.append(num_parameters(trial))
-        return super().curve(trial)
 
 
 def sizes_study(output: Path, name: str = "limited", num_trials: int = 12, **search: Any) -> Any:
@@ -99,6 +86,17 @@ def test_the_sampler_learns_where_not_to_look(tmp_path: Path) -> None:
     assert refused[0] < 0.5 * refused[1]
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "qmc"])
+def test_a_prior_far_beyond_the_limits_gives_way(tmp_path: Path, sampler: str) -> None:
+    """It would hardly ever draw a network that is small enough."""
+    small = TrialConfig.model_validate({"model": {"gru_size": 16, "channels": [16, 32]}})
+    (most,) = Limits(SearchConfig(max_parameters=1), FeaturesConfig()).excess(small).values()
+    space = {"model.gru_size": {"low": 8, "high": 128, "likely": 128}, "model.channels": {"choices": [[16, 32]]}}
+    search = {"max_parameters": int(most), "prior_share": 1.0, "sampler": sampler}
+    (trial,) = asked(toy_study(tmp_path, "hopeful", 1, space=space, search=search), 1)
+    assert trial.config.model.gru_size <= 16
+
+
 def test_refused_draws_are_no_reason_to_take_more_trials_as_good() -> None:
     history = BoundedHistory(1)
     history.learn([create_trial(value=float(i)) for i in range(20)])
@@ -140,17 +138,6 @@ def test_a_space_of_nothing_but_large_models_is_an_error(tmp_path: Path) -> None
     ledger.close()
 
 
-def test_a_sweep_in_virtual_time_keeps_the_limits() -> None:
-    config, horizon = virtual_study(num_trials=20)
-    limits = Limits(SearchConfig(max_parameters=VIRTUAL_MOST), config.features)
-    curves = SizeCurves()
-    trials = list(virtual_sweep(config, horizon, curves, num_workers=4, seed=1, limits=limits))
-    assert len(trials) == 20
-    assert max(curves.sizes) <= VIRTUAL_MOST
-    list(virtual_sweep(config, horizon, curves, num_workers=4, seed=1))
-    assert max(curves.sizes) > VIRTUAL_MOST
-
-
 @pytest.mark.long
 def test_a_sweep_of_ray_keeps_the_limits(tmp_path: Path, ray_session: None) -> None:
     """Starts Ray: every trial that was paid for is within."""
@@ -176,10 +163,25 @@ def test_check_tells_of_a_default_beyond_and_of_the_share_of_the_space() -> None
     assert limits_of(config_of()) is None
 
 
+def test_check_looks_as_long_for_room_as_a_trial_does() -> None:
+    """Of this space's probes the 93rd is the first within."""
+    share = {"low": 0.1, "high": 0.5}
+    sizes = {"model.channels": {"choices": [[8], [16], [32], [64]]}, "model.gru_size": {"low": 8, "high": 128}}
+    space = SearchSpace(
+        {
+            path: ParameterConfig.model_validate(values)
+            for path, values in {"model.dropout": share, "loss.bonafide_weight": share, **sizes}.items()
+        }
+    )
+    *_, note = limit_notes(config_of(max_parameters=20_000), space)
+    assert note.startswith("about 99% of [space] is beyond search.max_parameters = 20,000")
+
+
 def test_check_refuses_a_study_without_room() -> None:
     config = config_of(window_s=0.05, max_latency_ms=0.001)
+    space = SearchSpace({"optimizer.learning_rate": config.space["optimizer.learning_rate"]})  # one network
     with pytest.raises(SpoofsweepError, match=r"must have configurations within search\.max_latency_ms = 0\.001"):
-        limit_notes(config, SearchSpace(config.space))
+        limit_notes(config, space)
 
 
 def test_latency_is_a_limit_too() -> None:

@@ -9,7 +9,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.config import CorpusConfig
 from data_prep.corpora import read_corpus
 from data_prep.plan import shard_set_id
-from search.preview import preview, print_preview
+from search.preview import preview
+from search.preview_tables import print_preview
 from search.study import Study, load_study
 
 STUDY = """

@@ -13,8 +13,9 @@ from cluster.errors import SpoofsweepError
 from search.config import ParameterConfig, SearchConfig
 from search.prior import PriorTurns, near
 from search.sampler import make_sampler
+from search.shipped import SHIPPED
 from search.space import SearchSpace
-from search.study import SHIPPED, load_study
+from search.study import load_study
 from trainable.config import TrialConfig
 
 SPACE = SearchSpace(

@@ -154,6 +154,16 @@ def test_trials_of_earlier_studies_teach_both_objectives() -> None:
     assert {tuple(trial.values) for trial in trials[:20]} == {(t.value, t.user_attrs["size"]) for t in earlier}
 
 
+def test_of_a_large_study_refused_draws_are_seen_as_well() -> None:
+    study, history = made_study(MOST_FINISHED + 1), PairHistory(1, "size")
+    history.view(study, 200)
+    history.learn([create_trial(state=TrialState.PRUNED) for _ in range(2000)])
+    trials = history.view(study, 200)._get_trials(deepcopy=False)
+    assert len(trials) == MOST_FINISHED
+    assert history.num_good == 13
+    assert sum(trial.number < 0 for trial in trials) > MOST_FINISHED / 2
+
+
 def test_a_diverged_trial_is_not_good_because_it_is_small() -> None:
     study = made_study(5)
     attributes = {"size": 0.001, "diverged": True}

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import SpoofsweepError
+from search.shipped import SHIPPED
 from search.space import SearchSpace
-from search.study import SHIPPED, find_study, load_study
+from search.study import find_study, load_study
 
 MINIMAL = '[study]\nname = "mini"\n[corpus]\nlayout = "manifest"\nroot = "manifest.csv"\n'
 

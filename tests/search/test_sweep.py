@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -205,8 +206,16 @@ def test_ray_tune_keeps_hardly_any_trial_that_has_ended(output: Path, monkeypatc
     assert max(max(counts) for counts in kept) <= 3  # one that ends, one that has just failed, one in line
 
 
-def test_two_trials_at_a_time(output: Path) -> None:
-    """Never more, and really two: counted from the events."""
+def test_two_trials_at_a_time(output: Path, tmp_path: Path) -> None:
+    """Never more, and really two: counted from the events, of which the first two trials wait for each other."""
+
+    class Meeting(toy_trial()):
+        def step(self) -> dict[str, Any]:
+            (tmp_path / str(self._config["trial_number"])).touch()
+            deadline_s = time.monotonic() + 60
+            while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline_s:
+                time.sleep(0.02)
+            return super().step()
 
     class Counter:
         def __init__(self) -> None:
@@ -224,8 +233,38 @@ def test_two_trials_at_a_time(output: Path) -> None:
 
     counter = Counter()
     study = toy_study(output, "two", 6, cluster={"max_concurrent_trials": 2})
-    run_sweep(study, ToyData(output), trainable=toy_trial(), listeners=[counter])
+    run_sweep(study, ToyData(output), trainable=Meeting, listeners=[counter])
     assert (counter.most, counter.running) == (2, 0)
+
+
+def test_a_trial_starts_when_it_has_its_place(output: Path) -> None:
+    """On a cluster that was joined the next trial is drawn before: it has to wait."""
+
+    class Times:
+        def __init__(self) -> None:
+            self.events: list[tuple[str, int]] = []
+            self.times: list[float] = []
+
+        def trial_started(self, trial: TrialRecord) -> None:
+            self._note("started", trial)
+
+        def trial_reported(self, trial: TrialRecord) -> None:
+            if len(trial.reports) == 1:
+                self._note("reported", trial)
+
+        def trial_ended(self, trial: TrialRecord) -> None:
+            self._note("ended", trial)
+
+        def _note(self, event: str, trial: TrialRecord) -> None:
+            self.events.append((event, trial.number))
+            self.times.append(time.monotonic())
+
+    seen = Times()
+    joined = {"address": "auto", "cpus_per_trial": 2, "max_concurrent_trials": None}
+    study = toy_study(output, "crowded", 2, cluster=joined, search={"pruning": "none"})
+    run_sweep(study, ToyData(output), trainable=toy_trial(step_s=0.05), listeners=[seen])
+    assert seen.events == [(event, number) for number in range(2) for event in ("started", "reported", "ended")]
+    assert all(seen.times[first + 1] - seen.times[first] >= 0.05 for first in (0, 3))
 
 
 class CtrlC:

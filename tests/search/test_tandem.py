@@ -14,7 +14,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.finale import conclude
 from search.finalist_runs import FinalistRuns
-from search.preview import preview, print_preview
+from search.preview import preview
+from search.preview_tables import print_preview
 from search.report import StudyOutcome, print_summary
 from search.study import Study
 from search.tandem import NO_ASV, Tandem, read_tandem
