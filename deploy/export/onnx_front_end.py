@@ -1,7 +1,7 @@
 """The acoustic front end of a whole batch as the few operators that ONNX needs; it gives what `FrontEnd` gives.
 
 Tensor names carry shapes: B batch, F frames, W window samples, Bin bins of the Fourier transform, K filters, N feature
-bins.
+bins, H half a window's samples.
 """
 
 import math
@@ -47,26 +47,37 @@ class OnnxFrontEnd(nn.Module):
 
 
 class _PowerSpectrum(nn.Module):
-    """``[B, F, W] -> [B, F, 2 Bin]``: squares of the real and of the imaginary parts, whose sums are the power."""
+    """``[B, F, W] -> [B, F, Bin]``.
+
+    The window is symmetric, and power does not depend on where time begins. Counted from the middle of the window,
+    cosines are even and sines odd, so sums and differences of mirrored samples take half the multiplications.
+    """
 
     def __init__(self, config: FeaturesConfig, bins: range) -> None:
         super().__init__()
-        self._bins, self._size = bins, config.fft_size
-        self.register_buffer("window_W", torch.hamming_window(config.window_samples, periodic=False))
-        self.window_W: Tensor
+        self._bins, self._size, self._window = bins, config.fft_size, config.window_samples
+        window_W = torch.hamming_window(config.window_samples, periodic=False)
+        weight_H = window_W[: (len(window_W) + 1) // 2].clone()
+        if len(window_W) % 2:
+            weight_H[-1] /= 2  # the middle sample is its own mirror image
+        self.register_buffer("weight_H", weight_H)
+        self.weight_H: Tensor
 
     def forward(self, frames_BFW: Tensor) -> Tensor:
-        parts_BFBin = frames_BFW @ self._matrix()
-        return parts_BFBin * parts_BFBin
+        half = len(self.weight_H)
+        left_BFH, right_BFH = frames_BFW[..., :half], frames_BFW[..., -half:].flip(2)
+        cos_HBin, sin_HBin = self._matrices()
+        real_BFBin, imaginary_BFBin = (left_BFH + right_BFH) @ cos_HBin, (left_BFH - right_BFH) @ sin_HBin
+        return real_BFBin * real_BFBin + imaginary_BFBin * imaginary_BFBin
 
-    def _matrix(self) -> Tensor:
-        """``[W, 2 Bin]``; every cosine is looked up on the unit circle, so that no phase is rounded."""
-        angle = torch.arange(self._size, dtype=torch.float64) * (2 * math.pi / self._size)
+    def _matrices(self) -> tuple[Tensor, Tensor]:
+        """Weighted cosines and sines ``[H, Bin]``, looked up on the unit circle, so that no phase is rounded."""
+        angle = torch.arange(2 * self._size, dtype=torch.float64) * (math.pi / self._size)
+        from_middle_H = torch.arange(1 - self._window, 1, 2)  # in half samples
         bin_Bin = torch.arange(self._bins.start, self._bins.stop)
-        phase_WBin = torch.arange(self.window_W.shape[0])[:, None] * bin_Bin % self._size
-        return (
-            torch.cat([part.float()[phase_WBin] for part in (angle.cos(), angle.sin())], dim=1) * self.window_W[:, None]
-        )
+        phase_HBin = from_middle_H[:, None] * bin_Bin % (2 * self._size)
+        weight_H1 = self.weight_H[:, None]
+        return angle.cos().float()[phase_HBin] * weight_H1, angle.sin().float()[phase_HBin] * weight_H1
 
 
 class _LogSpectrum(nn.Module):
@@ -77,8 +88,7 @@ class _LogSpectrum(nn.Module):
         self.power = _PowerSpectrum(config, config.fourier_bins)
 
     def forward(self, frames_BFW: Tensor) -> Tensor:
-        real_BFBin, imaginary_BFBin = self.power(frames_BFW).chunk(2, dim=2)
-        return torch.log(real_BFBin + imaginary_BFBin + SPECTRUM_FLOOR)
+        return torch.log(self.power(frames_BFW) + SPECTRUM_FLOOR)
 
 
 class _LogFilterBank(nn.Module):
@@ -100,8 +110,7 @@ class _LogFilterBank(nn.Module):
     def forward(self, frames_BFW: Tensor) -> Tensor:
         empty = torch.zeros(self._shape.numel())
         filters_BinK = empty.scatter(0, self.place.long(), self.weight).view(self._shape)
-        # The matrix once for real and once for imaginary parts adds them up on the way.
-        return torch.log(self.power(frames_BFW) @ torch.cat((filters_BinK, filters_BinK)) + LOG_FLOOR)
+        return torch.log(self.power(frames_BFW) @ filters_BinK + LOG_FLOOR)
 
 
 class _FourierCepstra(nn.Module):

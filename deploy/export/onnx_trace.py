@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
-from onnx import compose, helper
+from onnx import compose, helper, numpy_helper
 from torch import Tensor, nn
 
 from deploy.export.onnx_layers import with_onnx_layers
@@ -91,6 +92,7 @@ def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxscript import optimizer
 
     optimizer.inline(model)
+    _fix_shapes(model.graph)
     optimizer.fold_constants(model, input_size_limit=_MAX_FOLDED, output_size_limit=_MAX_FOLDED)
     optimizer.remove_unused_nodes(model)
     del model.graph.value_info[:]
@@ -99,3 +101,28 @@ def _tidied(model: onnx.ModelProto) -> onnx.ModelProto:
         one.ClearField("metadata_props")
         one.ClearField("doc_string")
     return model
+
+
+def _fix_shapes(graph: onnx.GraphProto) -> None:
+    """Let reshapes that keep open dimensions in their places, or know all but one, do so by a constant.
+
+    PyTorch leaves about eight operators to each, which look up the input's shape.
+    """
+    known = {info.name: _dims(info) for info in [*graph.input, *graph.value_info, *graph.output]}
+    for node in [node for node in graph.node if node.op_type == "Reshape"]:
+        before, after = known.get(node.input[0]), known.get(node.output[0])
+        if before is None or after is None:
+            continue
+        sizes = [
+            size if isinstance(size, int) else 0 if place < len(before) and before[place] == size else -1
+            for place, size in enumerate(after)
+        ]
+        if sizes.count(-1) <= 1:
+            node.input[1] = f"{node.name}_sizes"
+            del node.attribute[:]  # that 0 were a size
+            graph.initializer.append(numpy_helper.from_array(np.array(sizes, np.int64), node.input[1]))
+
+
+def _dims(info: onnx.ValueInfoProto) -> list[int | str]:
+    """Sizes, or the names of those that stay open."""
+    return [dim.dim_param or dim.dim_value for dim in info.type.tensor_type.shape.dim]

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from cluster.errors import SpoofsweepError
-from deploy.detector_card import METADATA_KEY, DetectorCard
+from deploy.detector_card import METADATA_KEY, NEXT, SCORES, DetectorCard
 
 T = TypeVar("T")
 Inputs = dict[str, npt.NDArray[Any]]
@@ -71,7 +72,11 @@ class OnnxModel:
 
     def run(self, inputs: Inputs) -> Outputs:
         """What the graph makes of the inputs."""
-        return self.session.run(["scores", *(f"next_{name}" for name in self.card.states)], inputs)
+        return self.session.run(self._outputs, inputs)
+
+    @cached_property
+    def _outputs(self) -> list[str]:
+        return [SCORES, *(NEXT + name for name in self.card.states)]
 
     def work(self, work: Work[T]) -> T:
         """Do a piece of work by itself, a run at a time."""
