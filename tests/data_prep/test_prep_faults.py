@@ -18,7 +18,7 @@ from data_prep.prepare import prepare
 from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,6 @@ cluster.shutdown()
 """
 
 
-@pytest.mark.long
 def test_node_lost_in_the_middle(undisturbed: ShardSet, config: PrepConfig, tmp_path: Path) -> None:
     """Slow: a Ray cluster of two nodes, in a process of its own."""
     text = finish(program(LOSE_A_NODE, config, tmp_path))
@@ -112,7 +111,6 @@ def remote(bucket: str, root: Path, config: PrepConfig) -> PrepConfig:
     return config.model_copy(update={"corpus": corpus, "store": f"s3://{bucket}/sets"})
 
 
-@pytest.mark.long
 def test_from_store_to_store(
     remote: PrepConfig, undisturbed: ShardSet, bucket: str, store_server: ObjectStore, tmp_path: Path
 ) -> None:

@@ -76,7 +76,7 @@ def test_a_shard_whose_worker_is_lost_is_built_by_another(recipe: Recipe, tmp_pa
         assert (recipe.folder / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shard_that_loses_every_worker_is_named_with_its_utterances(recipe: Recipe, tmp_path: Path) -> None:
     """Slow: four workers are started, and each imports torch."""
     log = tmp_path / "deaths"

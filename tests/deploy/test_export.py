@@ -97,7 +97,7 @@ def test_streamed_it_scores_as_the_model_does(streamable, waves):
     assert [score.score for score in scores] == pytest.approx(expected[0].tolist(), abs=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_long_files_get_the_score_of_the_trained_model(with_deltas, waves):
     """PyTorch takes seconds to trace a model with open sizes."""
     folder, done = with_deltas

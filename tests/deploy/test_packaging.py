@@ -91,8 +91,7 @@ def test_loads_without_the_project_and_without_undeclared_packages(store, traine
     assert_same_answers(load_elsewhere(sys.executable, store, tmp_path, prelude), trained, store)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.long
 def test_loads_in_an_environment_of_its_own_requirements(store, trained, tmp_path):
     """Installs torch and MLflow into a new environment: most of a minute with a warm cache."""
     uv = Path(sys.executable).with_name("uv")

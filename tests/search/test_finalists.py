@@ -210,8 +210,10 @@ def test_a_failed_training_names_its_finalist(tiny_study, tiny_shards, tiny_outc
 def test_runs_in_mlflow_hold_course_scores_and_model(tiny_study, tiny_outcome):
     client = MlflowClient(tiny_study.tracking_uri)
     experiment = client.get_experiment_by_name("spoofsweep").experiment_id
-    runs = client.search_runs([experiment], "tags.`spoofsweep.kind` = 'finalist'")
-    (parent,) = client.search_runs([experiment], "tags.`spoofsweep.kind` = 'study'")
+    runs, (parent,) = (
+        client.search_runs([experiment], f"tags.`spoofsweep.kind` = '{kind}' and tags.`spoofsweep.study` = 'tiny'")
+        for kind in ("finalist", "study")
+    )
     assert len(runs) == 4
     assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}
     by_signature = {run.data.tags["spoofsweep.signature"]: run for run in runs}

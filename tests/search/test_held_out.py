@@ -140,6 +140,7 @@ def test_finalists_do_without_the_attacks_that_trials_did_without(held_out, tiny
     assert "| attacks held out | `A05` |" in card
 
 
+@pytest.mark.long
 def test_progress_says_what_the_dev_eer_is_about(folded, held_out):
     means = read_progress(folded[0])
     assert means.about.startswith("Dev EER is the mean over 2 leave-attack-out folds: A0")
@@ -147,6 +148,7 @@ def test_progress_says_what_the_dev_eer_is_about(folded, held_out):
     assert "no others: A05" in read_progress(held_out[0]).about
 
 
+@pytest.mark.long
 def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, folded, held_out):
     first = [outcome.trials[0] for outcome in (tiny_outcome, folded[1], held_out[1])]
     assert first[0].config == first[1].config == first[2].config

@@ -63,7 +63,7 @@ def test_from_the_corpus_to_the_champion(variant: Variant, tiny_study: Study, ti
     assert not list((study.output / "shards").glob("*/manifest.json"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_stopped_sweep_says_so_with_its_exit_status(
     variant: Variant, tiny_study: Study, tiny_shards: ShardSet
 ) -> None:

@@ -21,7 +21,7 @@ from search.study_reader import read_trials
 from search.sweep import run_sweep
 from search.trial_record import TrialRecord
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 CHANGES: dict[str, dict[str, Any]] = {
     "trial": {"budget_passes": 3},
     "space": {
@@ -130,7 +130,6 @@ def test_a_forked_trial_is_reproduced_bit_for_bit(outcome: StudyOutcome, study: 
     assert again.reproduced == heir.reports
 
 
-@pytest.mark.long
 def test_interrupted_at_every_turn_it_ends_as_if_it_had_not_been(
     outcome: StudyOutcome, tiny_study: Study, tiny_shards: Any
 ) -> None:
