@@ -111,7 +111,7 @@ def _fix_shapes(graph: onnx.GraphProto) -> None:
     known = {info.name: _dims(info) for info in [*graph.input, *graph.value_info, *graph.output]}
     for node in [node for node in graph.node if node.op_type == "Reshape"]:
         before, after = known.get(node.input[0]), known.get(node.output[0])
-        if before is None or after is None:
+        if not (before and after):  # not known, or a single number, of which PyTorch notes no shape
             continue
         sizes = [
             size if isinstance(size, int) else 0 if place < len(before) and before[place] == size else -1

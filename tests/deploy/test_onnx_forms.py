@@ -74,6 +74,6 @@ def test_large_constants_are_computed_by_the_runtime_as_it_loads(waves, tmp_path
     options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
     onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     loaded = onnx.load(tmp_path / "loaded.onnx")
-    assert not computed & {node.op_type for node in loaded.graph.node}
+    assert not {"Shape", *computed} & {node.op_type for node in loaded.graph.node}
     largest = max(loaded.graph.initializer, key=lambda one: one.ByteSize())
-    assert largest.dims[0] == STREAM_FEATURES.window_samples
+    assert largest.dims[0] == STREAM_FEATURES.window_samples // 2
