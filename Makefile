@@ -45,6 +45,9 @@ test-cluster: setup
 bench: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/sweep_overhead.py
+	$(BIN)/python benchmarks/simulator_speed.py
+	$(BIN)/python benchmarks/stream_latency.py
+	$(BIN)/python benchmarks/server_load.py
 	$(BIN)/python benchmarks/prep_speed.py
 	$(BIN)/python benchmarks/feature_speed.py
 	$(BIN)/python benchmarks/augmentation_speed.py
