@@ -30,8 +30,8 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Whole detectors, trained, exported and compressed, the server's page in Chromium, populations, preparation killed on the way:
-# about a quarter of an hour on two cores.
+# Whole detectors, exported and compressed, the server's page in Chromium, populations, folds, drivers and preparation killed:
+# about half an hour on two cores.
 test-long: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 

@@ -23,7 +23,7 @@ from search.study import Study
 from search.sweep import run_sweep
 from trainable.hold_out import samples_per_pass
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,6 @@ def test_a_study_goes_on_with_the_attacks_that_it_held_out(folded, tiny_study, t
         run_sweep(other, tiny_shards)
 
 
-@pytest.mark.long
 def test_finalists_do_without_the_attacks_that_trials_did_without(held_out, tiny_shards):
     study, outcome = held_out
     champion = outcome.champion.finalist
@@ -140,7 +139,6 @@ def test_finalists_do_without_the_attacks_that_trials_did_without(held_out, tiny
     assert "| attacks held out | `A05` |" in card
 
 
-@pytest.mark.long
 def test_progress_says_what_the_dev_eer_is_about(folded, held_out):
     means = read_progress(folded[0])
     assert means.about.startswith("Dev EER is the mean over 2 leave-attack-out folds: A0")
@@ -148,7 +146,6 @@ def test_progress_says_what_the_dev_eer_is_about(folded, held_out):
     assert "no others: A05" in read_progress(held_out[0]).about
 
 
-@pytest.mark.long
 def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, folded, held_out):
     first = [outcome.trials[0] for outcome in (tiny_outcome, folded[1], held_out[1])]
     assert first[0].config == first[1].config == first[2].config
@@ -156,7 +153,6 @@ def test_policies_make_other_trials_of_the_same_configuration(tiny_outcome, fold
     assert len({trial.attributes["signature"] for trial in first}) == 3
 
 
-@pytest.mark.long
 def test_the_worst_attack_is_minimised_from_the_sweep_to_the_card(tiny_study, tiny_shards, output):
     """Over folds, so that each attack is judged by the model that never met it."""
     name, validation = "tiny-worst", {"folds": 2}

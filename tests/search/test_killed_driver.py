@@ -96,7 +96,7 @@ def outcome(study: Study) -> list[object]:
     return [(t.number, t.state, t.params, t.seed, t.reports, t.value) for t in trials_of(study)]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_driver_costs_nothing(tmp_path: Path, sample_root: Path, ray_session: None) -> None:
     """Slow: a sweep here, and two drivers with a Ray of their own, which find its shards."""
     killed, undisturbed = (write_study(tmp_path, name, sample_root) for name in ("killed", "undisturbed"))

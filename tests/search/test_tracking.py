@@ -210,7 +210,7 @@ def test_a_deleted_experiment_is_refused(store: Store, tmp_path: Path) -> None:
         open_experiment(store.client, tmp_path.name, None)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_real_server_away_in_the_middle(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Starts `mlflow server` twice: some ten seconds each."""
     monkeypatch.setattr("search.tracking._LONGEST_DELAY_S", 1.0)
