@@ -14,6 +14,7 @@ from torch import Tensor
 from data_prep.features import FrontEnd
 from data_prep.features_config import FeaturesConfig
 from deploy.detector_card import NEXT, SAMPLES, SCORES, TAIL, DetectorCard
+from deploy.zero_states import zero_states
 from trainable.models.streamable import Streamable
 
 
@@ -33,11 +34,6 @@ def follow(run: RunChunk, card: DetectorCard, wave_BT: NDArray[np.float32], chun
         scores.append(outputs[SCORES])
         states = {name: outputs[NEXT + name] for name in states}
     return np.concatenate(scores, axis=1)
-
-
-def zero_states(card: DetectorCard, batch: int = 1) -> dict[str, NDArray[np.float32]]:
-    """States of streams that begin, but for the lead samples at the end of their ``tail``."""
-    return {name: np.zeros((batch, *shape), np.float32) for name, shape in card.states.items()}
 
 
 def step_scores(model: Streamable, features: FeaturesConfig, wave_BT: Tensor) -> NDArray[np.float32]:

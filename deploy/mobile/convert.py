@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from deploy.chunk_by_chunk import zero_states
 from deploy.detector_card import SAMPLES, DetectorCard
 from deploy.mobile.chunk_network import ChunkNetwork
 from deploy.mobile.formats import find_format
 from deploy.mobile.stream_check import check
+from deploy.zero_states import zero_states
 from trainable.checkpoint import read_model
 from trainable.models.streamable import Streamable
 

@@ -6,10 +6,11 @@ Legend: B batch, T samples, S steps.
 import numpy as np
 
 from data_prep.features_config import FeaturesConfig
-from deploy.chunk_by_chunk import RunChunk, follow, step_scores, zero_states
+from deploy.chunk_by_chunk import RunChunk, follow, step_scores
 from deploy.detector_card import SAMPLES, DetectorCard
 from deploy.probe_waves import probe_waves
 from deploy.timing import quantiles_ms
+from deploy.zero_states import zero_states
 from trainable.models.streamable import Streamable
 
 _NUM_CHUNKS = 40

@@ -1,15 +1,12 @@
 """Scores a corpus with every form of a detector, and reports."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from cluster.errors import SpoofsweepError
+from cluster.machine_facts import machine_facts
 from data_prep.one_thread import one_thread
 from deploy.export.model_origin import find_origin
 from deploy.parity.audio import ParityAudio
@@ -116,7 +113,7 @@ def _report(
         left_out=missing,
         gates=request.gates.model_dump(),
         breaches=breaches(rows, request.gates),
-        machine=_machine(),
+        machine=machine_facts(*_PACKAGES) | {"spoofsweep": code_version()},
     )
 
 
@@ -147,15 +144,3 @@ def _calibration(
         return fit_calibration(table.bonafide, table.spoof), "fitted here, on the dev scores that it is applied to"
     table = Scored.of([one], audio, audio.utterances("dev", request.most)).tables[one.name]
     return fit_calibration(table.bonafide, table.spoof), "fitted here on dev"
-
-
-def _machine() -> dict[str, str]:
-    facts = {"date": date.today().isoformat(), "processor": _processor(), "cores": str(os.cpu_count())}
-    packages = {name: version(name) for name in _PACKAGES}
-    return facts | {"spoofsweep": code_version(), "Python": platform.python_version()} | packages
-
-
-def _processor() -> str:
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from cluster.errors import SpoofsweepError
+from deploy.detector_card import SAMPLES
 from deploy.stream.onnx_model import Inputs, OnnxModel, Outputs, Work
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def _groups(model: OnnxModel, waiting: Sequence[_Piece[T]]) -> Iterable[list[_Pi
     by_length: dict[int, list[_Piece[T]]] = defaultdict(list)
     for piece in waiting:
         assert piece.inputs is not None
-        by_length[piece.inputs["samples"].shape[1]].append(piece)
+        by_length[piece.inputs[SAMPLES].shape[1]].append(piece)
     return (
         group[first : first + LARGEST_BATCH]
         for group in by_length.values()

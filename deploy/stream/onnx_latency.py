@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from deploy.detector_card import SAMPLES
 from deploy.stream.onnx_model import OnnxModel
 from deploy.timing import quantiles_ms
+from deploy.zero_states import zero_states
 
 _CHUNK_S = 0.1
 """Of audio that a stream form is given at a time, or the next multiple of its steps."""
@@ -28,7 +30,7 @@ class Latency:
         card = model.card
         inputs = _example(model)
         quantiles = quantiles_ms(lambda: model.session.run(None, inputs), _NUM_RUNS[card.form])
-        return cls(inputs["samples"].shape[1] / card.sample_rate, *quantiles)
+        return cls(inputs[SAMPLES].shape[1] / card.sample_rate, *quantiles)
 
 
 def _example(model: OnnxModel) -> dict[str, Any]:
@@ -38,4 +40,4 @@ def _example(model: OnnxModel) -> dict[str, Any]:
     else:
         num_samples = card.window_samples + (card.window_frames - 1) * card.hop_samples
     noise_BT = np.random.default_rng(0).normal(0.0, 0.1, (1, num_samples)).astype(np.float32)
-    return {"samples": noise_BT, **{name: np.zeros((1, *shape), np.float32) for name, shape in card.states.items()}}
+    return {SAMPLES: noise_BT, **zero_states(card)}

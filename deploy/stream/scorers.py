@@ -7,9 +7,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from deploy.detector_card import SAMPLES, TAIL
 from deploy.stream.onnx_model import Inputs, OnnxModel, Work
 from deploy.stream.sample_buffer import SampleBuffer
 from deploy.stream.samples import Wave
+from deploy.zero_states import zero_states
 from trainable.windows import window_starts
 
 
@@ -49,7 +51,7 @@ class StepScorer:
         card = model.card
         self._step, self._lead = card.step_samples, card.lead_samples
         self._frames_a_step = card.step_samples // card.hop_samples
-        self._states = {name: np.zeros((1, *shape), np.float32) for name, shape in card.states.items()}
+        self._states = zero_states(card)
         # A run as long as this costs no more a step, and needs little memory.
         self._largest = card.step_samples * max(1, 10 * card.sample_rate // card.step_samples)
         self._buffer = SampleBuffer()
@@ -78,14 +80,14 @@ class StepScorer:
 
     def _begin(self) -> None:
         """The first samples only complete the first analysis window: they are its past."""
-        self._inputs["tail"][0, -self._lead :] = self._buffer.peek(0, self._lead)
+        self._inputs[TAIL][0, -self._lead :] = self._buffer.peek(0, self._lead)
         self._buffer.drop(self._lead)
         self._begun = True
 
     def _score_waiting(self, scores: list[FrameScore]) -> Work[None]:
         num_samples = len(self._buffer) // self._step * self._step
         inputs = self._inputs
-        inputs["samples"] = self._buffer.peek(0, num_samples)[None]
+        inputs[SAMPLES] = self._buffer.peek(0, num_samples)[None]
         score_BS, *states = yield inputs
         self._buffer.drop(num_samples)
         for name, state in zip(self._states, states, strict=True):
@@ -143,7 +145,7 @@ class WindowScorer:
         first = start - left - self._dropped_frames
         last = end + right - self._dropped_frames
         samples_T = self._buffer.peek(first * self._hop, last * self._hop + self._overlap)
-        inputs: Inputs = {"samples": samples_T[None]}
+        inputs: Inputs = {SAMPLES: samples_T[None]}
         if self._model.takes_context:
             inputs["context_frames"] = np.array([left, right], np.int64)
         (score_B,) = yield inputs

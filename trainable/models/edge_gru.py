@@ -17,7 +17,6 @@ from trainable.models.dropouts import LockedDropout
 from trainable.models.heads import Head, build_head
 from trainable.models.streamable import Streamable
 
-MAX_PARAMETERS = 50_000
 _KERNEL = 3
 _NUM_HALVINGS = 1
 """Of time, if nothing is said."""
