@@ -2,10 +2,10 @@
 
     python benchmarks/record_curves.py STUDY [--configs 100] [--workers 2] [--output benchmarks/curves]
 
-Writes OUTPUT/NAME.parquet (see `search.recorded_curves`), a row a report. Each finished training is kept beside it in
-NAME.parts until all are there: the same command goes on with an interrupted recording. A configuration is a function of
-the study's seed and its number alone, so a recording can also be extended. Seconds are CPU seconds of the training's
-process, which other work on the machine lengthens little.
+Writes OUTPUT/NAME.parquet (see `search.recorded_curves`), a row a report, anew after each finished training: the same
+command goes on with an interrupted recording, and extends a finished one, for a configuration is a function of the
+study's seed and its number alone. Seconds are CPU seconds of the training's process, which other work on the machine
+lengthens little.
 """
 
 import argparse
@@ -70,25 +70,22 @@ def train(
     return pd.DataFrame(rows)
 
 
-def record(study: Study, shards: ShardSet, num_configs: int, workers: int, output: Path) -> Path:
-    """Record what is missing of ``num_configs`` trainings, and write them as one file."""
-    parts = output / f"{study.name}.parts"
-    parts.mkdir(parents=True, exist_ok=True)
-    paths = {number: parts / f"{number:05d}.parquet" for number in range(num_configs)}
+def record(study: Study, shards: ShardSet, num_configs: int, workers: int, path: Path) -> None:
+    """Add to the file what is missing of ``num_configs`` trainings, each as it ends."""
+    recorded = pd.read_parquet(path) if path.exists() else None
+    known = set() if recorded is None else set(recorded["config"])
     drawn, seed = configurations(study, num_configs), study.config.study.seed
     place = (shards.folder, study.folds(shards.index), study.config.cluster.cpus_per_trial)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        futures = {
-            pool.submit(train, *drawn[number], number, trial_seed(seed, number), *place): number
-            for number, path in paths.items()
-            if not path.exists()
-        }
+        futures = [
+            pool.submit(train, *drawn[number], number, trial_seed(seed, number), *place)
+            for number in range(num_configs)
+            if number not in known
+        ]
         for future in as_completed(futures):
-            _write(future.result(), paths[futures[future]])
-            print(f"{sum(path.exists() for path in paths.values())} of {num_configs} recorded", flush=True)
-    whole = output / f"{study.name}.parquet"
-    _write(pd.concat([pd.read_parquet(path) for path in paths.values()], ignore_index=True), whole)
-    return whole
+            recorded = pd.concat([recorded, future.result()]).sort_values(["config", "samples_seen"])
+            _write(recorded, path)
+            print(f"{recorded['config'].nunique()} of {num_configs} recorded", flush=True)
 
 
 def _write(reports: pd.DataFrame, path: Path) -> None:
@@ -107,7 +104,10 @@ def main() -> None:
     study = load_study(find_study(arguments.study))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     shards = prepare(study.prep, study.base, study.output, cluster=study.config.cluster, console=Console())
-    print(record(study, shards, arguments.configs, arguments.workers, arguments.output))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    path = arguments.output / f"{study.name}.parquet"
+    record(study, shards, arguments.configs, arguments.workers, path)
+    print(path)
 
 
 if __name__ == "__main__":
