@@ -5,6 +5,7 @@ import math
 import warnings
 from bisect import insort
 from collections.abc import Collection, Container, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,15 @@ class EndedTrials:
 
     def look(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Look at all trials of a study, by number."""
-        looked_at = [trials[number] for number in (*self.open, *range(self._num_known, len(trials)))]
-        self.open = [trial.number for trial in looked_at if not trial.state.is_finished()]
-        self._num_known = len(trials)
-        return [trial for trial in looked_at if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        ended, still_open = [], []
+        for number in (*self.open, *range(self._num_known, len(trials))):  # a thousand run where a thousand workers are
+            state = trials[number].state
+            if state is TrialState.RUNNING or state is TrialState.WAITING:
+                still_open.append(number)
+            elif state is not TrialState.FAIL:
+                ended.append(trials[number])
+        self.open, self._num_known = still_open, len(trials)
+        return ended
 
 
 class BoundedHistory:
@@ -125,7 +131,7 @@ class BoundedHistory:
 
     def _choose(self, trials: Sequence[FrozenTrial], number: int) -> tuple[list[int], list[int]]:
         """Places in the ranking, and numbers of running trials, that trial ``number`` is to see."""
-        running = [i for i in self._ended.open if trials[i].state == TrialState.RUNNING]
+        running = [i for i in self._ended.open if trials[i].state is TrialState.RUNNING]
         rng, num_ended = np.random.default_rng([self._seed, number]), len(self._ranks)
         num_good = self.num_good if num_ended > MOST_FINISHED else num_ended
         num_others = min(num_ended, MOST_FINISHED) - num_good
@@ -179,17 +185,22 @@ class BoundedTpe(TPESampler):
     ) -> dict[str, np.ndarray]:
         # As Optuna's, which works every trial's parameters out anew for every draw.
         names, rows = list(search_space), []
+        row = itemgetter(*names)
         for trial in trials:
-            point = self._history.point(trial)
-            if point is None:
-                point = self._history.running_points.setdefault(trial.number, {})
-                if not point.keys() >= search_space.keys():
-                    params = self._get_params(trial, study)
-                    point |= {n: d.to_internal_repr(params[n]) for n, d in search_space.items() if n in params}
+            point = self._history.point(trial) or self._running_point(trial, search_space, study)
             if point.keys() >= search_space.keys():
-                rows.append([point[name] for name in names])
+                rows.append(row(point))
         columns = np.array(rows).reshape(-1, len(names)).T
         return dict(zip(names, columns, strict=True))
+
+    def _running_point(
+        self, trial: FrozenTrial, search_space: dict[str, BaseDistribution], study: Study
+    ) -> dict[str, float]:
+        point = self._history.running_points.setdefault(trial.number, {})
+        if not point.keys() >= search_space.keys():
+            params = self._get_params(trial, study)
+            point |= {name: d.to_internal_repr(params[name]) for name, d in search_space.items() if name in params}
+        return point
 
     def _view(self, study: Study, trial: FrozenTrial) -> Study:
         if self._seen is None:
