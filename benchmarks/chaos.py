@@ -12,7 +12,7 @@ trained. Counted afterwards, in ledger (or Ray Tune's results) and MLflow:
 - runs in MLflow beyond one a trial; runs left as if they still ran; reports that MLflow lacks or has twice;
 - wrong reports: values at samples where an undisturbed trial has others (its curve is known in closed form);
 - reports trained more than once;
-- recovery: from the fault to the next report that was trained.
+- recovery: from the fault to the next report that was trained; where a worker or a machine is lost, of its trial.
 
 What is done lies in OUTPUT/chaos.jsonl: the same command goes on.
 """
@@ -33,6 +33,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 from chaos_damage import Damage, Sweep, of_ours, of_stock
 from chaos_faults import AWAY_S, MlflowServer, actor_process, end_tree, three_nodes
 from chaos_sweeps import NUM_REPORTS, NUM_TRIALS, TRAINED
@@ -86,6 +87,7 @@ def disturb(sweep: Sweep) -> Damage:
     stack, fault = sweep.stack, sweep.fault
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        folder.chmod(0o755)  # PostgreSQL runs as another user
         server = MlflowServer(folder)
         opened.callback(server.stop)
         places: dict[str, Any] = {"tracking_uri": server.uri}
@@ -147,11 +149,15 @@ def trained(folder: Path) -> list[str]:
 
 
 def goes_on(before: list[str], now: list[str], fault: str) -> bool:
-    """Whether training has recovered: workers of a killed driver may come to the end of their report."""
+    """Whether training has recovered, of what it was before: the trials that were struck, where they are known."""
+    fresh = [line.split() for line in now[len(before) :]]
     if fault in ("mlflow", "database"):
-        return len(now) > len(before)
-    known = {line.rpartition(" ")[2] for line in before}
-    return any(line.rpartition(" ")[2] not in known for line in now[len(before) :])
+        return bool(fresh)
+    last = {line.split()[2]: line.split()[0] for line in before}
+    if fault == "driver":  # its workers may come to the end of their report
+        return any(process not in last for *_, process in fresh)
+    struck = {trial for process, trial in last.items() if not psutil.pid_exists(int(process))}
+    return any(trial in struck and psutil.pid_exists(int(process)) for trial, _, process in fresh)
 
 
 def page(found: list[Damage], command: str) -> str:

@@ -1,5 +1,6 @@
 """What `chaos.py` takes away from a sweep: a worker process, a machine, the MLflow server."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -26,8 +27,10 @@ class MlflowServer:
         store = f"sqlite:///{self._folder / 'mlflow.db'}"
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--workers", "1"]
         command += ["--port", str(self._port), "--artifacts-destination", str(self._folder / "artifacts")]
+        # Else it starts a dozen processes more, for jobs that nobody asks for.
+        environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env=environment
         )
         deadline = time.monotonic() + 120
         while not is_open(self._port):
@@ -40,10 +43,13 @@ class MlflowServer:
 
 
 def actor_process(name: str) -> psutil.Process:
-    """A worker process of Ray that runs a trial."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(name in word and word.startswith("ray::") for word in process.info["cmdline"] or ()):
-            return process
+    """A worker process of Ray that runs a trial; waits for one, as there is none between two trials."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for process in psutil.process_iter(["cmdline"]):
+            if any(name in word and word.startswith("ray::") for word in process.info["cmdline"] or ()):
+                return process
+        time.sleep(0.1)
     raise SystemExit(f"no process of {name} was found")
 
 
