@@ -12,6 +12,7 @@ import ray
 from ray import tune
 from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from cluster.config import ClusterConfig
 from cluster.errors import SpoofsweepError
@@ -93,14 +94,24 @@ def num_places(cluster: ClusterConfig) -> int | None:
     return min(places, cluster.max_concurrent_trials or places)
 
 
-class _Beginnings(tune.Callback):
-    """Tells the conductor when a trial has its place: it is drawn before there is one."""
+class _Beginnings(TrialProgressCallback):
+    """Tells the conductor when a trial has its place: it is drawn before there is one.
+
+    In the place of Ray Tune's own callback of this kind, which prints results and keeps every trial for that.
+    """
 
     def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
         self._conductor = conductor
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._conductor.begin(trial.trial_id)
+
+    def log_result(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def on_trial_complete(self, *args: Any, **kwargs: Any) -> None:
+        pass
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Whole sweeps of toy trials through Ray Tune, the ledger and MLflow."""
 
+import gc
 import io
 import os
 import signal
@@ -7,10 +8,12 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import mlflow
 import optuna
 import pytest
+from ray.tune.experiment import Trial
 from rich.console import Console
 from toys import ToyData, toy_study, toy_trial
 
@@ -190,11 +193,13 @@ def test_too_many_failures_stop_the_sweep(output: Path) -> None:
 
 
 def test_ray_tune_keeps_hardly_any_trial_that_has_ended(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = []
+    kept, alive = [], WeakSet[Trial]()
 
     def forget_and_count(controller: Any) -> None:
+        alive.update(controller._trials)
         forget_ended(controller)
-        kept.append((len(controller._trials), len(controller._trial_metadata)))
+        gc.collect()
+        kept.append((len(controller._trials), len(controller._trial_metadata), len(alive)))
 
     monkeypatch.setattr("search.scheduler.forget_ended", forget_and_count)
     run_sweep(
@@ -203,7 +208,8 @@ def test_ray_tune_keeps_hardly_any_trial_that_has_ended(output: Path, monkeypatc
         trainable=toy_trial(crashing=(2,)),
     )
     assert len(kept) >= 7
-    assert max(max(counts) for counts in kept) <= 3  # one that ends, one that has just failed, one in line
+    # One that ends, one that has just failed, one in line; whoever handles them may hold one more.
+    assert max(max(counts) for counts in kept) <= 4
 
 
 def test_two_trials_at_a_time(output: Path, tmp_path: Path) -> None:
