@@ -12,7 +12,8 @@ trained. Counted afterwards, in ledger (or Ray Tune's results) and MLflow:
 - runs in MLflow beyond one a trial; runs left as if they still ran; reports that MLflow lacks or has twice;
 - wrong reports: values at samples where an undisturbed trial has others (its curve is known in closed form);
 - reports trained more than once;
-- recovery: from the fault to the next report that was trained; where a worker or a machine is lost, of its trial.
+- recovery: from the fault to the next report that was trained; where a driver, a worker or a machine is lost, by a new
+  process or of a trial that was struck.
 
 What is done lies in OUTPUT/chaos.jsonl: the same command goes on.
 """
@@ -149,15 +150,17 @@ def trained(folder: Path) -> list[str]:
 
 
 def goes_on(before: list[str], now: list[str], fault: str) -> bool:
-    """Whether training has recovered, of what it was before: the trials that were struck, where they are known."""
+    """Whether training has recovered."""
     fresh = [line.split() for line in now[len(before) :]]
     if fault in ("mlflow", "database"):
         return bool(fresh)
     last = {line.split()[2]: line.split()[0] for line in before}
-    if fault == "driver":  # its workers may come to the end of their report
-        return any(process not in last for *_, process in fresh)
     struck = {trial for process, trial in last.items() if not psutil.pid_exists(int(process))}
-    return any(trial in struck and psutil.pid_exists(int(process)) for trial, _, process in fresh)
+    # Workers of a killed driver may still come to the end of their report.
+    return any(
+        process not in last or (trial in struck and psutil.pid_exists(int(process)) and fault != "driver")
+        for trial, _, process in fresh
+    )
 
 
 def page(found: list[Damage], command: str) -> str:
