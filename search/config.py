@@ -78,7 +78,7 @@ class SearchConfig(Settings):
     rungs prune from the first trial on: for studies of which it is known, and for more workers than trials. Not for
     `pasha`, which asks the next rung instead of witnesses, nor for a population."""
     trust_trials: int = Field(default=8, ge=5)
-    """Witnesses from the start: the first so many trials."""
+    """Witnesses from the start: the first so many trials; as long as no rung prunes, all trials count as such."""
     trust_share: float = Field(default=0.05, ge=0.0, le=1.0)
     """Share of all further trials that are witnesses, drawn by seed and number, so that trust is renewed."""
     noise_budget: float = Field(default=0.0, ge=0.0, le=1.0)

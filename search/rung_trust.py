@@ -5,7 +5,8 @@ them, and teaches the sampler to avoid them; that is worse than no pruning at al
 earned it, by witnesses: trials that no rung stops. Those are the first few of a study, which are the start of the
 sampler too, and a small share of all others, drawn by the study's seed and the trial's number and so the same after any
 crash. Being drawn without a look at their values they are a fair sample; survivors are not, for those that a rung
-ranked wrongly are missing among them.
+ranked wrongly are missing among them. As long as no rung prunes there are no survivors: trials before the first one
+that did not come to its end count as much.
 """
 
 import math
@@ -68,9 +69,12 @@ class RungTrust:
     def __init__(self, rungs: Iterable[int], budget: int, seed: int, num_first: int, share: float) -> None:
         self._budget, self._seed, self._num_first, self._share = budget, seed, num_first, share
         self._correlations = {rung: RankCorrelation() for rung in rungs}
-        self._open: dict[int, dict[int, float]] = {}
-        """Values at the rungs of witnesses that have not come to their end."""
-        self._ended: set[int] = set()
+        self._values: dict[int, dict[int, float]] = {}
+        """At the rungs, and at the end, of each trial that has not diverged and is not yet counted."""
+        self._counted: set[int] = set()
+        """Trials behind the correlations, and those that diverged, which can never be."""
+        self._num_whole = 0
+        """Trials from the first on of which all came to their end."""
         self._is_witness: dict[int, bool] = {}
 
     def is_witness(self, trial: int) -> bool:
@@ -82,18 +86,33 @@ class RungTrust:
 
     def observe(self, trial: int, samples_seen: int, value: float) -> None:
         """Take a report in, of whatever trial; those of a trial in the order of its samples."""
-        if not self.is_witness(trial) or trial in self._ended or not math.isfinite(value):
+        if trial in self._counted:
             return
-        values = self._open.setdefault(trial, {})
-        if samples_seen >= self._budget:
-            for rung, early in values.items():
-                self._correlations[rung].add(early, value)
-            del self._open[trial]
-            self._ended.add(trial)
-            return
-        for rung in self._correlations:
-            if rung <= samples_seen:
-                values.setdefault(rung, value)
+        if not math.isfinite(value):
+            self._values.pop(trial, None)
+            self._counted.add(trial)
+        else:
+            values = self._values.setdefault(trial, {})
+            is_end = samples_seen >= self._budget
+            for rung in (self._budget,) if is_end else self._correlations:
+                if rung <= samples_seen:
+                    values.setdefault(rung, value)
+        if self.is_witness(trial):
+            self._count(trial)
+        while self._num_whole in self._counted or self._count(self._num_whole):
+            self._num_whole += 1
+
+    def _count(self, trial: int) -> bool:
+        """Count a trial that has come to its end; says whether it has."""
+        values = self._values.get(trial, {})
+        if self._budget not in values:
+            return False
+        del self._values[trial]
+        self._counted.add(trial)
+        for rung, correlation in self._correlations.items():
+            if rung in values:
+                correlation.add(values[rung], values[self._budget])
+        return True
 
     def standing(self, rung: int) -> Standing:
         """What is known of a rung by now."""

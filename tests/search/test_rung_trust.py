@@ -92,6 +92,20 @@ def test_only_witnesses_count_and_only_their_true_ends():
     assert trust.standing(100).num_trials == 0
 
 
+def test_as_long_as_all_come_to_their_end_all_count():
+    trust = trust_of(num_first=5, share=0.0)
+    for trial in (6, 1, 0, 3, 2):
+        witness(trust, trial, 0.1 * trial, 0.1 * trial, 0.1 * trial)
+    assert trust.standing(100).num_trials == 4  # 4 and 5 are still on their way
+    trust.observe(4, 100, math.inf)
+    witness(trust, 5, 0.1, 0.1, 0.1)
+    assert trust.standing(100).num_trials == 6
+    trust.observe(7, 100, 0.2)  # stopped there
+    for trial in range(8, 20):
+        witness(trust, trial, 0.1, 0.1, 0.1)
+    assert trust.standing(100).num_trials == 6
+
+
 def test_constant_values_earn_no_trust():
     trust = trust_of()
     for trial in range(8):
