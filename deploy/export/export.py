@@ -81,9 +81,9 @@ def export(
     return Export(folder, origin, card, files, stream_obstacle(record, model))
 
 
-def default_folder(named: ModelOrigin | DetectorCard) -> Path:
-    """Where a detector goes unless told otherwise."""
-    return DEFAULT_OUTPUT / "-".join(filter(None, (named.name, named.version)))
+def default_folder(origin: ModelOrigin) -> Path:
+    """Where a detector goes unless told otherwise: no two runs share a folder."""
+    return DEFAULT_OUTPUT / "-".join(filter(None, (origin.name, origin.version or origin.run_id[:8])))
 
 
 def described(

@@ -43,13 +43,13 @@ def mobile(
     from deploy.mobile.formats import find_format
 
     console, form = Console(), find_format(to)
-    folder, card = mobile_origin(model, tracking_uri, chunk_ms, study)
+    origin, card = mobile_origin(model, tracking_uri, chunk_ms, study)
     if python is None:
         python = environment_python(form, lambda text: console.print(text, highlight=False, markup=False))
     else:
         python = checked_python(form, python)
     with console.status(f"converting to {form.title}"):
-        done = convert_model(form, python, folder, card, output)
+        done = convert_model(form, python, origin, card, output)
     print_mobile(done, console)
 
 

@@ -15,7 +15,7 @@ from deploy.export.dev_scores import kept_scores
 from deploy.export.export import ExportedFile, default_folder, described
 from deploy.export.export_check import Fidelity
 from deploy.export.form_cards import stream_card, stream_obstacle
-from deploy.export.model_origin import find_origin
+from deploy.export.model_origin import ModelOrigin, find_origin
 from deploy.mobile.convert import FIDELITY
 from deploy.mobile.formats import MobileFormat
 from deploy.packaging import stage_code
@@ -35,8 +35,10 @@ class MobileDetector:
     card: DetectorCard
 
 
-def mobile_origin(reference: str, tracking_uri: str, chunk_ms: float, study: str | None) -> tuple[Path, DetectorCard]:
-    """The model folder that ``reference`` names (see `deploy.models.resolve`), and the card of its file for phones.
+def mobile_origin(
+    reference: str, tracking_uri: str, chunk_ms: float, study: str | None
+) -> tuple[ModelOrigin, DetectorCard]:
+    """The model that ``reference`` names (see `deploy.models.resolve`), and the card of its file for phones.
 
     A folder that `deploy.export.export` left keeps its thresholds.
 
@@ -59,11 +61,11 @@ def mobile_origin(reference: str, tracking_uri: str, chunk_ms: float, study: str
     card = stream_card(replace(card, precision="float32"), record.features, model)
     num_steps = max(1, round(chunk_ms * card.sample_rate / 1000 / card.step_samples))
     states = dict(sorted(card.states.items()))  # as in the card's JSON: the order of inputs where they have no names
-    return origin.folder, replace(card, chunk_samples=num_steps * card.step_samples, states=states)
+    return origin, replace(card, chunk_samples=num_steps * card.step_samples, states=states)
 
 
 def convert_model(
-    form: MobileFormat, python: Path, model_folder: Path, card: DetectorCard, output: Path | None = None
+    form: MobileFormat, python: Path, origin: ModelOrigin, card: DetectorCard, output: Path | None = None
 ) -> MobileDetector:
     """Convert a model, and write the file and its card into ``output`` once it is seen to score as the model does.
 
@@ -74,9 +76,9 @@ def convert_model(
     Raises:
         SpoofsweepError: the converter does not take the model, or its file does not score as the model does.
     """
-    folder = output or default_folder(card) / form.name
+    folder = output or default_folder(origin) / form.name
     with tempfile.TemporaryDirectory() as staging:
-        _run_converter(form, python, model_folder, card, Path(staging))
+        _run_converter(form, python, origin.folder, card, Path(staging))
         fidelity = Fidelity(**json.loads((Path(staging) / FIDELITY).read_text()))
         content = (Path(staging) / form.file).read_bytes()
     if not fidelity.max_difference <= TOLERANCE:

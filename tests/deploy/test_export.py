@@ -12,7 +12,7 @@ from cluster.errors import SpoofsweepError
 from data_prep.features_config import FeaturesConfig
 from deploy.detector_card import METADATA_KEY, DetectorCard
 from deploy.export.dev_scores import computed_scores
-from deploy.export.export import export
+from deploy.export.export import default_folder, export
 from deploy.export.export_check import check_utterance
 from deploy.export.form_cards import WHOLE_FILE, detector_card, stream_obstacle
 from deploy.export.model_origin import ModelOrigin
@@ -181,3 +181,13 @@ def test_an_unreachable_wish_is_refused_before_the_work(trained, tmp_path):
     with pytest.raises(SpoofsweepError, match="dev scores"):
         export(str(trained.folder), NO_STORE, output=tmp_path / "out", wishes=Wishes((0.1,)))
     assert not (tmp_path / "out").exists()
+
+
+def test_no_two_runs_share_a_folder(tmp_path):
+    origins = [
+        ModelOrigin(tmp_path, "aaaabbbbcccc", "demo"),
+        ModelOrigin(tmp_path, "ddddeeeeffff", "demo"),
+        ModelOrigin(tmp_path, "ddddeeeeffff", "demo", "3"),
+        ModelOrigin(tmp_path, name="phone"),
+    ]
+    assert [default_folder(origin).name for origin in origins] == ["demo-aaaabbbb", "demo-ddddeeee", "demo-3", "phone"]

@@ -74,10 +74,10 @@ def test_the_chunk_is_whole_steps(folders):
 
 
 def test_an_exported_folder_keeps_its_thresholds(folders, tmp_path):
-    folder, card = mobile_origin(str(folders["edge_gru"]), NO_STORE, 100.0, None)
+    origin, card = mobile_origin(str(folders["edge_gru"]), NO_STORE, 100.0, None)
     exported = tmp_path / "exported"
     exported.mkdir()
-    for path in folder.iterdir():
+    for path in origin.folder.iterdir():
         (exported / path.name).write_bytes(path.read_bytes())
     text = card.to_json().replace('"threshold": 0.125', '"threshold": -2.5').replace("float32", "int8")
     (exported / CARD).write_text(text)
@@ -108,8 +108,8 @@ def test_a_wrong_format_or_interpreter_is_refused(folders, tmp_path):
 @pytest.mark.long
 def test_a_failed_conversion_leaves_nothing(folders, tmp_path):
     """PyTorch is imported once more, in the converter's process."""
-    folder, card = mobile_origin(str(folders["edge_gru"]), NO_STORE, 100.0, None)
+    origin, card = mobile_origin(str(folders["edge_gru"]), NO_STORE, 100.0, None)
     with pytest.raises(SpoofsweepError, match="No module named") as caught:  # here is no converter
-        convert_model(FORMATS["litert"], Path(sys.executable), folder, card, tmp_path / "out")
+        convert_model(FORMATS["litert"], Path(sys.executable), origin, card, tmp_path / "out")
     assert "LiteRT" in caught.value.rule
     assert not (tmp_path / "out").exists()
