@@ -43,8 +43,7 @@ validation = {{ num_resamples = 50 }}
 
 [search]
 num_trials = 4
-first_rung_passes = 1
-reduction_factor = 2
+{search}
 
 [finalists]
 num_configs = 1
@@ -56,9 +55,13 @@ max_concurrent_trials = 1
 """
 
 
-def write_study(folder: Path, name: str, root: Path) -> Study:
+HALVING = "first_rung_passes = 1\nreduction_factor = 2"
+POPULATION = 'pruning = "population"\nready_passes = 1\nreplaced_share = 0.5'
+
+
+def write_study(folder: Path, name: str, root: Path, search: str) -> Study:
     path = folder / f"{name}.toml"
-    path.write_text(STUDY.format(name=name, output=folder / "results", root=root))
+    path.write_text(STUDY.format(name=name, output=folder / "results", root=root, search=search))
     return load_study(path)
 
 
@@ -93,19 +96,24 @@ def kill_after(study: Study, num: int) -> None:
 
 
 def outcome(study: Study) -> list[object]:
-    return [(t.number, t.state, t.params, t.seed, t.reports, t.value) for t in trials_of(study)]
+    return [(t.number, t.state, t.params, t.seed, t.lineage, t.reports, t.value) for t in trials_of(study)]
 
 
 @pytest.mark.long
-def test_a_killed_driver_costs_nothing(tmp_path: Path, sample_root: Path, ray_session: None) -> None:
+@pytest.mark.parametrize(("search", "num_before"), [(HALVING, 3), (POPULATION, 14)], ids=["halving", "population"])
+def test_a_killed_driver_costs_nothing(
+    tmp_path: Path, sample_root: Path, ray_session: None, search: str, num_before: int
+) -> None:
     """Slow: a sweep here, and two drivers with a Ray of their own, which find its shards."""
-    killed, undisturbed = (write_study(tmp_path, name, sample_root) for name in ("killed", "undisturbed"))
+    killed, undisturbed = (write_study(tmp_path, name, sample_root, search) for name in ("killed", "undisturbed"))
     run_sweep(undisturbed, prepare(undisturbed.prep, undisturbed.base, undisturbed.output, progress=False))
-    kill_after(killed, 3)
+    kill_after(killed, num_before)
     (left,) = (trial for trial in trials_of(killed) if trial.state == "RUNNING")
     assert start(killed).wait() == 0, (tmp_path / "killed.log").read_text()
     assert outcome(killed) == outcome(undisturbed)
-    resumed = trials_of(killed)[left.number]
+    trials = trials_of(killed)
+    assert any(trial.lineage for trial in trials) == (search is POPULATION)
+    resumed = trials[left.number]
     assert resumed.attributes["attempt"] == 2
     assert not list((killed.folder / "checkpoints").iterdir())
     client = mlflow.MlflowClient(killed.tracking_uri)
@@ -113,9 +121,9 @@ def test_a_killed_driver_costs_nothing(tmp_path: Path, sample_root: Path, ray_se
     assert experiment is not None
     query = "tags.`spoofsweep.kind` = 'trial' and tags.`spoofsweep.study` = 'killed'"
     runs = client.search_runs([experiment.experiment_id], query)
-    assert sorted(run.info.run_name for run in runs) == [f"trial-{number:05d}" for number in range(4)]
+    assert sorted(run.info.run_name for run in runs) == [f"trial-{number:05d}" for number in range(len(trials))]
     assert {run.info.status for run in runs} == {"FINISHED"}
     for run_of_trial in runs:
-        trial = trials_of(killed)[int(run_of_trial.data.tags["spoofsweep.trial_number"])]
+        trial = trials[int(run_of_trial.data.tags["spoofsweep.trial_number"])]
         history = client.get_metric_history(run_of_trial.info.run_id, "dev_eer")
         assert [(metric.step, metric.value) for metric in history] == sorted(trial.reports.items())
