@@ -26,6 +26,7 @@ from trainable.models.streamable import Streamable
 
 DATABASE = "compress.db"
 _NAME = "compress"
+_QUEUED_AGAIN = "queued_again"
 _SIGNATURE = "signature"
 _FIRST_SHARES = (0.75, 0.5, 0.25)
 """Of all layers alike, with which a study begins."""
@@ -81,6 +82,7 @@ class Compression:
         # Draws of a study that goes on are others than those that it began with.
         self._study.sampler = optuna.samplers.TPESampler(seed=seed + len(self._study.trials))
         self._claim()
+        self._requeue_unfinished()
 
     def run(self, num_trials: int) -> list[Point]:
         """Run trials until so many are complete; returns these."""
@@ -113,6 +115,18 @@ class Compression:
         elif known != signature:
             found = f"one of {known} in {self._folder}, and {signature}"
             raise SpoofsweepError("a folder holds one model's study of compression", found, "give another --output")
+
+    def _requeue_unfinished(self) -> None:
+        """Queue, once, what earlier commands were about when they were killed or interrupted."""
+        known = self._study.user_attrs.get(_QUEUED_AGAIN, [])
+        states = (optuna.trial.TrialState.RUNNING, optuna.trial.TrialState.FAIL)
+        lost = [trial for trial in self._study.get_trials(states=states) if trial.number not in known]
+        for trial in lost:
+            if not trial.state.is_finished():
+                self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            queued = trial.system_attrs.get("fixed_params", {})
+            self._study.enqueue_trial(queued | trial.params)
+        self._study.set_user_attr(_QUEUED_AGAIN, [*known, *(trial.number for trial in lost)])
 
     def _layers(self) -> dict[str, tuple[str, int | None, int]]:
         """By name: setting, place in it, units."""

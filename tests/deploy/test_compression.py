@@ -63,3 +63,22 @@ def test_another_models_study_is_not_gone_on_with(trained, tmp_path) -> None:
     write_model(tmp_path / "other", record.model_copy(update={"signature": "another"}), model)
     with pytest.raises(SpoofsweepError, match="one model's study"):
         Compression(Pruner(tmp_path / "other", trained.shards), tmp_path / "study", 1.0)
+
+
+def test_what_a_command_was_about_when_it_ended_early_is_queued_again(trained, tmp_path, monkeypatch) -> None:
+    pruner = Pruner(trained.folder, trained.shards)
+    interrupted = Compression(pruner, tmp_path, 1.0)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pruner, "cut", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run(1)
+    killed = Compression(pruner, tmp_path, 1.0)
+    killed._study.ask()  # runs for ever, as far as the database knows
+    for _ in range(2):
+        trials = Compression(pruner, tmp_path, 1.0)._study.get_trials()
+        assert [trial.state.name for trial in trials] == ["FAIL"] * 2 + ["WAITING"] * 3
+        assert trials[3].system_attrs["fixed_params"] == trials[0].params
+        assert trials[4].system_attrs["fixed_params"] == trials[1].system_attrs["fixed_params"]
