@@ -13,7 +13,7 @@ trained. Counted afterwards, in ledger (or Ray Tune's results) and MLflow:
 - wrong reports: values at samples where an undisturbed trial has others (its curve is known in closed form);
 - reports trained more than once;
 - recovery: from the fault to the next report that was trained; where a driver, a worker or a machine is lost, by a new
-  process or of a trial that was struck.
+  process or of a trial that was struck; none where what was left came to the sweep's end before.
 
 What is done lies in OUTPUT/chaos.jsonl: the same command goes on.
 """
@@ -32,6 +32,7 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -175,7 +176,7 @@ def page(found: list[Damage], command: str) -> str:
         "",
         f"Sweeps of {NUM_TRIALS} toy trials of up to {NUM_REPORTS} reports, each disturbed once. Sums over the sweeps.",
         "",
-        "| " + " | ".join((*header, "recovery s: median (longest)")) + " |",
+        "| " + " | ".join((*header, "recovery s: median (longest), of sweeps")) + " |",
         "|---" * (len(header) + 1) + "|",
     ]
     for fault in FAULTS:
@@ -183,7 +184,7 @@ def page(found: list[Damage], command: str) -> str:
             sweeps = [damage for damage in found if (damage.sweep.fault, damage.sweep.stack) == (fault, stack)]
             if sweeps:
                 times = sorted(damage.recovery_s for damage in sweeps if not math.isnan(damage.recovery_s))
-                recovery = f"{times[len(times) // 2]:.1f} ({times[-1]:.1f})" if times else "-"
+                recovery = f"{median(times):.1f} ({times[-1]:.1f}), {len(times)}" if times else "-"
                 sums = [str(sum(getattr(damage, name) for damage in sweeps)) for name in columns]
                 done = str(sum(damage.is_done for damage in sweeps))
                 lines.append(f"| {' | '.join((fault, stack, str(len(sweeps)), done, *sums, recovery))} |")
