@@ -48,8 +48,8 @@ POLICIES: dict[str, dict[str, Any]] = {
     "TPE, PASHA": {"pruning": "pasha"},
     "TPE, no pruning": {"pruning": "none"},
 }
-"""Ours, by what differs from a study's defaults; the first pass is a 27th of the budget in the demo study, a ninth in the
-one recorded."""
+"""Ours, by what differs from a study's defaults; the first pass is a 27th of the budget in the demo study, a ninth in
+the one recorded."""
 STOCK = {"stock Ray, first rung at the first pass": 1, "stock Ray, first rung at the third pass": 3}
 """Grace period in reports."""
 RANDOM = "random search"
