@@ -21,7 +21,7 @@ Landscapes: `surrogate`, predicted from the trainings in benchmarks/curves (see 
 the same trainings as a table, of which each trial gets the nearest (a trial that happens on the best one wins, and
 nothing near it tells where it is); and the synthetic families of `search.synthetic_curves` over the demo study's space,
 a landscape a seed: `benign`, and two that mislead early rungs. What is finished lies in OUTPUT/search-efficiency.jsonl:
-the same command goes on, and one that names further searches adds them.
+the same command goes on, and one that names further searches, landscapes or numbers of workers adds them to the page.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from search.surrogate_curves import SurrogateCurves
 
 
 def run(cells: Sequence[Cell], names: Sequence[str], jobs: int, kept: Path) -> list[dict[str, Any]]:
-    """Every cell's result; what lies in ``kept`` is taken from there."""
+    """Run what does not lie in ``kept``; the results of all cells that then do, of as many trials as these."""
     results: dict[str, dict[str, Any]] = {}
     for line in kept.read_text().splitlines() if kept.exists() else ():
         _merge(results, json.loads(line))
@@ -57,7 +57,7 @@ def run(cells: Sequence[Cell], names: Sequence[str], jobs: int, kept: Path) -> l
             print(json.dumps(future.result()), file=file, flush=True)
             left_s = (time.perf_counter() - start_s) / number * (len(missing) - number)
             print(f"{number} of {len(missing)} cells, about {left_s / 60:.0f} minutes left", flush=True)
-    return [results[json.dumps(cell.key)] for cell in cells]
+    return [result for result in results.values() if result["cell"][3] == cells[0].num_trials]
 
 
 def _merge(results: dict[str, dict[str, Any]], result: dict[str, Any]) -> None:
@@ -90,7 +90,8 @@ def main() -> None:
     results = run(cells, names, arguments.jobs, arguments.output / "search-efficiency.jsonl")
     facts = ", ".join(f"{name} {value}" for name, value in machine_facts("ray", "optuna", "scipy").items())
     head = (
-        f"{arguments.seeds} seeds; times as fast as random search (geometric mean), p by Wilcoxon's signed-rank test."
+        "Times as fast as random search (geometric mean over seeds), p against random search and against stock Ray "
+        "with its first rung at the first pass (Wilcoxon's signed-rank test), and how often a search came there."
     )
     config, reports = recordings()
     surrogate = SurrogateCurves(reports, SearchSpace(config.space))
@@ -99,7 +100,7 @@ def main() -> None:
         f"{surrogate.explained:.0%} of the variance of the final EER's logit."
     )
     lines = ["# Search efficiency", "", f"`{arguments.command}`; {facts}", "", *(__doc__ or "").strip().splitlines()]
-    text = "\n".join([*lines, "", head, "", *tables(results, names)])
+    text = "\n".join([*lines, "", head, "", *tables(results)])
     (arguments.output / "search-efficiency.md").write_text(text)
     print(text)
 

@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from scipy.stats import wilcoxon
-from search_race import COMPARED, POLICIES, RANDOM
+from search_race import COMPARED, LANDSCAPES, NAMES, POLICIES, RANDOM
 
 
-def tables(results: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
+def tables(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A table a landscape, of all that was run there."""
     lines = []
-    for landscape in dict.fromkeys(result["cell"][0] for result in results):
+    for landscape in LANDSCAPES:
         by_workers = defaultdict(list)
         for result in results:
             if result["cell"][0] == landscape:
                 by_workers[result["cell"][1]].append(result)
+        if not by_workers:
+            continue
+        names = [
+            name for name in NAMES if any(name in result["times"] for each in by_workers.values() for result in each)
+        ]
         lines += [
             f"## {landscape}",
             "",
@@ -27,26 +33,25 @@ def tables(results: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]
                 for name in names
             ),
             "",
-            f"Speed-up of {next(iter(POLICIES))} over its one worker: {_speed_ups(by_workers)}.",
-            "",
         ]
+        if 1 in by_workers:
+            lines += [f"Speed-up of {next(iter(POLICIES))} over its one worker: {_speed_ups(by_workers)}.", ""]
     return lines
 
 
-def _cell(name: str, results: Sequence[dict[str, Any]]) -> str:
-    """How many times as fast as random search, p against stock and random, and how often it came there."""
+def _cell(name: str, all_results: Sequence[dict[str, Any]]) -> str:
+    """How many times as fast as random search, p against random and stock, and how often it came there."""
+    results = [result for result in all_results if name in result["times"]]
+    if not results:
+        return ""
+    came = f"{sum(result['times'][name] is not None for result in results)} of {len(results)}"
+    if name == RANDOM:
+        return f"1; {came}"
     taken = [_seconds(result, name) for result in results]
     ratio = _mean_ratio([_seconds(result, RANDOM) for result in results], taken)
-    came = sum(result["times"][name] is not None for result in results)
-    against = {"random": RANDOM, "stock": COMPARED[1]}
-    p = ", ".join(
-        f"p {_p([_seconds(result, other) for result in results], taken):.2g} ({what})"
-        for what, other in against.items()
-        if other != name
-    )
-    if name == RANDOM:
-        return f"1; {came} of {len(results)} came there"
-    return f"**{ratio:.2f}x**, {p}" + (f"; {came} of {len(results)} came there" if came < len(results) else "")
+    others = [other for other in (RANDOM, COMPARED[1]) if other != name]
+    p = " and ".join(f"{_p([_seconds(result, other) for result in results], taken):.2g}" for other in others)
+    return f"**{ratio:.2f}x**, p {p}; {came}"
 
 
 def _seconds(result: dict[str, Any], name: str) -> float:
@@ -75,4 +80,4 @@ def _speed_ups(by_workers: dict[int, list[dict[str, Any]]]) -> str:
         if pairs and all(a["target"] == b["target"] for a, b in pairs):
             ratio = _mean_ratio([_seconds(a, name) for a, _ in pairs], [_seconds(b, name) for _, b in pairs])
             parts.append(f"{ratio:.1f} with {number}")
-    return ", ".join(parts) or "needs one worker and others with as many trials of random search"
+    return ", ".join(parts) or "not known"

@@ -191,7 +191,7 @@ def measure(variant: str, num_trials: int) -> dict[str, Any]:
         wall_s, cpu_s = time.perf_counter() - start_s, time.process_time() - cpu_s
         client = mlflow.MlflowClient(f"sqlite:///{name}/mlflow.db")
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        found = [run for run in client.search_runs(experiments, max_results=5000) if "dev_eer" in run.data.metrics]
+        found = [run for run in client.search_runs(experiments, max_results=50_000) if "dev_eer" in run.data.metrics]
         results = sum(len(client.get_metric_history(run.info.run_id, "dev_eer")) for run in found)
     counts = {"num_trials": len(found), "num_results": results}
     return {"wall_s": wall_s, "driver_cpu_s": cpu_s, **counts, "growth": growth}
