@@ -25,7 +25,8 @@ def test_parts_of_a_batch_add_up_to_its_gradient(toy_shards, toy_trial):
     for micro_size in (None, 3):
         batch = {"size": 8, "crop_s": 0.5, "micro_size": micro_size, "mixup_alpha": 0.4}
         still = {"dropout": 0.0, "cnn_dropout": 0.0}
-        training = Training(toy_trial(batch=batch, model=still, optimizer={"l1": 1e-3}), toy_shards, seed=1)
+        trial = toy_trial(batch=batch, model=still, optimizer={"l1": 1e-3}, precision="float32")
+        training = Training(trial, toy_shards, seed=1)
         for module in training.model.modules():
             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
                 module.train = lambda mode=True, module=module: module  # never
