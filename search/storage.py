@@ -1,5 +1,7 @@
 """Opens the Optuna storage of a study."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import optuna
@@ -14,6 +16,9 @@ from search.queue_storage import QueueStorage
 
 MEMORY = "memory:"
 """In the place of a storage's URL: none, for sweeps in virtual time."""
+_MADE_BY_OTHERS = ("already exists", "UNIQUE constraint failed", "duplicate key value")
+"""What SQLite and PostgreSQL say to the second who makes a table, or writes down its version."""
+_TRIES_BESIDE_OTHERS = 5
 
 
 def open_ledger_storage(url: str, patience_s: float) -> PatientStorage | QueueStorage:
@@ -44,13 +49,25 @@ def open_storage(url: str, patience_s: float = 0.0) -> PatientStorage:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         settings = {"connect_args": connect_args, "pool_pre_ping": not is_sqlite}
-        storage = PatientStorage(url, patience_s, settings)
+        storage = _with_tables(lambda: PatientStorage(url, patience_s, settings))
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError, OSError) as error:
         raise unreachable(url, error) from error
     if is_sqlite:
         sqlalchemy.event.listen(storage.engine, "connect", _tune_sqlite)
         storage.engine.dispose()
     return storage
+
+
+def _with_tables(open_it: Callable[[], PatientStorage]) -> PatientStorage:
+    """Try again while others, who came at the same time, make the tables of a new database."""
+    for attempt in range(_TRIES_BESIDE_OTHERS):
+        try:
+            return open_it()
+        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if not any(words in f"{error} {error.__cause__}" for words in _MADE_BY_OTHERS):
+                raise
+            time.sleep(0.2 * (1 + attempt))
+    return open_it()
 
 
 def check_writable(url: str) -> None:
