@@ -75,6 +75,7 @@ class Tracker:
         self._resumed_at: dict[int, int] = {}
         self._wake = threading.Event()
         self._deadline: float | None = None
+        self._patience_s = 0.0
         self._thread = threading.Thread(target=self._work, name="spoofsweep-tracking", daemon=True)
 
     def start(self) -> None:
@@ -123,14 +124,16 @@ class Tracker:
         self._append(None, "end", tags={}, status=status)
 
     def close(self, timeout_s: float = 30.0) -> bool:
-        """Send what is left, for ``timeout_s`` at most.
+        """Send what is left, until nothing more was taken for ``timeout_s``.
 
         Returns:
             Whether everything was sent; what was not stays in the journal for the study's next sweep.
         """
+        self._patience_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
         self._wake.set()
-        self._thread.join(timeout_s + _LONGEST_DELAY_S)
+        while self._thread.is_alive() and time.monotonic() < self._deadline + _LONGEST_DELAY_S:
+            self._thread.join(_INTERVAL_S)
         is_sent = self._journal.is_empty
         self._journal.close()
         return is_sent
@@ -165,6 +168,8 @@ class Tracker:
                 if error.error_code not in _REFUSALS:
                     raise
                 _logger.error("MLflow refused %d events of trial %s, dropped: %s", len(by_trial[trial]), trial, error)
+            if self._deadline is not None:
+                self._deadline = time.monotonic() + self._patience_s
         if events:
             self._journal.acknowledge(offset)
             self._may_have_runs = False

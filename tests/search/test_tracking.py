@@ -136,6 +136,24 @@ def test_what_a_server_away_did_not_take_is_sent_by_the_next_sweep(
     assert store.history("trial-00000") == store.history("trial-00001") == [(100, 0.5), (200, 0.25), (300, 0.5 / 3)]
 
 
+def test_a_slow_server_is_given_what_is_left_as_long_as_it_takes_it(
+    store: Store, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = store.tracker()
+    send = tracker._send
+
+    def send_slowly(trial: int | None, events: list[Any]) -> None:
+        time.sleep(0.4)
+        send(trial, events)
+
+    monkeypatch.setattr(tracker, "_send", send_slowly)
+    monkeypatch.setattr("search.tracking._LONGEST_DELAY_S", 0.0)
+    tracker.start()
+    for _ in range(6):
+        run_trial(tracker, ledger)
+    assert tracker.close(timeout_s=1.0)
+
+
 class Faltering:
     """A client whose server takes a call but loses the answer, once for each kind of call."""
 
