@@ -49,15 +49,20 @@ class SlurmLab:
         environment = {**os.environ, **self.environment}
         return subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True).stdout
 
+    def states(self) -> dict[str, str]:
+        """What SLURM says of each host."""
+        lines = self.command("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines()
+        return dict(line.split() for line in lines)
+
     def wait_until_idle(self, timeout_s: float = 60.0) -> None:
         """Wait until every host takes jobs."""
-        states: list[str] = []
+        states: dict[str, str] = {}
         for _ in range(int(2 * timeout_s)):
             try:
-                states = self.command("sinfo", "--noheader", "--Node", "--format=%T").split()
+                states = self.states()
             except subprocess.CalledProcessError:  # the controller is not up yet
-                states = []
-            if states == ["idle"] * len(self.hosts.addresses):
+                states = {}
+            if states == dict.fromkeys(self.hosts.addresses, "idle"):
                 return
             time.sleep(0.5)
         raise RuntimeError(f"SLURM's nodes are {states}; see {self._folder}")

@@ -137,9 +137,12 @@ def check_outcome(study: Study, num_trials: int, said: str) -> None:
     assert "lab, version 1: trial " in said
 
 
-def test_slurm_sweep_outlives_its_time_limit_and_a_host(make_study: StudyMaker, tmp_path: Path) -> None:
-    """What SLURM sends five minutes before the end stops the sweep in order; the job comes back, two minutes later, and
-    goes on; then one of its two hosts dies, and the sweep ends with its champion.
+def test_slurm_sweep_outlives_a_drained_host_its_time_limit_and_a_dead_host(
+    make_study: StudyMaker, tmp_path: Path
+) -> None:
+    """One of two hosts is drained, and the sweep goes on there. What SLURM sends five minutes before the end stops it
+    in order; the job waits until the host is given back, starts again two minutes later, and goes on. Then that host
+    dies, and the sweep ends with its champion.
     """
     if reason := network_hosts.missing(*slurm_lab.PROGRAMS):
         pytest.skip(reason)
@@ -150,9 +153,15 @@ def test_slurm_sweep_outlives_its_time_limit_and_a_host(make_study: StudyMaker, 
         slurm_lab.slurm_lab(tmp_path / "slurm", num_hosts=2, cpus=1) as lab,
         launched(study, "slurm", output, **lab.environment) as process,
     ):
-        wait_for(lambda: len(finished(study)) >= 2, process)
+        wait_for(lambda: len(finished(study)) >= 1, process)
+        lab.command("scontrol", "update", "NodeName=slurm2", "State=DRAIN", "Reason=maintenance")
+        assert lab.states()["slurm2"] == "draining"
+        done = len(finished(study))
+        wait_for(lambda: len(finished(study)) > done, process)
         job = lab.command("squeue", "--noheader", "--format=%i").strip()
         lab.command("scancel", "--signal=USR1", "--batch", job)
+        wait_for(lambda: lab.states()["slurm2"] == "drained", process)
+        lab.command("scontrol", "update", "NodeName=slurm2", "State=RESUME")
         wait_for(lambda: "Restarts=1" in lab.command("scontrol", "show", "job", job), process)
         done = len(finished(study))
         wait_for(lambda: len(finished(study)) > done + 1, process)
