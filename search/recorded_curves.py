@@ -37,9 +37,9 @@ class RecordedCurves:
 
     def __init__(self, reports: pd.DataFrame, space: SearchSpace) -> None:
         self._coordinates = Coordinates(space)
-        courses = [course for _, course in reports.groupby(["config", "seed"], sort=True)]
-        self._curves = [_curve(course) for course in courses]
-        self.params: list[dict[str, Any]] = [json.loads(course["params"].iloc[0]) for course in courses]
+        courses = recorded_courses(reports)
+        self._curves = [_curve(course) for _, course in courses]
+        self.params = [params for params, _ in courses]
         """Of each recording."""
         self._point_CP = np.array([self._coordinates.of(params) for params in self.params])
 
@@ -49,8 +49,7 @@ class RecordedCurves:
         Raises:
             SpoofsweepError: the trial took over from another one, which nothing was recorded about.
         """
-        if trial.lineage:
-            raise SpoofsweepError("recorded curves are about trials of one configuration", "search.pruning population")
+        refuse_heirs(trial)
         distance_C = self._distances(trial.params)
         nearest = np.flatnonzero(distance_C <= distance_C.min() + 1e-12)
         return self._curves[int(nearest[trial.seed % len(nearest)])]
@@ -74,6 +73,18 @@ def read_curves(path: Path) -> pd.DataFrame:
     if missing:
         raise SpoofsweepError(f"recorded curves need the columns {', '.join(COLUMNS)}", f"{path} lacks {missing}")
     return reports.sort_values(["config", "seed", "samples_seen"], ignore_index=True)
+
+
+def recorded_courses(reports: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Each training's parameters, as Optuna holds them, and its reports."""
+    courses = [course for _, course in reports.groupby(["config", "seed"], sort=True)]
+    return [(json.loads(course["params"].iloc[0]), course) for course in courses]
+
+
+def refuse_heirs(trial: TrialRecord) -> None:
+    """Raises SpoofsweepError where a trial took over from another one, which nothing was recorded about."""
+    if trial.lineage:
+        raise SpoofsweepError("recorded curves are about trials of one configuration", "search.pruning population")
 
 
 def recorded_passes(reports: pd.DataFrame) -> int:

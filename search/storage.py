@@ -18,7 +18,6 @@ MEMORY = "memory:"
 """In the place of a storage's URL: none, for sweeps in virtual time."""
 _MADE_BY_OTHERS = ("already exists", "UNIQUE constraint failed", "duplicate key value")
 """What SQLite and PostgreSQL say to the second who makes a table, or writes down its version."""
-_TRIES_BESIDE_OTHERS = 5
 
 
 def open_ledger_storage(url: str, patience_s: float) -> PatientStorage | QueueStorage:
@@ -58,16 +57,15 @@ def open_storage(url: str, patience_s: float = 0.0) -> PatientStorage:
     return storage
 
 
-def _with_tables(open_it: Callable[[], PatientStorage]) -> PatientStorage:
+def _with_tables(open_it: Callable[[], PatientStorage], num_tries: int = 6) -> PatientStorage:
     """Try again while others, who came at the same time, make the tables of a new database."""
-    for attempt in range(_TRIES_BESIDE_OTHERS):
-        try:
-            return open_it()
-        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            if not any(words in f"{error} {error.__cause__}" for words in _MADE_BY_OTHERS):
-                raise
-            time.sleep(0.2 * (1 + attempt))
-    return open_it()
+    try:
+        return open_it()
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        if num_tries == 1 or not any(words in f"{error} {error.__cause__}" for words in _MADE_BY_OTHERS):
+            raise
+    time.sleep(0.5)
+    return _with_tables(open_it, num_tries - 1)
 
 
 def check_writable(url: str) -> None:

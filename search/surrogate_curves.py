@@ -1,7 +1,8 @@
 """Learning curves predicted from recorded ones: a landscape without the gaps and the lucky spots of a table."""
 
-import json
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from cluster.errors import SpoofsweepError
 from search.coordinates import Coordinates
 from search.curves import Curve
+from search.recorded_curves import recorded_courses, refuse_heirs
 from search.space import SearchSpace
 from search.trial_record import TrialRecord
 
@@ -38,7 +40,7 @@ class SurrogateCurves:
     """
 
     def __init__(self, reports: pd.DataFrame, space: SearchSpace) -> None:
-        courses = [course for _, course in reports.groupby(["config", "seed"], sort=True)]
+        params, courses = zip(*recorded_courses(reports), strict=True)
         num_reports = {len(course) for course in courses}
         if len(courses) < _LEAST or len(num_reports) > 1 or reports["diverged"].any():
             raise SpoofsweepError(
@@ -47,7 +49,7 @@ class SurrogateCurves:
                 "record more of them, or replay these as they are",
             )
         self._coordinates = Coordinates(space)
-        point_CF = np.stack([self._features(json.loads(course["params"].iloc[0])) for course in courses])
+        point_CF = np.stack([self._features(each) for each in params])
         logit_CR = logit(np.clip(_stacked(courses, "dev_eer"), 1e-3, 1 - 1e-3))
         seconds_CR = _stacked(courses, "seconds")
         self._logits, self._log_seconds = _fit(point_CF, logit_CR), _fit(point_CF, np.log(seconds_CR[:, -1:]))
@@ -63,15 +65,14 @@ class SurrogateCurves:
         Raises:
             SpoofsweepError: the trial took over from another one, which nothing was recorded about.
         """
-        if trial.lineage:
-            raise SpoofsweepError("recorded curves are about trials of one configuration", "search.pruning population")
+        refuse_heirs(trial)
         point_1F = self._features(trial.params)[None]
         logit_R = self._logits.predict(point_1F)[0]
         seconds = float(np.exp(self._log_seconds.predict(point_1F).item()))
         luck_R = self._luck_CR[trial.seed % len(self._luck_CR)]
         return Curve(self._samples_R, expit(logit_R + luck_R), expit(logit_R), seconds * self._share_R)
 
-    def _features(self, params: dict[str, object]) -> NDArray[np.float64]:
+    def _features(self, params: Mapping[str, Any]) -> NDArray[np.float64]:
         """Coordinates of ranges; of a choice, one of as many zeros and ones; all zeros for a parameter not there."""
         features: list[float] = []
         for coordinate, num_choices in zip(self._coordinates.of(params), self._coordinates.num_choices, strict=True):
@@ -84,9 +85,8 @@ class SurrogateCurves:
 
 
 def _fit(point_CF: NDArray[np.float64], value_CR: NDArray[np.float64]) -> GaussianProcessRegressor:
-    kernel = ConstantKernel() * Matern(np.ones(point_CF.shape[1]), (0.1, 100.0), nu=2.5) + WhiteKernel(
-        0.3, (1e-3, 10.0)
-    )
+    noise = WhiteKernel(0.3, (1e-3, 10.0))
+    kernel = ConstantKernel() * Matern(np.ones(point_CF.shape[1]), (0.1, 100.0), nu=2.5) + noise
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # what has no influence gets the longest length
         return GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(point_CF, value_CR)
@@ -94,11 +94,9 @@ def _fit(point_CF: NDArray[np.float64], value_CR: NDArray[np.float64]) -> Gaussi
 
 def _left_out(process: GaussianProcessRegressor, value_CR: NDArray[np.float64]) -> NDArray[np.float64]:
     """Differences between the values and their predictions from all others."""
-    covariance = process.kernel_(process.X_train_) + process.alpha * np.eye(len(value_CR))
-    precision = np.linalg.inv(covariance)
-    deviation_CR = (value_CR - value_CR.mean(axis=0)) / value_CR.std(axis=0)
-    return (precision @ deviation_CR) / np.diag(precision)[:, None] * value_CR.std(axis=0)
+    precision = np.linalg.inv(process.kernel_(process.X_train_) + process.alpha * np.eye(len(value_CR)))
+    return (precision @ process.y_train_) / np.diag(precision)[:, None] * value_CR.std(axis=0)
 
 
-def _stacked(courses: list[pd.DataFrame], column: str) -> NDArray[np.float64]:
+def _stacked(courses: Sequence[pd.DataFrame], column: str) -> NDArray[np.float64]:
     return np.stack([course[column].to_numpy(np.float64) for course in courses])

@@ -16,7 +16,7 @@ from search.virtual_sweep import virtual_sweep
 
 CONFIG, HORIZON = virtual_study()
 SPACE = SearchSpace(CONFIG.space)
-CHANNELS = ["[16, 32]", "[16, 32, 48]", "[32, 48, 64]"]
+CHANNELS = SPACE.distribution("model.channels").choices
 
 
 def trial(seed: int = 0, **params: Any) -> TrialRecord:

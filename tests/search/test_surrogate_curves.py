@@ -15,7 +15,7 @@ from search.trial_record import TrialRecord
 
 CONFIG, _ = virtual_study()
 SPACE = SearchSpace(CONFIG.space)
-CHANNELS = ["[16, 32]", "[16, 32, 48]", "[32, 48, 64]"]
+CHANNELS = SPACE.distribution("model.channels").choices
 
 
 def trial(seed: int, dropout: float, **attributes: Any) -> TrialRecord:
@@ -23,7 +23,7 @@ def trial(seed: int, dropout: float, **attributes: Any) -> TrialRecord:
         "optimizer.learning_rate": 1e-3,
         "model.dropout": dropout,
         "model.gru_size": 64,
-        "model.channels": "[16, 32]",
+        "model.channels": CHANNELS[0],
     }
     return TrialRecord(0, "RUNNING", params, {}, None, {"seed": seed, **attributes})
 
