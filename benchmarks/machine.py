@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster.machine_facts import machine_facts as machine_facts
@@ -19,6 +20,15 @@ def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
             words += map(str, value if isinstance(value, list) else [value])
     arguments.command = " ".join(words)
     return arguments
+
+
+def write_page(path: Path, title: str, doc: str, packages: Sequence[str], command: str, lines: Sequence[str]) -> None:
+    """Write and print a page: what was run and on what, the script's own words, and what came of it."""
+    facts = ", ".join(f"{name} {value}" for name, value in machine_facts(*packages).items())
+    text = "\n".join([f"# {title}", "", f"`{command}`; {facts}", "", *doc.strip().splitlines(), "", *lines]) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    print(text)
 
 
 def memory_bytes(name: str) -> int:

@@ -34,7 +34,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from machine import machine_facts, parse_arguments
+from machine import parse_arguments, write_page
 from search_race import COMPARED, LANDSCAPES, NAMES, Cell, recordings, run_cell
 from search_tables import tables
 
@@ -88,7 +88,6 @@ def main() -> None:
     ]
     names = [name for name in NAMES if name in COMPARED or name in arguments.searches]
     results = run(cells, names, arguments.jobs, arguments.output / "search-efficiency.jsonl")
-    facts = ", ".join(f"{name} {value}" for name, value in machine_facts("ray", "optuna", "scipy").items())
     head = (
         "Times as fast as random search (geometric mean over seeds), p against random search and against stock Ray "
         "with its first rung at the first pass (Wilcoxon's signed-rank test), and how often a search came there."
@@ -99,10 +98,9 @@ def main() -> None:
         f" Recorded: {reports['config'].nunique()} trainings; predictions of each from all others explain "
         f"{surrogate.explained:.0%} of the variance of the final EER's logit."
     )
-    lines = ["# Search efficiency", "", f"`{arguments.command}`; {facts}", "", *(__doc__ or "").strip().splitlines()]
-    text = "\n".join([*lines, "", head, "", *tables(results)])
-    (arguments.output / "search-efficiency.md").write_text(text)
-    print(text)
+    path, packages = arguments.output / "search-efficiency.md", ("ray", "optuna", "scipy")
+    lines = [head, "", *tables(results)]
+    write_page(path, "Search efficiency", __doc__ or "", packages, arguments.command, lines)
 
 
 if __name__ == "__main__":

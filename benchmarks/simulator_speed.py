@@ -12,7 +12,7 @@ import resource
 import time
 from pathlib import Path
 
-from machine import machine_facts, memory_bytes, parse_arguments
+from machine import memory_bytes, parse_arguments, write_page
 
 from search.config import SearchConfig
 from search.horizon import horizon_of
@@ -56,15 +56,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/reference"))
     arguments = parse_arguments(parser)
     rows, wall_s, cpu_s = measure(arguments.trials, arguments.workers, arguments.sampler)
-    facts = ", ".join(f"{name} {value}" for name, value in machine_facts("optuna").items())
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     lines = [
-        "# Simulator speed",
-        "",
-        f"`{arguments.command}`; {facts}",
-        "",
-        *(__doc__ or "").strip().splitlines(),
-        "",
         f"{arguments.trials:,} trials by {arguments.workers:,} workers, {arguments.sampler}: {wall_s:.0f} s on the "
         f"clock, {cpu_s:.0f} s of CPU time, {peak_mb:.0f} MB at most.",
         "",
@@ -72,10 +65,8 @@ def main() -> None:
         "|---|---|---|---|---|",
         *rows,
     ]
-    text = "\n".join(lines) + "\n"
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "simulator-speed.md").write_text(text)
-    print(text)
+    path = arguments.output / "simulator-speed.md"
+    write_page(path, "Simulator speed", __doc__ or "", ["optuna"], arguments.command, lines)
 
 
 if __name__ == "__main__":

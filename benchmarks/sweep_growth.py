@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from growth import growth_table
-from machine import machine_facts, parse_arguments
+from machine import parse_arguments, write_page
 from sweep_overhead import in_fresh_process
 
 
@@ -19,23 +19,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/reference"))
     arguments = parse_arguments(parser)
     run = in_fresh_process("ours", arguments.trials)
-    facts = ", ".join(f"{name} {value}" for name, value in machine_facts("ray", "optuna", "mlflow").items())
     lines = [
-        "# Growth of a sweep",
-        "",
-        f"`{arguments.command}`; {facts}",
-        "",
-        *(__doc__ or "").strip().splitlines(),
-        "",
         f"{run['num_trials']:,} trials, {run['num_results']:,} reports: {run['wall_s']:.0f} s on the clock, "
         f"{run['driver_cpu_s']:.0f} s of the driver's CPU time.",
         "",
         *growth_table(run["growth"]),
     ]
-    text = "\n".join(lines) + "\n"
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "sweep-growth.md").write_text(text)
-    print(text)
+    path, packages = arguments.output / "sweep-growth.md", ("ray", "optuna", "mlflow")
+    write_page(path, "Growth of a sweep", __doc__ or "", packages, arguments.command, lines)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,7 @@ def check_writable(url: str) -> None:
     Raises:
         SpoofsweepError: it cannot be reached.
     """
-    storage = open_storage(url)
-    storage.remove_session()
-    storage.engine.dispose()
+    close_storage(open_storage(url))
 
 
 def holds_study(url: str, name: str) -> bool:

@@ -214,7 +214,7 @@ class _Sweep:
                 self._tracker.model_kept(number, self._keeper.folder_of(number))
             self._tracker.study_ended(_figures(summary), "FINISHED" if reason is None else "KILLED")
         finally:
-            is_tracked = self._tracker.close()
+            is_tracked = self._tracker.close(say=self.progress.say)
             shutil.rmtree(self._study.folder / "ray", ignore_errors=True)
         return SweepResult(summary, reason, is_tracked)
 

@@ -32,6 +32,7 @@ from search.trial_record import ARITHMETIC, TrialRecord
 _logger = logging.getLogger("spoofsweep.tracking")
 _INTERVAL_S = 1.0
 _LONGEST_DELAY_S = 60.0
+_SILENT_S = 5.0
 _BATCH = 1000
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "WAITING": "SCHEDULED"}
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"}
@@ -123,8 +124,8 @@ class Tracker:
         self._append(None, "report", step=0, metrics=dict(metrics))
         self._append(None, "end", tags={}, status=status)
 
-    def close(self, timeout_s: float = 30.0) -> bool:
-        """Send what is left, until nothing more was taken for ``timeout_s``.
+    def close(self, timeout_s: float = 30.0, say: Callable[[str], None] = _logger.info) -> bool:
+        """Send what is left, until nothing more was taken for ``timeout_s``; told by ``say`` if it takes a while.
 
         Returns:
             Whether everything was sent; what was not stays in the journal for the study's next sweep.
@@ -132,6 +133,9 @@ class Tracker:
         self._patience_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
         self._wake.set()
+        self._thread.join(_SILENT_S)
+        if self._thread.is_alive():
+            say("MLflow is being given what it lacks; the ledger has everything.")
         while self._thread.is_alive() and time.monotonic() < self._deadline + _LONGEST_DELAY_S:
             self._thread.join(_INTERVAL_S)
         is_sent = self._journal.is_empty

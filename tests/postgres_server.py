@@ -27,11 +27,12 @@ class PostgresServer:
             shutil.chown(folder, "postgres", "postgres")
         self._run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "spoofsweep", "--no-sync")
         self.start()
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "spoofsweep", "ledger")
+        self.url = self.new_database("ledger")
 
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://spoofsweep@127.0.0.1:{self.port}/ledger"
+    def new_database(self, name: str) -> str:
+        """Make an empty one; returns its URL."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "spoofsweep", name)
+        return f"postgresql+psycopg://spoofsweep@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"

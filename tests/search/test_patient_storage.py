@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -13,6 +14,7 @@ from cluster.errors import SpoofsweepError
 from search.config import ParameterConfig
 from search.ledger import Ledger
 from search.space import SearchSpace
+from search.storage import check_writable
 from trainable.config import TrialConfig
 
 pytestmark = pytest.mark.skipif(BIN is None, reason="needs the Debian package postgresql")
@@ -49,6 +51,20 @@ def test_a_restart_of_the_database_loses_nothing(postgres: PostgresServer) -> No
     reopened.close()
     assert (done.state, done.value, done.reports) == ("COMPLETE", 0.3, {100: 0.4, 200: 0.3})
     assert (begun.state, begun.number) == ("RUNNING", 1)
+
+
+# Optuna leaves the connection of a storage whose making failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_those_who_come_first_together_make_the_tables_once(postgres: PostgresServer) -> None:
+    barrier = threading.Barrier(6)
+
+    def come(url: str) -> None:
+        barrier.wait()
+        check_writable(url)
+
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(3):
+            list(pool.map(come, [postgres.new_database(f"fresh{number}")] * 6))
 
 
 def test_a_trial_whose_making_was_confirmed_to_nobody_is_found_again(
