@@ -3,10 +3,14 @@
     export SPOOFSWEEP_DEV_CORPUS=/where/it/is/LA
     python benchmarks/detector_parity.py [--seeds 5] [--passes 20]
 
-Trains two causal models (edge_gru, and the CNN-GRU with ``causal``) and the bidirectional CNN-GRU, all of default size,
-with every seed on the shards of benchmarks/studies/quality.toml, prunes each to half of its units with a quarter of the
-passes, and reports on eval, which decides nothing here. Models, pruned models and reports are kept in the study's
-folder: a run that is interrupted goes on.
+Trains two causal models (edge_gru, and the CNN-GRU with ``causal``) and the bidirectional CNN-GRU, all of default size
+and by one recipe, with every seed on the shards of benchmarks/studies/quality.toml, prunes each to half of its units
+with a quarter of the passes, and reports on eval, which decides nothing here. Models, pruned models and reports are
+kept in the study's folder: a run that is interrupted goes on.
+
+The recipe is what the sweep of quality.py chose on dev (results/reference/quality.md), with the study's augmentations.
+It neither subtracts a window's mean nor pools by attention, which a causal network cannot, so that causality alone
+tells the two CNN-GRUs apart.
 """
 
 import argparse
@@ -31,6 +35,7 @@ from deploy.parity.row import FLOAT32
 from deploy.parity.run import Request, parity
 from search.study import Study, load_study
 from trainable.config import TrialConfig
+from trainable.signature import trial_signature
 from trainable.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "quality.toml"
@@ -41,6 +46,14 @@ MODELS: dict[str, dict[str, Any]] = {
     BIDIRECTIONAL: {},
 }
 """Settings of ``[trial.model]``."""
+RECIPE: dict[str, dict[str, Any]] = {
+    "model": {"normalise": False, "pooling": "mean", "cnn_dropout": 0.0244, "dropout": 0.304},
+    "optimizer": {"learning_rate": 2.42e-3, "weight_decay": 1.61e-3},
+    "loss": {"bonafide_weight": 0.623},
+    "averaging": {"kind": "ema"},
+    "batch": {"balanced": True, "mixup_alpha": 0.3},
+}
+"""Settings of the sections of ``[trial]``, all models'."""
 KEEP = 0.5
 AIMS = {"int8": 0.1, "streamed int8": 0.1, "pruned int8": 0.3, "streamed pruned int8": 0.3}
 """Most points of EER that a row may cost."""
@@ -71,11 +84,11 @@ def main() -> None:
 
 def reported(study: Study, shards: ShardSet, name: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """The report of one model and seed, made unless it is there."""
-    slug = name.lower().replace(", ", "-")
-    folder = study.folder / "parity" / f"{slug}-seed{seed}-passes{arguments.passes:g}"
+    config, slug = config_of(study, MODELS[name], arguments.passes), name.lower().replace(", ", "-")
+    folder = study.folder / "parity" / f"{slug}-{trial_signature(config, seed, shards.shard_set_id)}"
     detector = folder / f"detector-{arguments.split}-{arguments.utterances or 'all'}"
     if not (detector / REPORT).is_file():
-        train(config_of(study, MODELS[name], arguments.passes), shards, seed, folder)
+        train(config, shards, seed, folder)
         exported = ExportedModel.found_or_made(str(folder / "trained"), "", None, detector)
         pruned = str(folder / "pruned")
         request = Request(STUDY, pruned, arguments.split, arguments.utterances, num_resamples=200)
@@ -84,10 +97,11 @@ def reported(study: Study, shards: ShardSet, name: str, seed: int, arguments: ar
 
 
 def config_of(study: Study, settings: Mapping[str, Any], passes: float) -> TrialConfig:
-    """The study's own trial with another network and budget."""
+    """The study's own trial by the recipe, with another network and budget."""
     trial = study.config.trial
-    model = trial.model.model_copy(update=dict(settings))
-    return trial.model_copy(update={"model": model, "budget_passes": passes, "report_passes": min(5.0, passes)})
+    changes = {name: getattr(trial, name).model_copy(update=values) for name, values in RECIPE.items()}
+    changes["model"] = changes["model"].model_copy(update=dict(settings))
+    return trial.model_copy(update={**changes, "budget_passes": passes, "report_passes": min(5.0, passes)})
 
 
 def train(config: TrialConfig, shards: ShardSet, seed: int, folder: Path) -> None:

@@ -43,7 +43,7 @@ from search.surrogate_curves import SurrogateCurves
 
 
 def run(cells: Sequence[Cell], names: Sequence[str], jobs: int, kept: Path) -> list[dict[str, Any]]:
-    """Run what does not lie in ``kept``; the results of all cells that then do, of as many trials as these."""
+    """Run what does not lie in ``kept``; the results of all cells that then do."""
     results: dict[str, dict[str, Any]] = {}
     for line in kept.read_text().splitlines() if kept.exists() else ():
         _merge(results, json.loads(line))
@@ -57,7 +57,7 @@ def run(cells: Sequence[Cell], names: Sequence[str], jobs: int, kept: Path) -> l
             print(json.dumps(future.result()), file=file, flush=True)
             left_s = (time.perf_counter() - start_s) / number * (len(missing) - number)
             print(f"{number} of {len(missing)} cells, about {left_s / 60:.0f} minutes left", flush=True)
-    return [result for result in results.values() if result["cell"][3] == cells[0].num_trials]
+    return list(results.values())
 
 
 def _merge(results: dict[str, dict[str, Any]], result: dict[str, Any]) -> None:

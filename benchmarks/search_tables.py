@@ -7,36 +7,37 @@ from collections.abc import Sequence
 from typing import Any
 
 from scipy.stats import wilcoxon
-from search_race import COMPARED, LANDSCAPES, NAMES, POLICIES, RANDOM
+from search_race import COMPARED, LANDSCAPES, NAMES, POLICIES, RANDOM, Cell
 
 
 def tables(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A table a landscape, of all that was run there."""
+    """A table a landscape and size of random search, of all that was run there."""
+    sections: dict[tuple[int, int], dict[int, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        cell = Cell(*result["cell"])
+        sections[LANDSCAPES.index(cell.landscape), cell.num_random][cell.num_workers].append(result)
     lines = []
-    for landscape in LANDSCAPES:
-        by_workers = defaultdict(list)
-        for result in results:
-            if result["cell"][0] == landscape:
-                by_workers[result["cell"][1]].append(result)
-        if not by_workers:
-            continue
+    for (place, num_random), by_workers in sorted(sections.items()):
         names = [
             name for name in NAMES if any(name in result["times"] for each in by_workers.values() for result in each)
         ]
         lines += [
-            f"## {landscape}",
+            f"## {LANDSCAPES[place]}, against {num_random:,} trainings of random search",
             "",
-            "| |" + "".join(f" {number} worker{'s' if number > 1 else ''} |" for number in sorted(by_workers)),
+            "| |" + "".join(f" {_workers(number)} |" for number in sorted(by_workers)),
             "|---|" + "---|" * len(by_workers),
             *(
                 f"| {name} |" + "".join(f" {_cell(name, by_workers[n])} |" for n in sorted(by_workers))
                 for name in names
             ),
             "",
+            *_speed_ups(by_workers),
         ]
-        if 1 in by_workers:
-            lines += [f"Speed-up of {next(iter(POLICIES))} over its one worker: {_speed_ups(by_workers)}.", ""]
     return lines
+
+
+def _workers(number: int) -> str:
+    return f"{number} worker{'s' if number > 1 else ''}"
 
 
 def _cell(name: str, all_results: Sequence[dict[str, Any]]) -> str:
@@ -70,14 +71,14 @@ def _p(first: Sequence[float], second: Sequence[float]) -> float:
     return float(wilcoxon(differences).pvalue) if any(differences) else 1.0
 
 
-def _speed_ups(by_workers: dict[int, list[dict[str, Any]]]) -> str:
-    """Where random search trains as many configurations, and so has the same target."""
-    name = next(iter(POLICIES))
-    alone = {result["cell"][2]: result for result in by_workers.get(1, ())}
+def _speed_ups(by_workers: dict[int, list[dict[str, Any]]]) -> list[str]:
+    """Of many workers over the fewest, on the same landscapes and so to the same targets."""
+    name, fewest = next(iter(POLICIES)), min(by_workers)
+    alone = {result["cell"][2]: result for result in by_workers[fewest] if name in result["times"]}
     parts = []
     for number, results in sorted(by_workers.items()):
-        pairs = [(alone[r["cell"][2]], r) for r in results if number > 1 and r["cell"][2] in alone]
-        if pairs and all(a["target"] == b["target"] for a, b in pairs):
+        pairs = [(alone[r["cell"][2]], r) for r in results if name in r["times"] and r["cell"][2] in alone]
+        if number > fewest and pairs:
             ratio = _mean_ratio([_seconds(a, name) for a, _ in pairs], [_seconds(b, name) for _, b in pairs])
             parts.append(f"{ratio:.1f} with {number}")
-    return ", ".join(parts) or "not known"
+    return [f"Speed-up of {name} over its {_workers(fewest)}: {', '.join(parts)}.", ""] if parts else []

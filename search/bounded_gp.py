@@ -1,5 +1,6 @@
 """A Gaussian process over a bounded part of a study."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from search.bounded_history import BoundedHistory
+
+_logger = logging.getLogger("spoofsweep.sampler")
 
 
 class BoundedGp(GPSampler):
@@ -43,4 +46,8 @@ class BoundedGp(GPSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         view = self._history.scored(study, trial.number, search_space)
-        return super().sample_relative(view, trial, search_space)
+        try:
+            return super().sample_relative(view, trial, search_space)
+        except RuntimeError as error:  # torch.linalg.LinAlgError is one: a covariance that rounding made indefinite
+            _logger.warning("trial %d is left to TPE, the Gaussian process failed: %s", trial.number, error)
+            return {}

@@ -91,6 +91,11 @@ class BoundedHistory:
             self._earlier[known.number] = known
             self._take(known)
 
+    def num_known(self, study: Study) -> int:
+        """Trials that it may choose from: those of ``study`` that have ended, and all that it was told to learn."""
+        self._look_at(study.get_trials(deepcopy=False))
+        return len(self._ranks)
+
     def view(self, study: Study, number: int) -> Study:
         """``study`` as trial ``number`` is to see it."""
         trials = study.get_trials(deepcopy=False)

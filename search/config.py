@@ -42,10 +42,11 @@ class SearchConfig(Settings):
     max_latency_ms: float | None = Field(default=None, gt=0.0)
     """Most milliseconds that a scoring window may take a model on one thread of the machine that runs the sweep; else
     as ``max_parameters``. Noisy, while trials run there."""
-    sampler: Literal["tpe", "cmaes", "gp", "random", "qmc"] = "tpe"
-    """``tpe``: multivariate, with constant liar (Optuna); ``cmaes``: CMA-ES for ranges without `when`; ``gp``: Gaussian
-    process (Optuna) for parameters without `when`, slower by a fraction of a second a trial; either leaves the other
-    parameters to TPE, each by itself; ``qmc``: scrambled Sobol points."""
+    sampler: Literal["auto", "tpe", "cmaes", "gp", "random", "qmc"] = "auto"
+    """``auto``: ``gp`` until 64 trials have ended, then ``tpe``, and ``tpe`` alone for two objectives; ``tpe``:
+    multivariate, with constant liar (Optuna); ``cmaes``: CMA-ES for ranges without `when`; ``gp``: Gaussian process
+    (Optuna) for parameters without `when`, slower by a fraction of a second a trial; either leaves the other parameters
+    to TPE, each by itself; ``qmc``: scrambled Sobol points."""
     startup_trials: int = Field(default=10, ge=0)
     """Quasi-random trials before the sampler begins."""
     random_share: float = Field(default=0.25, ge=0.0, le=1.0)
@@ -96,7 +97,9 @@ class SearchConfig(Settings):
     @model_validator(mode="after")
     def _second_objective_has_its_samplers(self) -> "SearchConfig":
         if self.second_objective is not None and self.sampler in ("cmaes", "gp"):
-            raise ValueError(f"search.second_objective needs the sampler tpe, random or qmc, not '{self.sampler}'")
+            raise ValueError(
+                f"search.second_objective needs the sampler auto, tpe, random or qmc, not '{self.sampler}'"
+            )
         return self
 
     @model_validator(mode="after")

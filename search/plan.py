@@ -15,7 +15,7 @@ from search.objective import EER
 from search.preview import Preview, preview
 from search.study import Study
 
-_LEARNING = ("tpe", "cmaes", "gp")
+_LEARNING = ("auto", "tpe", "cmaes", "gp")
 """Samplers that look at other trials."""
 
 

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from data_prep.display import print_warnings
 from data_prep.error_rates import eer_standard_error
-from search.forecast import Spread, num_simulations
+from search.forecast import Spread, num_simulations, sampler_of_forecasts
 from search.leaderboard import percent
 from search.plan import Plan, notes
 
@@ -91,9 +91,9 @@ def _noise_table(plan: Plan) -> Table:
 
 def _reading(plan: Plan) -> list[str]:
     number, horizon = num_simulations(plan.config.search.num_trials), plan.found.horizon
-    wall = plan.forecast.wall_s
+    wall, sampler = plan.forecast.wall_s, sampler_of_forecasts(plan.config.search)
     lines = [
-        f"Means of {number} simulated sweeps (lowest to highest) with this study's sampler and pruning over made-up "
+        f"Means of {number} simulated sweeps (lowest to highest) with {sampler} and this study's pruning over made-up "
         f"learning curves; the search took {_duration(wall.low)} to {_duration(wall.high)}. Every configuration is "
         "taken to cost what the default trial costs, alone on its device; starting trials and preparing shards come "
         "on top.",

@@ -1,5 +1,6 @@
-"""Which configuration comes next: TPE, CMA-ES or a Gaussian process with a share of quasi-random draws, or these."""
+"""Which configuration comes next: a Gaussian process, TPE or CMA-ES with a share of quasi-random draws, or these."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -28,10 +29,10 @@ from search.pair_history import PairHistory
 from search.prior import PriorSampler, PriorTurns
 from search.space import SearchSpace
 
-_JOINT = {"cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution,)}
+_JOINT = {"auto": (BaseDistribution,), "cmaes": (FloatDistribution, IntDistribution), "gp": (BaseDistribution,)}
 """Samplers that draw only parameters which every trial has, and of these only such ones."""
-
-
+_MOST_KNOWN = 64
+"""Trials that have ended after which `auto` leaves the Gaussian process for TPE."""
 _MOST_GUIDED = 20
 """Refused draws of a trial after which the next come from all over the space: what prior or sampler seek may lie beyond
 the study's limits altogether."""
@@ -40,8 +41,8 @@ the study's limits altogether."""
 class Choice(NamedTuple):
     """Samplers by trial."""
 
-    sampler: Callable[[int, int], BaseSampler]
-    """From a trial's number, and how many of its draws were refused, to the sampler that draws it."""
+    sampler: Callable[[Study, int, int], BaseSampler]
+    """From the study, a trial's number, and how many of its draws were refused, to the sampler that draws it."""
     learn: Callable[[Sequence[FrozenTrial]], None] = lambda earlier: None
     """Takes in trials of earlier studies."""
     refuse: Callable[[Sequence[FrozenTrial]], None] = lambda refused: None
@@ -68,13 +69,13 @@ def make_sampler(config: SearchConfig, seed: int, space: SearchSpace) -> "MixedS
             else sobol_points(seed, len(dimensions), lambda number: number)
         )
         blind = CubeSampler(dimensions, points)
-        return MixedSampler(Choice(lambda number, redraws: blind), prior, turns)
+        return MixedSampler(Choice(lambda *draw: blind), prior, turns)
     is_random = _random_trials(config, seed, turns)
     cube = CubeSampler(dimensions, sobol_points(seed, len(dimensions), count_before(is_random)))
     learner = _learner(config, seed, space)
 
-    def drawing(number: int, redraws: int) -> BaseSampler:
-        return cube if redraws >= _MOST_GUIDED or is_random(number) else learner.sampler(number, redraws)
+    def drawing(study: Study, number: int, redraws: int) -> BaseSampler:
+        return cube if redraws >= _MOST_GUIDED or is_random(number) else learner.sampler(study, number, redraws)
 
     return MixedSampler(learner._replace(sampler=drawing), prior, turns)
 
@@ -85,7 +86,7 @@ def sampler_notes(config: SearchConfig, space: SearchSpace) -> list[str]:
     Raises:
         SpoofsweepError: it can draw none.
     """
-    if config.sampler not in _JOINT or config.draws_blindly:
+    if config.sampler not in ("cmaes", "gp") or config.draws_blindly:
         return []
     together = _drawn_together(config, space)
     others = [path for path in space.parameters if path not in together]
@@ -139,41 +140,45 @@ class MixedSampler(BaseSampler):
         if self._delegate[0] != draw:
             may_guide = draw[1] < _MOST_GUIDED
             is_prior = may_guide and self._turns.is_drawing(trial.number, study.get_trials(deepcopy=False))
-            self._delegate = (draw, self._prior if is_prior else self._choice.sampler(*draw))
+            self._delegate = (draw, self._prior if is_prior else self._choice.sampler(study, *draw))
         return self._delegate[1]
 
 
 def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Choice:
     second = config.second_objective
     history = BoundedHistory(seed) if second is None else PairHistory(seed, second)
-    if config.sampler == "tpe":
-        return Choice(lambda *draw: _tpe(history, seed, *draw), history.learn, history.learn)
     together = _drawn_together(config, space)
-    if config.sampler == "gp":
-        return Choice(
-            lambda *draw: BoundedGp(history, together, _tpe(history, seed, *draw), draw_seed(seed, *draw)),
-            history.learn,
-            history.learn,
-        )
+    if config.sampler != "cmaes":
+        most_known = _MOST_KNOWN if config.sampler == "auto" else math.inf
+
+        def drawing(study: Study, *draw: int) -> BaseSampler:
+            tpe = _tpe(history, seed, *draw)
+            if not together or history.num_known(study) >= most_known:
+                return tpe
+            return BoundedGp(history, together, tpe, draw_seed(seed, *draw))
+
+        return Choice(drawing, history.learn, history.learn)
     evolution = Evolution(together, seed)
 
     def learn(earlier: Sequence[FrozenTrial]) -> None:
         history.learn(earlier)
         evolution.learn(earlier)
 
-    return Choice(lambda *draw: EvolutionSampler(evolution, _tpe(history, seed, *draw)), learn, history.learn)
+    return Choice(lambda _, *draw: EvolutionSampler(evolution, _tpe(history, seed, *draw)), learn, history.learn)
 
 
 def _drawn_together(config: SearchConfig, space: SearchSpace) -> Mapping[str, BaseDistribution]:
     """The parameters that CMA-ES, or the Gaussian process, draws together; TPE draws the others, each by itself."""
-    kinds = _JOINT[config.sampler]
+    kinds = _JOINT.get(config.sampler, ())
     distributions = {path: d for path, d in space.unconditional().items() if isinstance(d, kinds) and not d.single()}
-    if not distributions:
+    if config.sampler == "auto" and config.second_objective is not None:
+        return {}
+    if not distributions and config.sampler in ("cmaes", "gp"):
         raise SpoofsweepError(
             f"search.sampler = '{config.sampler}' needs a {'range' if config.sampler == 'cmaes' else 'parameter'} in "
             "[space] that every trial has",
             ", ".join(space.parameters) or "an empty [space]",
-            "take search.sampler = 'tpe'",
+            "take search.sampler = 'auto'",
         )
     return distributions
 

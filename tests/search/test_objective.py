@@ -63,7 +63,11 @@ def test_every_objective_is_reported_also_by_a_trial_that_diverged() -> None:
         ({"objective": "min_dcf", "noise_budget": 0.1}, {}, "noise of objective 'eer' alone, not 'min_dcf'"),
         ({"objective": "min_dcf"}, {"target_eer": 0.1}, "needs a search.objective that is an EER, not 'min_dcf'"),
         ({"objective": "dcf"}, {}, "min_dcf"),
-        ({"second_objective": "latency_ms", "sampler": "gp"}, {}, "needs the sampler tpe, random or qmc, not 'gp'"),
+        (
+            {"second_objective": "latency_ms", "sampler": "gp"},
+            {},
+            "needs the sampler auto, tpe, random or qmc, not 'gp'",
+        ),
     ],
 )
 def test_settings_that_contradict_the_objective_are_refused(

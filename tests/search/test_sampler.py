@@ -65,6 +65,41 @@ def test_a_gaussian_process_learns_and_is_the_same_across_restarts() -> None:
     assert np.median([trial["model.dropout"] for trial in trials[4:]]) < 0.1
 
 
+@pytest.mark.slow
+def test_auto_begins_with_the_gaussian_process_and_goes_on_with_tpe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of a second a draw of the process."""
+    monkeypatch.setattr("search.sampler._MOST_KNOWN", 8)
+    trials = run("auto", 12)
+    assert trials[:8] == run("gp", 8)
+    assert trials[8:] != run("gp", 12)[8:]
+    assert run("auto", 12, restarts=(6, 9)) == trials
+    monkeypatch.setattr("search.sampler._MOST_KNOWN", 0)
+    assert run("auto", 12) == run("tpe", 12)
+
+
+@pytest.mark.slow
+def test_a_gaussian_process_that_fails_leaves_the_trial_to_tpe(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Torch, and a quarter of a second a draw."""
+    import torch
+
+    def fail(*_: Any) -> None:
+        raise torch.linalg.LinAlgError("not positive-definite")
+
+    monkeypatch.setattr(optuna.samplers.GPSampler, "_sample_relative_impl", fail)
+    assert all(trial.keys() >= {"model.dropout", "optimizer.learning_rate"} for trial in run("gp", 8))
+    assert "is left to TPE, the Gaussian process failed: not positive-definite" in caplog.text
+
+
+def test_auto_leaves_two_objectives_to_tpe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("search.sampler.BoundedGp")
+    config = SearchConfig(second_objective="num_parameters", startup_trials=1)
+    study = optuna.create_study(sampler=make_sampler(config, 1, SPACE))
+    for _ in range(3):
+        study.tell(study.ask(SPACE.unconditional()), 0.5)
+
+
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
 def test_random_share_stays_random_throughout(name: str) -> None:
     """Quasi-random trials are those that stay the same whatever the sampler has learnt."""

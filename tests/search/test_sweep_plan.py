@@ -62,7 +62,7 @@ def test_rungs_hours_and_cost_fit_a_terminal(load, tmp_path: Path) -> None:
 def test_a_small_validation_set_and_a_small_budget_are_named(load) -> None:
     found = notes(planned(load("[search]\nnum_trials = 5\nrung_trust = false\n"), workers=8))
     assert any("8 workers for 5 trials" in note for note in found)
-    assert any("5 of 5 trials begin before the first has ended, so tpe cannot learn" in note for note in found)
+    assert any("5 of 5 trials begin before the first has ended, so auto cannot learn" in note for note in found)
     assert any("fewer than search.reduction_factor = 3" in note for note in found)
     assert any("dev is too small to rank by" in note and "16 bona fide and 48 spoofed" in note for note in found)
 

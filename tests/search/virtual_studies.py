@@ -19,14 +19,14 @@ SPACE = {
 
 
 def virtual_study(**search: Any) -> tuple[StudyConfig, Horizon]:
-    """Nine passes; rungs at one and three, which need not earn trust unless told."""
+    """Nine passes; rungs at one and three, which need not earn trust unless told; TPE, the quickest that learns."""
     config = StudyConfig.model_validate(
         {
             "study": {"name": "virtual"},
             "corpus": {"layout": "manifest", "root": "nowhere"},
             "trial": {"budget_passes": 9},
             "space": SPACE,
-            "search": {"num_trials": 30, "startup_trials": 4, "rung_trust": False, **search},
+            "search": {"num_trials": 30, "sampler": "tpe", "startup_trials": 4, "rung_trust": False, **search},
         }
     )
     return config, horizon_of(config, SAMPLES_PER_PASS)
