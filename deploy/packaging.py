@@ -53,14 +53,6 @@ def log_model(folder: Path, run_id: str, tracking_uri: str, name: str = "model")
         return mlflow.pyfunc.log_model(name=name, **parts)
 
 
-def save_model(folder: Path, destination: Path) -> None:
-    """Write a model folder as an MLflow model into ``destination``, which must not exist."""
-    import mlflow
-
-    with _folder_parts(folder) as parts:
-        mlflow.pyfunc.save_model(destination, **parts)
-
-
 def pinned_requirements(names: Sequence[str] = REQUIREMENTS) -> list[str]:
     """Requirements as ``name==version``, the installed one, without local labels such as ``+cu130``."""
     return [f"{name}=={version(name).partition('+')[0]}" for name in names]

@@ -13,13 +13,13 @@ from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
 from deploy.server.gate import bearer_token
-from deploy.server.protocol import SampleFormat
 from deploy.server.refusal import Reason, RefusedError
 from deploy.server.service import Service
 from deploy.server.session import Session
 from deploy.server.settings import ServerSettings
 from deploy.server.upload import Upload
 from deploy.stream.detector import Detector
+from deploy.stream.live_options import SampleFormat
 from deploy.stream.samples import MAX_RATE, MIN_RATE
 
 PAGE = Path(__file__).with_name("page")

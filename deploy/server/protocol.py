@@ -18,11 +18,11 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import Settings, parse_settings
 from deploy.server.refusal import Reason, RefusedError
 from deploy.stream.aggregation import RUNNING, Aggregation, Exponential, Sliding
+from deploy.stream.live_options import SampleFormat
 from deploy.stream.samples import MAX_RATE, MIN_RATE, RAW_TYPES
 
 LONGEST_MEMORY_S = 600.0
 """Of an aggregate; the server keeps a sliding window's scores."""
-SampleFormat = Literal["s16le", "f32le"]
 
 
 class RunningMean(Settings):
@@ -69,7 +69,7 @@ class Start(Settings):
     """Always ``start``."""
     sample_rate: int = Field(ge=MIN_RATE, le=MAX_RATE)
     """Hz of the samples that will come; another rate than the detector's is converted."""
-    format: SampleFormat = "s16le"
+    format: SampleFormat = SampleFormat.S16LE
     """Little-endian 16 bits of PCM, or 32-bit floating-point in -1..1."""
     aggregation: RunningMean | ExponentialMean | SlidingMean = Field(
         default=RunningMean(kind="running"), discriminator="kind"

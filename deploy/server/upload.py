@@ -19,9 +19,10 @@ from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode_parts
 from deploy.detection import Detection
 from deploy.server.gate import bearer_token
-from deploy.server.protocol import SampleFormat, check_whole_samples
+from deploy.server.protocol import check_whole_samples
 from deploy.server.refusal import Reason, RefusedError
 from deploy.server.service import Service
+from deploy.stream.live_options import SampleFormat
 from deploy.stream.samples import RAW_TYPES, Wave, checked_samples
 
 

@@ -1,12 +1,15 @@
 """Normalised features from corpus to verdict: detection does what training did."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from data_prep.config import CorpusConfig, FeaturesConfig, PrepConfig
 from data_prep.prepare import prepare
 from deploy.detector_folder import ARTIFACT
-from deploy.packaging import save_model
+from deploy.packaging import log_model
 from deploy.torch_detector import TorchDetector
 from trainable.config import TrialConfig
 from trainable.training import Training
@@ -47,9 +50,12 @@ def test_scores_of_files_are_the_validation_scores(normalised, sample_root):
     np.testing.assert_allclose(scores, table.score[:20], atol=1e-5)
 
 
-def test_the_mlflow_model_holds_all_that_the_detector_needs(normalised, tmp_path):
+def test_the_mlflow_model_holds_all_that_the_detector_needs(normalised, store):
     folder, _ = normalised
     wave = np.random.default_rng(5).normal(0, 0.1, 12000).astype(np.float32)
-    save_model(folder, tmp_path / "mlflow")
-    packed = TorchDetector.load(tmp_path / "mlflow" / "artifacts" / ARTIFACT)
+    client = MlflowClient(store.uri, store.uri)
+    run = client.create_run(client.get_run(store.run_id).info.experiment_id).info.run_id
+    info = log_model(folder, run, store.uri)
+    logged = Path(client.get_logged_model(info.model_id).artifact_location.removeprefix("file://"))
+    packed = TorchDetector.load(logged / "artifacts" / ARTIFACT)
     assert packed.score(wave, 16000).score == TorchDetector.load(folder).score(wave, 16000).score
