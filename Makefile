@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Whole detectors, exported and compressed, the server's page in Chromium, populations, folds, drivers and preparation killed:
+# Whole detectors, exported and compressed, populations, folds, drivers and preparation killed:
 # about half an hour on two cores.
 test-long: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long

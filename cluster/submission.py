@@ -1,12 +1,12 @@
 """Hands rendered files to the tool that a cluster has, and shows what comes of it."""
 
-import importlib.util
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import distributions
 from pathlib import Path
 
 from rich.console import Console
@@ -52,9 +52,14 @@ def require_tools(target: str) -> None:
     name = {"kuberay": "kubectl", "slurm": "sbatch"}.get(target, "ray")
     if shutil.which(_program(name)) is None:
         raise SpoofsweepError(f"a launch on {target} needs the program {name}", "it is not installed", _INSTALL[name])
-    # Of the packages that Ray's launcher and jobs need beyond Ray itself, the one that they import first.
-    if name == "ray" and importlib.util.find_spec("colorful") is None:
+    if name == "ray" and not has_ray_default():
         raise SpoofsweepError("`ray up` and `ray job` need the packages of ray[default]", "ray alone", _INSTALL[name])
+
+
+def has_ray_default() -> bool:
+    """Whether the packages are installed that Ray's launcher and jobs need beyond Ray itself."""
+    # The one that they import first; `find_spec` fails once it is imported, as it puts itself in its module's place.
+    return next(iter(distributions(name="colorful")), None) is not None
 
 
 def run(steps: Sequence[Sequence[str]], console: Console) -> int:

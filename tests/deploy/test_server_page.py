@@ -21,10 +21,7 @@ from deploy.server.settings import ServerSettings
 from deploy.stream.detector import Detector
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",

@@ -1,5 +1,6 @@
 """The launch command, as far as it goes without a cluster."""
 
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from cluster.launch_files import LaunchPlan
-from cluster.submission import commands, forwarded, require_tools, run
+from cluster.submission import commands, forwarded, has_ray_default, require_tools, run
 from search.cli import app
 from search.cluster_launch import make_plan
 from search.code_bundle import stage
@@ -74,6 +75,18 @@ def test_a_missing_tool_is_named(target: str, complaint: str, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SpoofsweepError, match=complaint):
         require_tools(target)
+
+
+def test_rays_own_packages_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.submission.distributions", lambda name: iter(()))
+    with pytest.raises(SpoofsweepError, match=r"need the packages of ray\[default\]; got ray alone"):
+        require_tools("onprem")
+
+
+@pytest.mark.skipif(not has_ray_default(), reason="needs ray[default]: spoofsweep[cluster]")
+def test_rays_own_packages_are_found_once_they_are_imported() -> None:
+    importlib.import_module("colorful")  # takes its own module's place, and says nothing about where it came from
+    assert has_ray_default()
 
 
 def test_nothing_is_submitted_where_a_variable_is_missing(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Sweeps launched for real on clusters of several hosts on this machine, from the command to the champion."""
 
-import importlib.util
 import os
 import secrets
 import subprocess
@@ -18,6 +17,7 @@ import slurm_lab
 from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
+from cluster.submission import has_ray_default
 from search.study import Study, load_study
 from search.study_reader import read_trials
 from search.trial_record import TrialRecord
@@ -178,7 +178,7 @@ def test_sweep_on_a_running_cluster_outlives_a_cut_link_and_a_dead_host(make_stu
     """
     if reason := network_hosts.missing():
         pytest.skip(reason)
-    if importlib.util.find_spec("colorful") is None:
+    if not has_ray_default():
         pytest.skip("needs ray[default]: spoofsweep[cluster]")
     (tmp_path / "token").write_text(secrets.token_hex(32))
     (tmp_path / "token").chmod(0o600)
@@ -223,7 +223,7 @@ def test_on_prem_sweep_over_ssh(make_study: StudyMaker, tmp_path: Path) -> None:
     """`ray up` starts a head and a worker over ssh, and the sweep runs there as a job of Ray's."""
     if reason := network_hosts.missing("sshd", "ssh-keygen", "rsync"):
         pytest.skip(reason)
-    if importlib.util.find_spec("colorful") is None:
+    if not has_ray_default():
         pytest.skip("needs ray[default]: spoofsweep[cluster]")
     key, home = tmp_path / "key", tmp_path / "home"
     home.mkdir()
