@@ -1,11 +1,11 @@
 """What export, eight bits, pruning, streaming and causality cost in EER: parity reports over seeds.
 
     export SPOOFSWEEP_DEV_CORPUS=/where/it/is/LA
-    python benchmarks/detector_parity.py [--seeds 5] [--passes 20]
+    python benchmarks/detector_parity.py [--seeds 10] [--passes 20]
 
 Trains two causal models (edge_gru, and the CNN-GRU with ``causal``) and the bidirectional CNN-GRU, all of default size
 and by one recipe, with every seed on the shards of benchmarks/studies/quality.toml, prunes each to half of its units
-with a quarter of the passes, and reports on eval, which decides nothing here. Models, pruned models and reports are
+with half of the passes, and reports on eval, which decides nothing here. Models, pruned models and reports are
 kept in the study's folder: a run that is interrupted goes on.
 
 The recipe is what the sweep of quality.py chose on dev (results/reference/quality.md), with the study's augmentations.
@@ -62,7 +62,7 @@ CAUSAL_AIM = 0.5
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--passes", type=float, default=20.0, help="over the training split")
     parser.add_argument("--split", choices=("dev", "eval"), default="eval")
     parser.add_argument("--utterances", type=int, help="score at most so many; by default all")
@@ -113,7 +113,7 @@ def train(config: TrialConfig, shards: ShardSet, seed: int, folder: Path) -> Non
         training.write_model(folder / "trained")
     if not (folder / "pruned").is_dir():
         pruner = Pruner(folder / "trained", shards)
-        tuning = FineTuning(config.budget_passes / 4)
+        tuning = FineTuning(config.budget_passes / 2)
         pruner.prune("half", shrunk(config.model, KEEP), tuning, folder / "pruned")
 
 

@@ -162,16 +162,13 @@ def test_a_full_server_and_another_try(browser, detector):
 
 
 def test_a_lost_connection_and_another(browser, detector):
-    settings = ServerSettings(port=0)
-    with listen(settings) as listener:
-        port = listener.getsockname()[1]
-    first = Restartable(detector, port)
+    first = Restartable(detector)
     with opened(browser, first) as page:
         page.click("#toggle")
         expect(page.locator("#connection")).to_have_text("connected")
         first.end()
         expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
-        second = Restartable(detector, port)
+        second = Restartable(detector, first.port)
         expect(page.locator("#reconnect")).to_have_text("Reconnect")
         page.click("#reconnect")
         expect(page.locator("#connection")).to_have_text("connected")
@@ -183,11 +180,13 @@ def test_a_lost_connection_and_another(browser, detector):
 class Restartable:
     """A server that ends, and another at the same address."""
 
-    def __init__(self, detector, port):
-        self.address = f"127.0.0.1:{port}"
+    def __init__(self, detector, port=0):
         settings = ServerSettings(port=port)
+        listener = listen(settings)
+        self.port = listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
         self._server = uvicorn.Server(uvicorn_config(detector, settings))
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listen(settings)]})
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]})
         self._thread.start()
         eventually(lambda: self._server.started)
 
