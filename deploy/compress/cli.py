@@ -26,7 +26,9 @@ def prune(
     model: ModelArgument,
     shards: ShardsOption,
     output: Annotated[Path, typer.Option(help="Folder for a model folder a level.")],
-    passes: Annotated[float, typer.Option(min=0.01, help="Passes over the training split after each cut.")],
+    passes: Annotated[
+        float, typer.Option(min=0.01, help="Passes over the training split after each cut, say half of the training's.")
+    ],
     keep: Annotated[
         str, typer.Option(help="Shares of every layer's units, one a level: 0.75,0.5,0.25. Empty: the limits alone.")
     ] = "0.75,0.5,0.25",
