@@ -16,7 +16,7 @@ pytestmark = [
 
 def test_a_compiled_training_takes_the_same_course_and_resumes(toy_shards, toy_trial, tmp_path):
     """Compiles a network's forward and backward pass: about half a minute."""
-    config = toy_trial(execution="compiled", batch={"size": 8, "crop_s": 0.5}, budget_passes=1.0)
+    config = toy_trial(execution="compiled", precision="float32", batch={"size": 8, "crop_s": 0.5}, budget_passes=1.0)
     plain = Training(config.model_copy(update={"execution": "eager"}), toy_shards, seed=3)
     compiled = Training(config, toy_shards, seed=3)
     expected, found = next(plain), next(compiled)
