@@ -1,6 +1,7 @@
 """The server as users start it: a process of its own."""
 
 import datetime
+import inspect
 import ipaddress
 import os
 import re
@@ -19,6 +20,8 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from deploy.cli import app
+from deploy.server.command import serve
+from deploy.server.settings import ServerSettings
 
 PROGRAM = [sys.executable, "-c", "from deploy.cli import app; app()", "serve"]
 
@@ -108,3 +111,13 @@ def test_mistakes(exported, arguments, words):
     result = CliRunner().invoke(app, ["serve", *(str(exported) if a == "FOLDER" else a for a in arguments)])
     assert isinstance(result.exception, SpoofsweepError)
     assert words in str(result.exception)
+
+
+def test_options_default_to_the_settings():
+    """Written twice, as pydantic would double the program's start."""
+    options = inspect.signature(serve).parameters
+    shared = options.keys() & ServerSettings.model_fields
+    assert len(shared) > 8
+    assert {name: options[name].default for name in shared} == {
+        name: ServerSettings.model_fields[name].default for name in shared
+    }
