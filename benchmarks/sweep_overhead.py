@@ -8,9 +8,9 @@ reduction factor 3.
     python benchmarks/sweep_overhead.py [--trials 1000] [--stock-trials 40] [--repeats 1] [--output results/reference]
 
 The stock variants take seconds a trial, so they may be given fewer: compare what a trial and a report cost. These two
-are told apart by a second run without pruning, where each trial has all 16 reports: seconds = a trials + b reports. Stock
-OptunaSearch samples by TPE; the default of spoofsweep is a Gaussian process for the first 64 trials, which thinks for a
-quarter of a second about each. Below, what a trial of ours costs as the study grows.
+are told apart by a second run without pruning, where each trial has all 16 reports: seconds = a trials + b reports.
+Stock OptunaSearch samples by TPE, spoofsweep by a Gaussian process until 64 trials have ended, which thinks longer, and
+then by TPE. Below, what a trial of ours costs as the study grows.
 """
 
 import argparse
