@@ -96,6 +96,19 @@ def is_drawn(page: Page, canvas: str) -> bool:
     return page.evaluate(script, canvas) > 30
 
 
+def test_nothing_starts_before_the_page_knows_the_detector(browser, server):
+    held = []
+    with opened(browser, server) as page:
+        page.route("**/v1/detector", lambda route: held.append(route))
+        page.reload()
+        eventually(lambda: page.wait_for_timeout(10) or held)
+        expect(page.locator("#toggle")).to_be_disabled()
+        expect(page.locator("#file")).to_be_disabled()
+        held[0].continue_()
+        expect(page.locator("#toggle")).to_be_enabled()
+        expect(page.locator("#file")).to_be_enabled()
+
+
 def test_the_microphone_from_start_to_verdict(browser, server):
     with opened(browser, server) as page:
         expect(page.locator("#words")).to_have_text("Ready to listen")

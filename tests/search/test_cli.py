@@ -42,7 +42,7 @@ def test_every_rooms_commands_are_mounted() -> None:
 
 def test_check_and_dry_run_show_the_resolved_study(tiny_study: Study) -> None:
     shown = run("check", str(tiny_study.path))
-    assert "4 trials, tpe, 2 parameters" in shown
+    assert "4 trials, auto, 2 parameters" in shown
     assert "0.001 to 0.01, log" in shown
     assert "asha at 1 passes" in shown
     assert run("sweep", str(tiny_study.path), "--dry-run") == shown

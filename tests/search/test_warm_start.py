@@ -74,7 +74,7 @@ def test_what_took_over_other_weights_is_passed_over(tmp_path: Path, earlier: li
 
 
 def test_trials_of_the_same_data_teach_the_sampler(tmp_path: Path, earlier: list[TrialRecord]) -> None:
-    settings = {"startup_trials": 0, "random_share": 0.0, "start_from_defaults": False}
+    settings = {"sampler": "tpe", "startup_trials": 0, "random_share": 0.0, "start_from_defaults": False}
     taught = run(study_from(tmp_path, "taught", search={**settings, "start_from": ["earlier"]}), 15)[3:]
     alone = run(study_from(tmp_path, "alone", search=settings), 12)
 

@@ -57,6 +57,7 @@ async function begin() {
     if (file) start((...handlers) => openRecording(file, ...handlers));
   };
   element("reconnect").onclick = () => again?.();
+  for (const id of ["toggle", "file"]) element(id).disabled = false; // until here a click would have been lost
   requestAnimationFrame(frame);
 }
 
