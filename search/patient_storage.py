@@ -87,7 +87,12 @@ class PatientStorage(RDBStorage):
 
     def __init__(self, url: str, patience_s: float, engine_kwargs: dict[str, Any]) -> None:
         self._patience_s = patience_s
-        super().__init__(url, engine_kwargs=engine_kwargs)
+        try:
+            super().__init__(url, engine_kwargs=engine_kwargs)
+        except BaseException:
+            if hasattr(self, "engine"):
+                self.engine.dispose()  # Optuna leaves its connections open
+            raise
 
     def begin_trial(self, study_id: int, template: FrozenTrial) -> int:
         """Make a trial like ``template``, which has the study's next number; returns its identifier.

@@ -185,6 +185,7 @@ def test_a_lost_connection_and_another(browser, detector):
         expect(page.locator("#reconnect")).to_have_text("Reconnect")
         page.click("#reconnect")
         expect(page.locator("#connection")).to_have_text("connected")
+        expect(page.locator("#words")).to_have_text("Sounds genuine")
         page.click("#toggle")
         expect(page.locator("#connection")).to_have_text("finished")
     second.end()
