@@ -78,6 +78,7 @@ def opened(browser, server, **options):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: strangers.append(request.url) if server.address not in request.url else None)
     page.goto(f"http://{server.address}/")
+    expect(page.locator("#toggle")).to_be_enabled()
     yield page
     context.close()
     assert not strangers

@@ -31,7 +31,7 @@ export class Connection {
   }
 
   send(samples) {
-    if (!this.isReady || this.isOver) return;
+    if (!this.isReady || this.isOver || this.isClosing()) return; // what is lost is told by onclose
     if (this.socket.bufferedAmount > 2 * this.sampleRate * LATE_S) {
       this.end(() => this.handlers.onLate());
       return;
@@ -42,8 +42,13 @@ export class Connection {
 
   // No more samples: the verdict follows.
   finish() {
+    if (this.isClosing()) return;
     if (this.isReady && !this.isOver) this.socket.send(JSON.stringify({ type: "end" }));
     else this.end(() => this.handlers.onError({ reason: "audio", rule: "the audio ended before the server was ready" }));
+  }
+
+  isClosing() {
+    return this.socket.readyState > WebSocket.OPEN;
   }
 
   // Whatever comes first decides how a stream ended.
