@@ -1,6 +1,7 @@
 """What a figure was measured on, and by which command; every benchmark prints it first."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ def parse_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         words.append("--" + name.replace("_", "-"))
         if value is not True:
             words += map(str, value if isinstance(value, list) else [value])
-    arguments.command = " ".join(words)
+    arguments.command = f"python {shlex.join(words[1:])}"
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""What a sweep is to be expected to do, from simulations with the study's own sampler, pruner and ledger.
+"""What a sweep is to be expected to do, from simulations with the study's own pruner and ledger, and its sampler.
 
 TPE stands in for the Gaussian process, which takes a hundred times as long a draw: hours and rungs hardly depend on it.
 """

@@ -169,10 +169,8 @@ def _learner(config: SearchConfig, seed: int, space: SearchSpace) -> Choice:
 
 def _drawn_together(config: SearchConfig, space: SearchSpace) -> Mapping[str, BaseDistribution]:
     """The parameters that CMA-ES, or the Gaussian process, draws together; TPE draws the others, each by itself."""
-    kinds = _JOINT.get(config.sampler, ())
+    kinds = () if config.second_objective is not None else _JOINT.get(config.sampler, ())
     distributions = {path: d for path, d in space.unconditional().items() if isinstance(d, kinds) and not d.single()}
-    if config.sampler == "auto" and config.second_objective is not None:
-        return {}
     if not distributions and config.sampler in ("cmaes", "gp"):
         raise SpoofsweepError(
             f"search.sampler = '{config.sampler}' needs a {'range' if config.sampler == 'cmaes' else 'parameter'} in "

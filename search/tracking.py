@@ -33,6 +33,7 @@ _logger = logging.getLogger("spoofsweep.tracking")
 _INTERVAL_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _SILENT_S = 5.0
+"""At the end of a sweep, before it says that it waits for MLflow."""
 _BATCH = 1000
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "FINISHED", "FAIL": "FAILED", "WAITING": "SCHEDULED"}
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"}

@@ -1,9 +1,11 @@
-"""One small study on the sample corpus, made by the real parts once a session; and an empty ledger."""
+"""One small study on the sample corpus, made by the real parts once a session; an empty ledger; and PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
+from postgres_server import BIN, PostgresServer
 from rich.console import Console
 
 from data_prep.prepare import prepare
@@ -99,3 +101,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(f"sqlite:///{tmp_path}/optuna.db", "study", space, TrialConfig(), sampler)
     yield ledger
     ledger.close()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    if BIN is None:
+        pytest.skip("needs the Debian package postgresql")
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, *folder.parents):
+        if parent.is_relative_to(gettempdir()) and parent != Path(gettempdir()):
+            parent.chmod(0o755)  # pytest's folders are for root alone
+    with PostgresServer.running(folder / "server") as server:
+        yield server

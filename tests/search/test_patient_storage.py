@@ -1,12 +1,7 @@
 """The ledger on a real PostgreSQL server, which goes away and comes back."""
 
-import gc
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import gettempdir
 
 import pytest
 from postgres_server import BIN, PostgresServer
@@ -15,21 +10,10 @@ from cluster.errors import SpoofsweepError
 from search.config import ParameterConfig
 from search.ledger import Ledger
 from search.space import SearchSpace
-from search.storage import check_writable
 from trainable.config import TrialConfig
 
 pytestmark = pytest.mark.skipif(BIN is None, reason="needs the Debian package postgresql")
 SPACE = SearchSpace({"model.dropout": ParameterConfig(low=0.0, high=0.5)})
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents):
-        if parent.is_relative_to(gettempdir()) and parent != Path(gettempdir()):
-            parent.chmod(0o755)  # pytest's folders are for root alone
-    with PostgresServer.running(folder / "server") as server:
-        yield server
 
 
 def test_a_restart_of_the_database_loses_nothing(postgres: PostgresServer) -> None:
@@ -52,19 +36,6 @@ def test_a_restart_of_the_database_loses_nothing(postgres: PostgresServer) -> No
     reopened.close()
     assert (done.state, done.value, done.reports) == ("COMPLETE", 0.3, {100: 0.4, 200: 0.3})
     assert (begun.state, begun.number) == ("RUNNING", 1)
-
-
-def test_those_who_come_first_together_make_the_tables_once(postgres: PostgresServer) -> None:
-    barrier = threading.Barrier(6)
-
-    def come(url: str) -> None:
-        barrier.wait()
-        check_writable(url)
-
-    with ThreadPoolExecutor(6) as pool:
-        for number in range(3):
-            list(pool.map(come, [postgres.new_database(f"fresh{number}")] * 6))
-    gc.collect()  # which complains of connections that were left open
 
 
 def test_a_trial_whose_making_was_confirmed_to_nobody_is_found_again(
