@@ -20,7 +20,7 @@ from machine import machine_facts
 from data_prep.atomic import atomic_write_text
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
-from search.study import Study, load_study
+from search.study.study import Study, load_study
 from trainable.score_summary import summarise
 from trainable.training import Training
 

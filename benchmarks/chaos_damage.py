@@ -43,7 +43,7 @@ class Damage:
 
 def of_ours(folder: Path, places: dict[str, Any]) -> dict[str, int]:
     """Damage by the ledger and MLflow."""
-    from search.study_reader import read_trials
+    from search.ledger.study_reader import read_trials
 
     study = study_of(folder, places)
     trials = read_trials(study.storage_url, study.name)[0]

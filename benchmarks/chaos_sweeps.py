@@ -16,8 +16,8 @@ from typing import Any
 import pandas
 from ray import tune
 
-from search.config import StudyConfig
-from search.study import Study
+from search.study.config import StudyConfig
+from search.study.study import Study
 
 NUM_TRIALS = 12
 NUM_REPORTS = 9
@@ -109,7 +109,7 @@ def study_of(folder: Path, places: dict[str, Any]) -> Study:
 
 def run_ours(folder: Path, places: dict[str, Any]) -> None:
     """A sweep, begun or gone on with: the same call."""
-    from search.sweep import run_sweep
+    from search.sweep.sweep import run_sweep
 
     result = run_sweep(study_of(folder, places), ToyData(folder), trainable=ChaosTrial)
     if result.stop_reason is not None:

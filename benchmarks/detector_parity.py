@@ -33,7 +33,7 @@ from deploy.parity.chain import ExportedModel
 from deploy.parity.report import REPORT
 from deploy.parity.row import FLOAT32
 from deploy.parity.run import Request, parity
-from search.study import Study, load_study
+from search.study.study import Study, load_study
 from trainable.config import TrialConfig
 from trainable.signature import trial_signature
 from trainable.training import Training

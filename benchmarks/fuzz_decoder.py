@@ -129,7 +129,7 @@ def run_one(target: str) -> Callable[[Path], str]:
         return f"{len(Ledger.open(path.parent).entries)}"
 
     def study(path: Path) -> str:
-        from search.study import load_study
+        from search.study.study import load_study
 
         return load_study(path).name[:0]
 

@@ -89,7 +89,7 @@ def trial_of(study: Path, kind: str | None) -> TrialConfig:
 def prepared(study: Path) -> Path:
     """Folder of the study's shards, made unless they are there."""
     from data_prep.prepare import prepare
-    from search.study import load_study
+    from search.study.study import load_study
 
     found = load_study(study)
     return prepare(found.prep, found.base, found.output).folder

@@ -32,8 +32,8 @@ from data_prep.error_rates import equal_error_rate
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from search.launch import launch
-from search.report import StudyOutcome
-from search.study import Study, load_study
+from search.reporting.report import StudyOutcome
+from search.study.study import Study, load_study
 from trainable.config import TrialConfig
 from trainable.metrics import eer_by_attack
 from trainable.score_file import read_scores

@@ -2,10 +2,10 @@
 
     python benchmarks/record_curves.py STUDY [--configs 100] [--workers 2] [--output benchmarks/curves]
 
-Writes OUTPUT/NAME.parquet (see `search.recorded_curves`), a row a report, anew after each finished training: the same
-command goes on with an interrupted recording, and extends a finished one, for a configuration is a function of the
-study's seed and its number alone. Seconds are CPU seconds of the training's process, which other work on the machine
-lengthens little.
+Writes OUTPUT/NAME.parquet (see `search.simulation.recorded_curves`), a row a report, anew after each finished
+training: the same command goes on with an interrupted recording, and extends a finished one, for a configuration is a
+function of the study's seed and its number alone. Seconds are CPU seconds of the training's process, which other work
+on the machine lengthens little.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from rich.console import Console
 
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
-from search.config import SearchConfig
-from search.sampler import make_sampler
-from search.seeds import trial_seed
-from search.space import SearchSpace
-from search.study import Study, find_study, load_study
+from search.sampling.sampler import make_sampler
+from search.study.config import SearchConfig
+from search.study.space import SearchSpace
+from search.study.study import Study, find_study, load_study
+from search.trials.seeds import trial_seed
 from trainable.config import TrialConfig
 from trainable.hold_out import Folds
 

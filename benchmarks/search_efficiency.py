@@ -1,8 +1,8 @@
 """How soon a search finds what random search finds: random search, stock Ray ASHA with OptunaSearch, and spoofsweep by
 sampler and by rung policy, over learning curves in virtual time.
 
-    python benchmarks/search_efficiency.py [--seeds 50] [--workers 1 8 64 512] [--landscapes NAME ...]
-        [--searches NAME ...] [--jobs 2] [--output results/reference]
+    python benchmarks/search_efficiency.py [--seeds 50] [--workers 1 8 64 512] [--trials 128]
+        [--landscapes NAME ...] [--searches NAME ...] [--jobs 2] [--output results/reference]
 
 The result of a search, at any moment, is the best of its five finalists (those with the best measured EER) by its EER
 without the noise of validation and seed: who searches trains finalists with several seeds. The target is the result of
@@ -17,11 +17,11 @@ they would have come to their end, too, had they gone on.
 Everything runs through the code of a real sweep: ours through conductor, ledger, sampler and pruner, the stock one
 through Ray's own scheduler and Ray's own searcher, told what Ray Tune's controller tells them.
 
-Landscapes: `surrogate`, predicted from the trainings in benchmarks/curves (see `search.surrogate_curves`); `recorded`,
-the same trainings as a table, of which each trial gets the nearest (a trial that happens on the best one wins, and
-nothing near it tells where it is); and the synthetic families of `search.synthetic_curves` over the demo study's space,
-a landscape a seed: `benign`, and two that mislead early rungs. What is finished lies in OUTPUT/search-efficiency.jsonl:
-the same command goes on, and one that names further searches, landscapes or numbers of workers adds them to the page.
+Landscapes (search/simulation): `surrogate`, predicted from the trainings in benchmarks/curves; `recorded`, the same
+trainings as a table, of which each trial gets the nearest (a trial that happens on the best one wins, and nothing near
+it tells where it is); and synthetic families over the demo study's space, a landscape a seed: `benign`, and two that
+mislead early rungs. What is finished lies in OUTPUT/search-efficiency.jsonl: the same command goes on, and one that
+names further searches, landscapes or numbers of workers adds them to the page.
 """
 
 import argparse
@@ -38,8 +38,8 @@ from machine import parse_arguments, write_page
 from search_race import COMPARED, LANDSCAPES, NAMES, Cell, recordings, run_cell
 from search_tables import tables
 
-from search.space import SearchSpace
-from search.surrogate_curves import SurrogateCurves
+from search.simulation.surrogate_curves import SurrogateCurves
+from search.study.space import SearchSpace
 
 
 def run(cells: Sequence[Cell], names: Sequence[str], jobs: int, kept: Path) -> list[dict[str, Any]]:

@@ -11,16 +11,16 @@ import optuna
 import pandas as pd
 from stock_sweep import StockSweep
 
-from search.config import StudyConfig
-from search.curves import Curves
-from search.horizon import Horizon, horizon_of
-from search.recorded_curves import RecordedCurves, read_curves, recorded_passes
-from search.simulator import SimulatedTrial, simulate
-from search.space import SearchSpace
-from search.study import find_study, load_study
-from search.surrogate_curves import SurrogateCurves
-from search.synthetic_curves import FAMILIES, SyntheticCurves
-from search.virtual_sweep import virtual_sweep
+from search.pruning.horizon import Horizon, horizon_of
+from search.simulation.curves import Curves
+from search.simulation.recorded_curves import RecordedCurves, read_curves, recorded_passes
+from search.simulation.simulator import SimulatedTrial, simulate
+from search.simulation.surrogate_curves import SurrogateCurves
+from search.simulation.synthetic_curves import FAMILIES, SyntheticCurves
+from search.simulation.virtual_sweep import virtual_sweep
+from search.study.config import StudyConfig
+from search.study.space import SearchSpace
+from search.study.study import find_study, load_study
 
 FOLDER = Path(__file__).parent
 REPLAYS: dict[str, Callable[[pd.DataFrame, SearchSpace], Curves]] = {

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from machine import memory_bytes, parse_arguments, write_page
 
-from search.config import SearchConfig
-from search.horizon import horizon_of
-from search.space import SearchSpace
-from search.study import find_study, load_study
-from search.synthetic_curves import FAMILIES, SyntheticCurves
-from search.virtual_sweep import virtual_sweep
+from search.pruning.horizon import horizon_of
+from search.simulation.synthetic_curves import FAMILIES, SyntheticCurves
+from search.simulation.virtual_sweep import virtual_sweep
+from search.study.config import SearchConfig
+from search.study.space import SearchSpace
+from search.study.study import find_study, load_study
 
 SAMPLES_PER_PASS, NUM_DEV = 25_380, (2_548, 22_296)
 """ASVspoof 2019 LA."""

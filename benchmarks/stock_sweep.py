@@ -7,10 +7,10 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from search.pruner import Decision
-from search.seeds import trial_seed
-from search.space import SearchSpace
-from search.trial_record import TrialRecord
+from search.pruning.pruner import Decision
+from search.study.space import SearchSpace
+from search.trials.seeds import trial_seed
+from search.trials.trial_record import TrialRecord
 
 
 @dataclass

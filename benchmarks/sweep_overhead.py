@@ -34,8 +34,8 @@ from ray import tune
 
 from cluster.config import ClusterConfig
 from cluster.ray_session import ray_session
-from search.config import StudyConfig
-from search.study import Study
+from search.study.config import StudyConfig
+from search.study.study import Study
 
 NUM_REPORTS = 16
 SAMPLES_PER_PASS = 100
@@ -144,7 +144,7 @@ def run_ours(
     num_trials: int, folder: Path, *, prunes: bool = True, sampler: str = "auto"
 ) -> list[tuple[int, float, float]]:
     """The same study through ``run_sweep``; returns how it grew."""
-    from search.sweep import run_sweep
+    from search.sweep.sweep import run_sweep
 
     class Shards:
         shard_set_id = "toy"

@@ -51,7 +51,7 @@ class ClusterConfig(Settings):
         """GPUs of one trial, as Ray is told them: below 1 a share, 0 on the CPU.
 
         Raises:
-            SpoofsweepError: it is to be measured, and nobody has done so (see `search.gpu_sharing`).
+            SpoofsweepError: it is to be measured, and nobody has done so (see `search.sweep.gpu_sharing`).
         """
         if self.trials_per_gpu == "auto":
             remedy = "run `spoofsweep sweep`, which measures it, or give a number"

@@ -13,18 +13,18 @@ from rich.text import Text
 import cluster.cli
 import data_prep.cli
 import deploy.cli
-import search.cluster_cli
+import search.launching.cluster_cli
 import trainable.cli
 from cluster.errors import SpoofsweepError
 from cluster.uris import shown
 from deploy.options import TrackingUri
 from deploy.tracking_store import DEFAULT_URI
-from search.commands import DEFAULT_SHARDS
 from search.missing_packages import missing_packages_told
-from search.options import AddressOption, StudyArgument, load_named
+from search.study.commands import DEFAULT_SHARDS
+from search.study.options import AddressOption, StudyArgument, load_named
 
 if TYPE_CHECKING:
-    from search.study import Study
+    from search.study.study import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,8 +51,8 @@ def plan(
     ] = None,
 ) -> None:
     """Show what a sweep would take: trials by rung, hours, cost, and where the study is too small for its rungs."""
-    from search.plan import make_plan
-    from search.plan_tables import print_plan
+    from search.planning.plan import make_plan
+    from search.planning.plan_tables import print_plan
 
     console = Console()
     print_plan(make_plan(load_named(study), seconds_per_pass, workers, console), console)
@@ -139,7 +139,7 @@ def status(study: StudyArgument) -> None:
     """Show how far a study is: trials by state, the best so far, the rungs and the compute saved."""
     from data_prep.display import print_warnings
     from search.launch import read_progress
-    from search.leaderboard import rung_table, status_lines
+    from search.ledger.leaderboard import rung_table, status_lines
 
     console = Console()
     progress = read_progress(load_named(study))
@@ -157,7 +157,7 @@ def leaderboard(
     """Show a study's trials, best first, with what was searched."""
     from data_prep.display import print_warnings
     from search.launch import read_progress
-    from search.leaderboard import leaderboard_table
+    from search.ledger.leaderboard import leaderboard_table
 
     console = Console()
     progress = read_progress(load_named(study))
@@ -230,7 +230,7 @@ def spot_check(
     run(loaded, folder, num_files, seed, Console())
 
 
-app.add_typer(search.cluster_cli.app)
+app.add_typer(search.launching.cluster_cli.app)
 for room in (data_prep, trainable, deploy, cluster):
     app.add_typer(room.cli.app)
 
@@ -247,7 +247,7 @@ def main() -> None:
 
 
 def _request(reference: str, name: str) -> None:
-    from search.control import Request, send
+    from search.sweep.control import Request, send
 
     study = load_named(reference)
     send(study, Request(name))
@@ -255,7 +255,7 @@ def _request(reference: str, name: str) -> None:
 
 
 def _preview(study: "Study") -> None:
-    from search.preview import preview
-    from search.preview_tables import print_preview
+    from search.planning.preview import preview
+    from search.planning.preview_tables import print_preview
 
     print_preview(preview(study), Console())

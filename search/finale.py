@@ -11,22 +11,22 @@ from cluster.errors import SpoofsweepError
 from cluster.ray_session import ray_session
 from data_prep.shards import ShardSet
 from deploy.tracking_store import check_reachable, new_client, open_experiment, unreachable
-from search.candidates import select
-from search.driver_lock import driver_lock
-from search.finalist_runs import FinalistRuns, log_metrics
-from search.finalist_training import run_finalists
-from search.finalists import Finalist, Standing, standings
-from search.front_runs import record_front
-from search.horizon import horizon_of
-from search.leaderboard import summarise
-from search.pruners import learnt_trust
-from search.registry import Champion, register_champion
-from search.report import StudyOutcome, print_summary, write_report
-from search.study import Study
-from search.sweep import open_ledger
-from search.sweep_log import sweep_log
-from search.tandem import Tandem, read_tandem
-from search.trial_record import TrialRecord
+from search.finalists.candidates import select
+from search.finalists.finalist_runs import FinalistRuns, log_metrics
+from search.finalists.finalist_training import run_finalists
+from search.finalists.finalists import Finalist, Standing, standings
+from search.finalists.tandem import Tandem, read_tandem
+from search.ledger.leaderboard import summarise
+from search.pruning.horizon import horizon_of
+from search.pruning.pruners import learnt_trust
+from search.reporting.front_runs import record_front
+from search.reporting.registry import Champion, register_champion
+from search.reporting.report import StudyOutcome, print_summary, write_report
+from search.study.study import Study
+from search.sweep.driver_lock import driver_lock
+from search.sweep.sweep import open_ledger
+from search.sweep.sweep_log import sweep_log
+from search.trials.trial_record import TrialRecord
 from trainable.hold_out import Folds, samples_per_pass
 
 

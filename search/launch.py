@@ -11,22 +11,22 @@ from data_prep.display import print_warnings
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from deploy.tracking_store import check_reachable
-from search.driver_lock import driver_lock
 from search.finale import conclude
-from search.gpu_sharing import print_sharing, require_room, settle
-from search.horizon import Horizon, horizon_of
-from search.leaderboard import Summary, summarise
-from search.objective import EER, OBJECTIVES, SECONDS, Objective
-from search.pending_watch import PendingWatch
-from search.preview import preview
-from search.pruners import learnt_trust
-from search.report import StudyOutcome
-from search.storage import check_writable
-from search.study import Study
-from search.study_reader import BegunStudy, read_trials
-from search.sweep import run_sweep
-from search.sweep_log import sweep_log
-from search.trial_record import TrialRecord
+from search.ledger.leaderboard import Summary, summarise
+from search.ledger.study_reader import BegunStudy, read_trials
+from search.planning.preview import preview
+from search.pruning.horizon import Horizon, horizon_of
+from search.pruning.pruners import learnt_trust
+from search.reporting.report import StudyOutcome
+from search.storage.storage import check_writable
+from search.study.objective import EER, OBJECTIVES, SECONDS, Objective
+from search.study.study import Study
+from search.sweep.driver_lock import driver_lock
+from search.sweep.gpu_sharing import print_sharing, require_room, settle
+from search.sweep.pending_watch import PendingWatch
+from search.sweep.sweep import run_sweep
+from search.sweep.sweep_log import sweep_log
+from search.trials.trial_record import TrialRecord
 from trainable.hold_out import Folds, named, samples_per_pass
 
 

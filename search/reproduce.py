@@ -15,9 +15,9 @@ from cluster.errors import SpoofsweepError
 from deploy.export.dev_scores import open_shards
 from deploy.models import find_run
 from deploy.tracking_store import open_client
-from search.leaderboard import shown
-from search.lineage_tags import lineage_of
-from search.objective import EER, OBJECTIVES, Objective
+from search.ledger.leaderboard import shown
+from search.study.objective import EER, OBJECTIVES, Objective
+from search.tracking.lineage_tags import lineage_of
 from trainable.config import TrialConfig
 from trainable.device import device_named
 from trainable.folds import FoldedTraining, begin

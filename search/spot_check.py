@@ -11,7 +11,7 @@ from data_prep.corpora import read_corpus
 from data_prep.utterance import Utterance
 from deploy.torch_detector import TorchDetector
 from deploy.verdicts import Verdict, print_table
-from search.study import Study
+from search.study.study import Study
 
 
 def draw_utterances(study: Study, num_files: int, seed: int) -> list[Utterance]:

@@ -10,14 +10,14 @@ from rich.console import Console
 
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
-from search.config import ParameterConfig, SearchConfig
 from search.finale import conclude
-from search.ledger import Ledger
-from search.report import StudyOutcome
-from search.sampler import make_sampler
-from search.space import SearchSpace
-from search.study import Study, load_study
-from search.sweep import run_sweep
+from search.ledger.ledger import Ledger
+from search.reporting.report import StudyOutcome
+from search.sampling.sampler import make_sampler
+from search.study.config import ParameterConfig, SearchConfig
+from search.study.space import SearchSpace
+from search.study.study import Study, load_study
+from search.sweep.sweep import run_sweep
 from trainable.config import TrialConfig
 
 STUDY = """

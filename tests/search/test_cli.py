@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from cluster.errors import SpoofsweepError
 from search.cli import app
-from search.report import StudyOutcome
+from search.reporting.report import StudyOutcome
 from search.spot_check import draw_utterances
-from search.study import Study
+from search.study.study import Study
 
 runner = CliRunner()
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet
 from search.cli import app
-from search.driver_lock import driver_lock
 from search.launch import launch
-from search.preview import preview
-from search.report import StudyOutcome
-from search.study import Study, load_study
+from search.planning.preview import preview
+from search.reporting.report import StudyOutcome
+from search.study.study import Study, load_study
+from search.sweep.driver_lock import driver_lock
 
 Variant = Callable[..., Study]
 

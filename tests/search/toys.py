@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas
 
-from search.config import StudyConfig
-from search.study import Study
+from search.study.config import StudyConfig
+from search.study.study import Study
 
 NUM_TRAIN = 100
 

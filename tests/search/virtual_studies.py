@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from search.config import StudyConfig
-from search.curves import Curve
-from search.horizon import Horizon, horizon_of
-from search.trial_record import TrialRecord
+from search.pruning.horizon import Horizon, horizon_of
+from search.simulation.curves import Curve
+from search.study.config import StudyConfig
+from search.trials.trial_record import TrialRecord
 
 SAMPLES_PER_PASS = 100
 SPACE = {

@@ -1,0 +1,1 @@
+"""The best configurations, trained again with several seeds."""

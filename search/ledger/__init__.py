@@ -1,0 +1,1 @@
+"""The record of a study, and what is read from it."""

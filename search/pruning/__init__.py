@@ -1,0 +1,1 @@
+"""Which trials go on: rungs, and the rules that judge there."""

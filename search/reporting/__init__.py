@@ -1,0 +1,1 @@
+"""What a finished study says: report, figures, and the registered champion with its card."""

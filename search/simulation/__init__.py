@@ -1,0 +1,1 @@
+"""Sweeps in virtual time, over learning curves in the place of training."""
