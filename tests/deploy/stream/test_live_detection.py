@@ -22,7 +22,7 @@ from deploy.detector_card import WHOLE_FILE
 from deploy.stream.live_options import SampleFormat
 from deploy.stream.live_sources import microphone_blocks, pcm_blocks
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 WAVE = (np.random.default_rng(3).normal(0.02, 0.1, 16000 * 3 + 500) * 32767).clip(-32767, 32767).astype(np.int16)
 PROGRAM = """
 import sys
