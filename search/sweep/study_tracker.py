@@ -6,7 +6,8 @@ from deploy.tracking_store import new_client, open_experiment
 from search.ledger.ledger import Ledger
 from search.study.study import Study
 from search.sweep.gpu_sharing import Packing
-from search.tracking.tracking import Tracker, dataset_of
+from search.tracking.tracking import Tracker
+from search.tracking.trial_runs import dataset_of
 from search.trials.trial_data import TrialData
 from trainable.hold_out import Folds
 from trainable.signature import code_version

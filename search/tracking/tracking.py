@@ -5,7 +5,6 @@ server is away they wait in the journal, for the rest of this sweep or for the n
 harm: metrics are told apart by key, step, time and value, and runs by the identifier that the ledger holds or by tags.
 """
 
-import json
 import logging
 import math
 import threading
@@ -17,9 +16,8 @@ from typing import Any
 import requests
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from cluster.errors import SpoofsweepError
 from deploy.models import RUN_ARTIFACT
@@ -27,6 +25,7 @@ from search.ledger.ledger import Ledger
 from search.study.objective import EER
 from search.tracking.journal import Journal
 from search.tracking.lineage_tags import lineage_tags
+from search.tracking.trial_runs import TrialRuns
 from search.trials.trial_record import ARITHMETIC, TrialRecord
 
 _logger = logging.getLogger("spoofsweep.tracking")
@@ -67,13 +66,11 @@ class Tracker:
         dataset: Dataset,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._client, self._experiment_id, self._ledger, self._study = client, experiment_id, ledger, study_name
-        self._tags, self._dataset, self._clock = dict(tags), dataset, clock
+        self._client, self._ledger, self._clock = client, ledger, clock
         self._journal = Journal(journal_path)
-        self._may_have_runs = not self._journal.is_empty
+        may_be_unknown = not self._journal.is_empty
+        self._runs = TrialRuns(client, experiment_id, ledger, study_name, tags, dataset, may_be_unknown)
         self._is_settled = not ledger.trials()
-        self._parent_id: str | None = None
-        self._run_ids: dict[int, str] = {}
         self._resumed_at: dict[int, int] = {}
         self._wake = threading.Event()
         self._deadline: float | None = None
@@ -153,7 +150,7 @@ class Tracker:
                 self._send_some()
                 delay = _INTERVAL_S
             except _PASSING_FAULTS as error:
-                self._may_have_runs = True
+                self._runs.may_be_unknown = True
                 _logger.warning("MLflow did not take the latest results, trying again in %.0f s: %s", delay, error)
                 delay = min(2 * delay, _LONGEST_DELAY_S)
                 if self._deadline is not None:
@@ -177,7 +174,7 @@ class Tracker:
                 self._deadline = time.monotonic() + self._patience_s
         if events:
             self._journal.acknowledge(offset)
-            self._may_have_runs = False
+            self._runs.may_be_unknown = False
         if not self._is_settled:
             self._settle()
             self._is_settled = True
@@ -185,16 +182,18 @@ class Tracker:
     def _settle(self) -> None:
         """End the runs of trials whose end an earlier driver wrote into the ledger, and was killed."""
         states = {str(trial.number): trial.state for trial in self._ledger.trials()}
-        query = f"attributes.status = 'RUNNING' and tags.`spoofsweep.study` = '{self._study}'"
-        for run in self._client.search_runs([self._experiment_id], query, max_results=1000):
-            state = states.get(run.data.tags.get("spoofsweep.trial_number", ""))
+        for run_id, number in self._runs.running().items():
+            state = states.get(number)
             if state in _STATUS:
-                self._client.set_tag(run.info.run_id, "spoofsweep.state", state)
-                turn = {"status": _STATUS[state], "time_ms": int(self._clock() * 1000)}
-                self._set_status(run.info.run_id, turn)
+                self._client.set_tag(run_id, "spoofsweep.state", state)
+                self._set_status(run_id, {"status": _STATUS[state], "time_ms": int(self._clock() * 1000)})
 
     def _send(self, trial: int | None, events: list[Event]) -> None:
-        run_id = self._parent() if trial is None else self._run(trial, events)
+        begun = next((event for event in events if event["kind"] == "start"), {**events[0], "tags": {}})
+        if trial is None:
+            run_id = self._runs.of_study(begun["time_ms"])
+        else:
+            run_id = self._runs.of_trial(trial, begun["time_ms"], begun["tags"])
         metrics = [
             Metric(name, value, event["time_ms"], event["step"])
             for event in self._reports(run_id, events)
@@ -245,63 +244,3 @@ class Tracker:
             raise
         except Exception as error:
             raise OSError(f"the artefact store did not take {folder}: {error}") from error
-
-    def _run(self, trial: int, events: list[Event]) -> str:
-        if trial not in self._run_ids:
-            self._run_ids[trial] = self._ledger.run_id(trial) or self._make_run(trial, events)
-        return self._run_ids[trial]
-
-    def _make_run(self, trial: int, events: list[Event]) -> str:
-        start = next(
-            (event for event in events if event["kind"] == "start"), {"time_ms": events[0]["time_ms"], "tags": {}}
-        )
-        known = {"spoofsweep.kind": "trial", "spoofsweep.trial_number": str(trial), "spoofsweep.study": self._study}
-        tags = {**self._tags, **start["tags"], **known, MLFLOW_PARENT_RUN_ID: self._parent()}
-        run_id = self._find(f"tags.`spoofsweep.kind` = 'trial' and tags.`spoofsweep.trial_number` = '{trial}'")
-        return self._adopt(trial, run_id or self._create(f"trial-{trial:05d}", start["time_ms"], tags))
-
-    def _parent(self) -> str:
-        if self._parent_id is None:
-            known = self._ledger.run_id(None) or self._find("tags.`spoofsweep.kind` = 'study'")
-            if known is None or not self._reopen(known):
-                tags = {**self._tags, "spoofsweep.study": self._study, "spoofsweep.kind": "study"}
-                known = self._create(self._study, int(self._clock() * 1000), tags)
-            self._parent_id = self._adopt(None, known)
-        return self._parent_id
-
-    def _reopen(self, run_id: str) -> bool:
-        try:
-            self._client.update_run(run_id, status="RUNNING")
-        except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise
-            return False  # the run was deleted, or the study moved to another tracking store
-        return True
-
-    def _find(self, condition: str) -> str | None:
-        if not self._may_have_runs:
-            return None
-        query = f"{condition} and tags.`spoofsweep.study` = '{self._study}'"
-        runs = self._client.search_runs([self._experiment_id], query, max_results=1)
-        return runs[0].info.run_id if runs else None
-
-    def _create(self, name: str, time_ms: int, tags: Mapping[str, str]) -> str:
-        return self._client.create_run(self._experiment_id, time_ms, dict(tags), name).info.run_id
-
-    def _adopt(self, trial: int | None, run_id: str) -> str:
-        """Complete a run that was just made, or found after its maker's answer was lost; harmless to repeat."""
-        context = InputTag(MLFLOW_DATASET_CONTEXT, "training")
-        self._client.log_inputs(run_id, [DatasetInput(self._dataset, [context])])
-        self._ledger.set_run_id(trial, run_id)
-        return run_id
-
-
-def dataset_of(shard_set_id: str, folder: Path, rows_by_split: Mapping[str, int]) -> Dataset:
-    """MLflow's description of a shard set: named and digested by its identity."""
-    return Dataset(
-        name=shard_set_id,
-        digest=shard_set_id[:36],
-        source_type="local",
-        source=json.dumps({"uri": folder.absolute().as_uri()}),
-        profile=json.dumps({"num_rows": sum(rows_by_split.values()), "rows_by_split": dict(rows_by_split)}),
-    )

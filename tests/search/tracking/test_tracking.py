@@ -16,7 +16,8 @@ from cluster.errors import SpoofsweepError
 from deploy.tracking_store import check_reachable, new_client, open_experiment
 from search.ledger.ledger import Ledger
 from search.tracking.journal import Journal
-from search.tracking.tracking import Tracker, dataset_of
+from search.tracking.tracking import Tracker
+from search.tracking.trial_runs import dataset_of
 from search.trials.trial_record import TrialRecord
 from trainable.config import TrialConfig
 from trainable.report import WORST_DEV
