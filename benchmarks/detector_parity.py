@@ -3,10 +3,11 @@
     export SPOOFSWEEP_DEV_CORPUS=/where/it/is/LA
     python benchmarks/detector_parity.py [--seeds 10] [--passes 20]
 
-Trains two causal models (edge_gru, and the CNN-GRU with ``causal``) and the bidirectional CNN-GRU, all of default size
-and by one recipe, with every seed on the shards of benchmarks/studies/quality.toml, prunes each to half of its units
-with half of the passes, and reports on eval, which decides nothing here. Models, pruned models and reports are
-kept in the study's folder: a run that is interrupted goes on.
+Trains causal models (edge_gru, and the CNN-GRU with ``causal``: of default size, and with a GRU that brings it to the
+parameters of the bidirectional one) and the bidirectional CNN-GRU, all by one recipe, with every seed on the shards of
+benchmarks/studies/quality.toml, prunes each to half of its units, trains what is left for as many passes again, and
+reports on eval, which decides nothing here. Models, pruned models and reports are kept in the study's folder: a run
+that is interrupted goes on.
 
 The recipe is what the sweep of quality.py chose on dev (results/reference/quality.md), with the study's augmentations.
 It neither subtracts a window's mean nor pools by attention, which a causal network cannot, so that causality alone
@@ -43,6 +44,7 @@ BIDIRECTIONAL = "CNN-GRU, bidirectional"
 MODELS: dict[str, dict[str, Any]] = {
     "edge_gru": {"kind": "edge_gru"},
     "CNN-GRU, causal": {"causal": True},
+    "CNN-GRU, causal, 112 units": {"causal": True, "gru_size": 112},
     BIDIRECTIONAL: {},
 }
 """Settings of ``[trial.model]``."""
@@ -113,7 +115,7 @@ def train(config: TrialConfig, shards: ShardSet, seed: int, folder: Path) -> Non
         training.write_model(folder / "trained")
     if not (folder / "pruned").is_dir():
         pruner = Pruner(folder / "trained", shards)
-        tuning = FineTuning(config.budget_passes / 2)
+        tuning = FineTuning(config.budget_passes)
         pruner.prune("half", shrunk(config.model, KEEP), tuning, folder / "pruned")
 
 
