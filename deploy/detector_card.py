@@ -8,12 +8,13 @@ from cluster.errors import SpoofsweepError
 
 METADATA_KEY = "spoofsweep"
 """Of the ONNX file's metadata."""
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raise it whenever a file of before would be read as something else."""
 WHOLE_FILE = 2**31 - 1
 """Frames of context where a window is normalised over the whole file."""
-SAMPLES, SCORES, TAIL = "samples", "scores", "tail"
-"""Inputs and outputs of a detector's forms; the last is the state that holds the samples before."""
+SAMPLES, SCORES, TAIL, CONTEXT = "samples", "scores", "tail", "context_frames"
+"""Inputs and outputs of a detector's forms; `TAIL` is the state that holds the samples before, `CONTEXT` is told in
+`deploy.export.onnx_forms.utterance_graph`."""
 NEXT = "next_"
 """Before the name of a state as it comes out."""
 

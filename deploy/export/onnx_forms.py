@@ -11,14 +11,13 @@ from onnx import TensorProto, helper, parser
 from torch import Tensor, nn
 
 from data_prep.features_config import FeaturesConfig
-from deploy.detector_card import NEXT, SAMPLES, SCORES, TAIL
+from deploy.detector_card import CONTEXT, NEXT, SAMPLES, SCORES, TAIL
 from deploy.export.onnx_framing import JOINED, WINDOWS, framing_graph, num_before
 from deploy.export.onnx_front_end import OnnxFrontEnd
 from deploy.export.onnx_trace import HEADER, join, trace, within
 from trainable.models.streamable import Streamable
 from trainable.scoring import logit_difference
 
-CONTEXT = "context_frames"
 NETWORK = "network/"
 """Before the names of everything in a graph that is the network's, not the front end's."""
 _FRAMES = 40
@@ -28,22 +27,26 @@ _START = f"""{HEADER} start (float[batch, num_samples] {SAMPLES}) => (float[batc
     pads = Constant <value_ints = [0, NUM_BEFORE, 0, 0]> ()
     {JOINED} = Pad ({SAMPLES}, pads)
 }}"""
-_WINDOW = f"""{HEADER} window (float[batch, num_frames, num_bins] features, int64[2] {CONTEXT} = {{0, 0}})
-    => (float[batch, num_scored, num_bins] window) {{
+_SCORING_WINDOWS = f"""{HEADER} scoring_windows (
+    float[batch, num_frames, num_bins] features, int64[1, 2] {CONTEXT} = {{0, 0}})
+    => (float[num_scores, num_scored, num_bins] scoring_windows) {{
     zero = Constant <value_int = 0> ()
     one = Constant <value_int = 1> ()
-    axes = Constant <value_ints = [0]> ()
+    all = Constant <value_ints = [-1]> ()
     shortest = Constant <value_int = WINDOW_FRAMES> ()
-    left, right = Split <axis = 0, num_outputs = 2> ({CONTEXT})
+    left, right = Split <axis = 1, num_outputs = 2> ({CONTEXT})
     num_frames = Shape <start = 1, end = 2> (features)
     num_after = Sub (num_frames, left)
     num_own = Sub (num_after, right)
-    num_scored_1 = Max (num_own, shortest)
-    num_scored = Squeeze (num_scored_1, axes)
+    longest = ReduceMax <keepdims = 0> (num_own)
+    num_scored = Max (longest, shortest)
     place = Range (zero, num_scored, one)
     repeated = Mod (place, num_own)
     index = Add (repeated, left)
-    window = Gather <axis = 1> (features, index)
+    gathered = Gather <axis = 1> (features, index)
+    sizes_of_one = Shape <start = 2> (gathered)
+    sizes = Concat <axis = 0> (all, sizes_of_one)
+    scoring_windows = Reshape (gathered, sizes)
 }}"""
 
 _CONTINUATION = f"""{HEADER} continuation (float[batch, num_samples] {SAMPLES}, float[batch, TAIL_SAMPLES] {TAIL})
@@ -80,27 +83,29 @@ class _StepScores(nn.Module):
 
 
 def utterance_graph(model: nn.Module, features: FeaturesConfig, window_frames: int) -> onnx.ModelProto:
-    """``samples [batch, num_samples] -> scores [batch]``: all frames of a wave as one window.
+    """``samples [batch, num_samples] -> scores [batch * num_windows]``: all frames of a wave as one window, or several.
 
-    The optional input ``context_frames`` (int64, ``[2]``) says how many frames at the left and at the right end are not
-    scored. Fewer frames than ``window_frames`` are repeated up to it.
+    The optional input ``context_frames`` (int64, ``[num_windows, 2]``) says of each window how many frames lie before
+    and behind it; the scores of a wave's windows follow each other. Fewer frames than the longest window has, or than
+    ``window_frames``, are repeated up to that.
     """
     network = trace(
         _Scores(model),
         (torch.zeros(3, _FRAMES, features.num_bins),),
         ({0: "batch", 1: "num_scored"},),
-        ("window",),
+        ("scoring_windows",),
         (SCORES,),
     )
     parts = (
         parser.parse_model(_START.replace("NUM_BEFORE", str(num_before(features)))),
         within("front_end/", framing_graph(features)),
         front_end_graph(features),
-        parser.parse_model(_WINDOW.replace("WINDOW_FRAMES", str(window_frames))),
+        parser.parse_model(_SCORING_WINDOWS.replace("WINDOW_FRAMES", str(window_frames))),
         within(NETWORK, network),
     )
-    inputs = _float(SAMPLES, "num_samples"), helper.make_tensor_value_info(CONTEXT, TensorProto.INT64, [2])
-    return join("utterance", parts, inputs, [_float(SCORES)])
+    context = helper.make_tensor_value_info(CONTEXT, TensorProto.INT64, ["num_windows", 2])
+    scores = helper.make_tensor_value_info(SCORES, TensorProto.FLOAT, ["num_scores"])
+    return join("utterance", parts, (_float(SAMPLES, "num_samples"), context), [scores])
 
 
 def stream_graph(model: Streamable, features: FeaturesConfig) -> onnx.ModelProto:

@@ -37,8 +37,6 @@ class OnnxModel:
 
     session: onnxruntime.InferenceSession
     card: DetectorCard
-    takes_context: bool
-    """Whether the graph can be told of frames that only give context."""
     takes_batches: bool
     """Whether it pays to run several streams at once: a stream form with an open first axis."""
 
@@ -66,9 +64,8 @@ class OnnxModel:
                 "a detector's file holds its card", f"{path} without one", "make it by `spoofsweep export`"
             )
         card = DetectorCard.from_json(text)
-        optional = {entry.name for entry in session.get_overridable_initializers()}
         has_open_batch = all(not isinstance(entry.shape[0], int) for entry in session.get_inputs())
-        return cls(session, card, "context_frames" in optional, has_open_batch and card.form == "stream")
+        return cls(session, card, has_open_batch and card.form == "stream")
 
     def run(self, inputs: Inputs) -> Outputs:
         """What the graph makes of the inputs."""

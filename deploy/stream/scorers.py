@@ -1,18 +1,22 @@
 """Samples at a model's rate to scores of stretches of audio, as they come: step by step, or window by window.
 
-Array names carry shapes: T samples, S steps.
+Array names carry shapes: T samples, S steps, W windows.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from deploy.detector_card import SAMPLES, TAIL
-from deploy.stream.onnx_model import Inputs, OnnxModel, Work
+from deploy.detector_card import CONTEXT, SAMPLES, TAIL, WHOLE_FILE
+from deploy.stream.onnx_model import OnnxModel, Work
 from deploy.stream.sample_buffer import SampleBuffer
 from deploy.stream.samples import Wave
 from deploy.zero_states import zero_states
 from trainable.windows import window_starts
+
+_WINDOWS_A_RUN = 64
+"""Where they share one; the network takes no more memory than for so many."""
 
 
 class FrameScore(NamedTuple):
@@ -104,10 +108,11 @@ class WindowScorer:
 
     def __init__(self, model: OnnxModel) -> None:
         card = model.card
-        self._model = model
         self._width, self._context, self._hop = card.window_frames, card.context_frames, card.hop_samples
         self._overlap = card.window_samples - card.hop_samples
         self._largest = 10 * card.sample_rate
+        # A run begins with the features of all that its windows look at, so those that need the whole file share runs.
+        self._most = _WINDOWS_A_RUN if card.context_frames == WHOLE_FILE else 1
         self._buffer = SampleBuffer()
         self.reset()
 
@@ -122,34 +127,33 @@ class WindowScorer:
             self._buffer.append(samples_T[first : first + self._largest])
             num_frames = self._num_frames()
             while self._next_start + self._width + self._context <= num_frames:
-                scores.append((yield from self._score(self._next_start, num_frames)))
+                scores += yield from self._score([self._next_start], num_frames)
                 self._next_start += self._width
                 self._forget()
         return scores
 
     def finish(self) -> Work[list[FrameScore]]:
         num_frames = self._num_frames()
+        starts = window_starts(num_frames, self._width, "full") if num_frames > 0 else []
+        left = [start for start in starts if start >= self._next_start or start % self._width]
         scores: list[FrameScore] = []
-        for start in window_starts(num_frames, self._width, "full") if num_frames > 0 else []:
-            if start >= self._next_start or start % self._width:
-                scores.append((yield from self._score(start, num_frames)))
+        for first in range(0, len(left), self._most):
+            scores += yield from self._score(left[first : first + self._most], num_frames)
         return scores
 
     def _num_frames(self) -> int:
         """Of the stream so far."""
         return self._dropped_frames + (len(self._buffer) - self._overlap) // self._hop
 
-    def _score(self, start: int, num_frames: int) -> Work[FrameScore]:
-        end = min(start + self._width, num_frames)
-        left, right = min(self._context, start), min(self._context, num_frames - end)
-        first = start - left - self._dropped_frames
-        last = end + right - self._dropped_frames
-        samples_T = self._buffer.peek(first * self._hop, last * self._hop + self._overlap)
-        inputs: Inputs = {SAMPLES: samples_T[None]}
-        if self._model.takes_context:
-            inputs["context_frames"] = np.array([left, right], np.int64)
-        (score_B,) = yield inputs
-        return FrameScore(start, end, float(score_B[0]))
+    def _score(self, starts: Sequence[int], num_frames: int) -> Work[list[FrameScore]]:
+        """Of windows of the same length, in one run."""
+        ends = [min(start + self._width, num_frames) for start in starts]
+        first, last = max(0, starts[0] - self._context), min(ends[-1] + self._context, num_frames)
+        begin = (first - self._dropped_frames) * self._hop
+        samples_T = self._buffer.peek(begin, begin + (last - first) * self._hop + self._overlap)
+        around_W2 = np.array([(start - first, last - end) for start, end in zip(starts, ends, strict=True)], np.int64)
+        (score_W,) = yield {SAMPLES: samples_T[None], CONTEXT: around_W2}
+        return [FrameScore(*each) for each in zip(starts, ends, score_W.tolist(), strict=True)]
 
     def _forget(self) -> None:
         """Drop what no window can need: the last one may begin a window before the next one would."""

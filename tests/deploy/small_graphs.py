@@ -116,55 +116,52 @@ def write_stream_file(path: Path, card: DetectorCard = STREAM_CARD) -> Path:
 
 
 def write_utterance_file(path: Path, card: DetectorCard = UTTERANCE_CARD) -> Path:
-    """Frames' means, less their neighbours two away, cut to the frames asked for, repeated to a window, averaged."""
-    kernel = np.full((1, 1, WINDOW), 1 / WINDOW, np.float32)
+    """Frames' means, less their neighbours two away, cut to windows, repeated to their length, averaged."""
     init = {
-        "kernel": kernel,
-        "context_frames": np.array([0, 0], np.int64),
+        "kernel": np.full((1, 1, WINDOW), 1 / WINDOW, np.float32),
+        "context_frames": np.array([[0, 0]], np.int64),
         "channel": np.array([1], np.int64),
-        "left": np.array([0], np.int64),
-        "right": np.array([1], np.int64),
         "frames": np.array([2], np.int64),
-        "width": np.array([card.window_frames], np.int64),
+        "width": np.array(card.window_frames, np.int64),
         "pads": np.array([0, 0, 2, 0, 0, 2], np.int64),
         "four": np.array([4], np.int64),
         "minus_four": np.array([-4], np.int64),
-        "zero": np.array([0], np.int64),
-        "one": np.array([1], np.int64),
+        "first": np.array([0], np.int64),
         "end": np.array([np.iinfo(np.int64).max], np.int64),
-        "ones": np.array([1, 1], np.int64),
+        "zero": np.array(0, np.int64),
+        "one": np.array(1, np.int64),
+        "channel_and_frames": np.array([1, 3], np.int64),
+        "flat": np.array([-1], np.int64),
     }
     nodes = [
         helper.make_node("Unsqueeze", ["samples", "channel"], ["waves"]),
         helper.make_node("Conv", ["waves", "kernel"], ["means"], strides=[HOP]),
         helper.make_node("Pad", ["means", "pads"], ["padded"], mode="edge"),
-        helper.make_node("Slice", ["padded", "zero", "minus_four", "frames"], ["before"]),
+        helper.make_node("Slice", ["padded", "first", "minus_four", "frames"], ["before"]),
         helper.make_node("Slice", ["padded", "four", "end", "frames"], ["after"]),
         helper.make_node("Sub", ["means", "before"], ["reduced"]),
-        helper.make_node("Sub", ["reduced", "after"], ["all_values"]),
-        helper.make_node("Slice", ["context_frames", "left", "right"], ["left_frames"]),
-        helper.make_node("Slice", ["context_frames", "right", "frames"], ["right_frames"]),
-        helper.make_node("Shape", ["all_values"], ["num_frames"], start=2),
-        helper.make_node("Sub", ["num_frames", "right_frames"], ["stop"]),
-        helper.make_node("Slice", ["all_values", "left_frames", "stop", "frames"], ["values"]),
-        helper.make_node("Shape", ["values"], ["num_values"], start=2),
-        helper.make_node("Add", ["width", "num_values"], ["sum"]),
-        helper.make_node("Sub", ["sum", "one"], ["more"]),
-        helper.make_node("Div", ["more", "num_values"], ["times"]),
-        helper.make_node("Concat", ["ones", "times"], ["repeats"], axis=0),
-        helper.make_node("Tile", ["values", "repeats"], ["tiled"]),
-        helper.make_node("Slice", ["tiled", "zero", "width", "frames"], ["window"]),
-        helper.make_node("ReduceMean", ["window", "both_axes"], ["scores"], keepdims=0),
+        helper.make_node("Sub", ["reduced", "after"], ["values"]),
+        helper.make_node("Split", ["context_frames"], ["left", "right"], axis=1, num_outputs=2),
+        helper.make_node("Shape", ["values"], ["num_frames"], start=2),
+        helper.make_node("Sub", ["num_frames", "left"], ["num_after"]),
+        helper.make_node("Sub", ["num_after", "right"], ["num_own"]),
+        helper.make_node("ReduceMax", ["num_own"], ["longest"], keepdims=0),
+        helper.make_node("Max", ["longest", "width"], ["length"]),
+        helper.make_node("Range", ["zero", "length", "one"], ["place"]),
+        helper.make_node("Mod", ["place", "num_own"], ["repeated"]),
+        helper.make_node("Add", ["repeated", "left"], ["index"]),
+        helper.make_node("Gather", ["values", "index"], ["windows"], axis=2),
+        helper.make_node("ReduceMean", ["windows", "channel_and_frames"], ["by_window"], keepdims=0),
+        helper.make_node("Reshape", ["by_window", "flat"], ["scores"]),
     ]
-    init["both_axes"] = np.array([1, 2], np.int64)
     graph = helper.make_graph(
         nodes,
         "utterance",
         [
             _value("samples", ["batch", "num_samples"]),
-            helper.make_tensor_value_info("context_frames", TensorProto.INT64, [2]),
+            helper.make_tensor_value_info("context_frames", TensorProto.INT64, ["num_windows", 2]),
         ],
-        [_value("scores", ["batch"])],
+        [_value("scores", ["num_scores"])],
         [onnx.numpy_helper.from_array(value, name) for name, value in init.items()],
     )
     return _save(graph, path, card)

@@ -25,7 +25,7 @@ def test_a_card_is_what_was_written() -> None:
     assert DetectorCard.from_json(CARD.to_json()) == CARD
 
 
-@pytest.mark.parametrize("change", [{"format_version": 2}, {"a_field_of_later": 1}])
+@pytest.mark.parametrize("change", [{"format_version": 1}, {"a_field_of_later": 1}])
 def test_another_version_is_refused(change: dict[str, int]) -> None:
     text = json.dumps(json.loads(CARD.to_json()) | change)
     with pytest.raises(SpoofsweepError, match="export it again"):

@@ -42,9 +42,9 @@ def test_utterance_form(kind, waves):
             (scores,) = run.run(None, {"samples": part_BT.numpy()})
             expected = window_scores(model, FEATURES, part_BT)
             torch.testing.assert_close(torch.from_numpy(scores), expected, rtol=0, atol=TOLERANCE)
-    given = {"samples": waves.numpy(), "context_frames": np.array([3, 10])}
-    expected = window_scores(model, FEATURES, waves, 3, 10)
-    torch.testing.assert_close(torch.from_numpy(run.run(None, given)[0]), expected, rtol=0, atol=TOLERANCE)
+    given = {"samples": waves.numpy(), "context_frames": np.array([[3, 10], [0, 13]])}
+    expected = torch.stack([window_scores(model, FEATURES, waves, *around) for around in ((3, 10), (0, 13))], dim=1)
+    torch.testing.assert_close(torch.from_numpy(run.run(None, given)[0]), expected.flatten(), rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.long

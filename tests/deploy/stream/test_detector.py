@@ -27,7 +27,9 @@ from small_graphs import (
 from cluster.errors import SpoofsweepError
 from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode_parts
+from deploy.detector_card import WHOLE_FILE
 from deploy.stream.detector import Detector
+from deploy.stream.onnx_model import OnnxModel
 from trainable.windows import window_starts
 
 WAVE = np.random.default_rng(0).normal(0.05, 0.1, 16000 * 3 + 777).astype(np.float32)
@@ -247,6 +249,26 @@ def test_files_without_usable_audio_are_refused(detector, tmp_path):
     for name, words in (("silent.wav", "silent"), ("text.wav", "not readable as audio")):
         with pytest.raises(DecodeError, match=words):
             detector.score_file(tmp_path / name)
+
+
+def test_windows_that_need_the_whole_file_share_runs(tmp_path, monkeypatch):
+    """A run computes the features of all that it is given: one for each window would take the square of the length."""
+    card = replace(UTTERANCE_CARD, context_frames=WHOLE_FILE)
+    model = OnnxModel.open(write_utterance_file(tmp_path / "whole.onnx", card))
+    run, sizes = OnnxModel.run, []
+
+    def noted(self, inputs):
+        sizes.append(len(inputs["context_frames"]))
+        return run(self, inputs)
+
+    monkeypatch.setattr(OnnxModel, "run", noted)
+    wave_T = np.resize(WAVE, 150 * card.window_frames * HOP)
+    windows = Detector(model).score(wave_T, 16000).windows
+    frames = num_frames(len(wave_T))
+    starts = window_starts(frames, card.window_frames, "full")
+    assert sizes == [64, 64, len(starts) - 128]
+    expected = [window_score(wave_T, start, frames) for start in starts]
+    np.testing.assert_allclose([window.score for window in windows], expected, atol=1e-5)
 
 
 def test_threshold_of_the_card_or_the_callers(stream_detector, tmp_path):
