@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from cluster.errors import SpoofsweepError
 from cluster.launch_config import LaunchConfig
+from cluster.prices import NodePrices
 from cluster.settings import Settings
 
 MOST_TRIALS_PER_GPU = 48
@@ -32,7 +33,9 @@ class ClusterConfig(Settings):
     max_concurrent_trials: int | None = Field(default=None, ge=1)
     """Upper bound of trials at a time; none means as many as the resources hold."""
     price_per_hour: float | None = Field(default=None, ge=0.0)
-    """Price of an hour of all machines together, in any currency, for `spoofsweep plan`; none leaves costs out."""
+    """Price of an hour of all machines together, in any currency; none, here and below, leaves costs out."""
+    prices: NodePrices | None = None
+    """Instead, where machines come and go: the price of each."""
     launch: LaunchConfig = LaunchConfig()
     """For `spoofsweep launch`."""
 
@@ -61,6 +64,15 @@ class ClusterConfig(Settings):
         return math.floor(_RAY_UNITS / self.trials_per_gpu) / _RAY_UNITS
 
     @property
+    def has_prices(self) -> bool:
+        """Whether costs can be told."""
+        return self.price_per_hour is not None or self.prices is not None
+
+    def price_of_hour(self, num_workers: int) -> float:
+        """Price of an hour of all machines, where there are so many besides the head; 0 where none is known."""
+        return (self.price_per_hour or 0.0) if self.prices is None else self.prices.of(num_workers)
+
+    @property
     def gpu_setting(self) -> str:
         """What the study says about GPUs, for messages."""
         if self.trials_per_gpu is None:
@@ -70,6 +82,12 @@ class ClusterConfig(Settings):
     def packed(self, trials_per_gpu: int) -> "ClusterConfig":
         """The same with so many trials a GPU, in the place of ``auto``."""
         return self.model_copy(update={"trials_per_gpu": trials_per_gpu})
+
+    @model_validator(mode="after")
+    def _one_price(self) -> "ClusterConfig":
+        if self.price_per_hour is not None and self.prices is not None:
+            raise ValueError("price_per_hour and prices say the same: give one of the two")
+        return self
 
     @field_validator("gpus_per_trial")
     @classmethod

@@ -57,8 +57,8 @@ class Forecast:
     wall_s: Spread
     busy_s: Spread
     """Of all workers together."""
-    unpruned_s: float
-    """Of all workers together, were every trial trained to its end."""
+    full_s: float
+    """Of a trial that is trained to its end."""
     drawn_blindly: Spread
     """Trials that begin before any other has ended, so that the sampler knows nothing."""
 
@@ -104,7 +104,7 @@ def forecast(
         completed=Spread.of([sum(trial.samples_seen >= horizon.budget for trial in sweep) for sweep in sweeps]),
         wall_s=Spread.of([max(trial.end_s for trial in sweep) for sweep in sweeps]),
         busy_s=Spread.of([sum(trial.end_s - trial.start_s for trial in sweep) for sweep in sweeps]),
-        unpruned_s=config.search.num_trials * full_s,
+        full_s=full_s,
         drawn_blindly=Spread.of([_num_drawn_blindly(sweep) for sweep in sweeps]),
     )
 

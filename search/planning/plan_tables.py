@@ -58,16 +58,18 @@ def _rungs_table(plan: Plan) -> Table:
 
 
 def _times_table(plan: Plan) -> Table:
-    expected, price = plan.forecast, plan.config.cluster.price_per_hour
+    expected, cluster = plan.forecast, plan.config.cluster
+    price = cluster.price_of_hour(cluster.launch.num_workers) if cluster.has_prices else None
+    unpruned_wall_s = -(-plan.config.search.num_trials // plan.num_workers) * expected.full_s
     busy_s, wall_s = plan.finalists_s
     finalists = plan.config.finalists
-    unit = "GPU-hours" if plan.config.cluster.uses_gpu else "CPU-hours"
+    unit = "GPU-hours" if cluster.uses_gpu else "CPU-hours"
     table = _table("", unit, "wall time", *(("cost",) if price is not None else ()))
     rows = [
         ("search", expected.busy_s.mean, expected.wall_s.mean),
         (f"finalists, {finalists.num_configs} x {finalists.num_seeds} seeds", busy_s, wall_s),
         ("together", expected.busy_s.mean + busy_s, expected.wall_s.mean + wall_s),
-        ("search without pruning", expected.unpruned_s, expected.unpruned_s / plan.num_workers),
+        ("search without pruning", plan.config.search.num_trials * expected.full_s, unpruned_wall_s),
     ]
     for name, busy, wall in rows:
         cost = () if price is None else (f"{wall / 3600 * price:,.2f}",)

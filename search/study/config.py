@@ -139,7 +139,7 @@ class BudgetConfig(Settings):
     max_gpu_hours: float | None = Field(default=None, gt=0.0)
     """Hours of GPUs; a trial that shares one counts for its share."""
     max_cost: float | None = Field(default=None, gt=0.0)
-    """In the currency of ``cluster.price_per_hour``."""
+    """In the currency of ``cluster.price_per_hour`` or ``cluster.prices``."""
     target_eer: float | None = Field(default=None, ge=0.0, le=1.0)
     """A finished trial at this validation EER, a fraction, is good enough; by attacks if ``search.objective`` is."""
 
@@ -233,8 +233,8 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _budget_has_its_measure(self) -> "StudyConfig":
-        if self.budget.max_cost is not None and not self.cluster.price_per_hour:
-            raise ValueError("budget.max_cost needs cluster.price_per_hour")
+        if self.budget.max_cost is not None and not self.cluster.price_of_hour(num_workers=1):
+            raise ValueError("budget.max_cost needs cluster.price_per_hour, or cluster.prices")
         if self.budget.max_gpu_hours is not None and not self.cluster.uses_gpu:
             raise ValueError("budget.max_gpu_hours needs trials on GPUs; bound max_hours instead")
         return self

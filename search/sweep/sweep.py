@@ -11,6 +11,7 @@ from ray.tune import Trainable
 from rich.console import Console
 
 from cluster.errors import SpoofsweepError
+from cluster.prices import count_workers
 from cluster.ray_session import ray_session
 from deploy.tracking_store import check_reachable
 from search.ledger.leaderboard import Summary, eer_of, summarise
@@ -270,7 +271,7 @@ def _open_budget(study: Study, ledger: Ledger, end: Callable[[str], None]) -> Bu
     return Budget(
         study.config.budget,
         cluster.gpu_share,
-        cluster.price_per_hour,
+        lambda: cluster.price_of_hour(0 if cluster.prices is None else count_workers()),
         spent,
         ledger.trials(),
         end,

@@ -115,4 +115,6 @@ def test_every_node_of_a_cluster_is_asked(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    assert done.stdout.splitlines() == ["2 joined", "2 answered", "1 answered of 1 after a loss"], done.stderr
+    assert done.stdout.splitlines() == ["2 joined, 1 besides the head", "2 answered", "1 answered of 1 after a loss"], (
+        done.stderr
+    )

@@ -59,6 +59,13 @@ def test_rungs_hours_and_cost_fit_a_terminal(load, tmp_path: Path) -> None:
     assert ["search", "without", "pruning", "6", "1", "h", "30", "45.00"] in lines
 
 
+def test_more_workers_than_trials_do_not_make_a_training_shorter(load) -> None:
+    machines = "[cluster.prices]\nhead = 10.0\nworker = 20.0\n[cluster.launch]\nnum_workers = 4\n"
+    study = load(f"[search]\nnum_trials = 5\nsampler = 'random'\nrung_trust = false\n{machines}")
+    lines = [line.split() for line in shown(planned(study, workers=500)).splitlines()]
+    assert next(line for line in lines if line[:3] == ["search", "without", "pruning"])[-3:] == ["4.5", "min", "6.75"]
+
+
 def test_a_small_validation_set_and_a_small_budget_are_named(load) -> None:
     found = notes(planned(load("[search]\nnum_trials = 5\nrung_trust = false\n"), workers=8))
     assert any("8 workers for 5 trials" in note for note in found)

@@ -1,6 +1,9 @@
+from collections.abc import Callable
+
 import pytest
 from pydantic import ValidationError
 
+from cluster.prices import NodePrices
 from search.study.config import BudgetConfig, StudyConfig
 from search.sweep.budget import Budget, Spent
 from search.trials.trial_record import TrialRecord
@@ -20,9 +23,16 @@ def record(number: int, state: str = "RUNNING", value: float | None = None) -> T
     return TrialRecord(number, state, {}, {}, value, {})
 
 
-def budget_of(clock: Clock, ends: list[str], saved: list[Spent], spent: Spent | None = None, **limits: float) -> Budget:
+def budget_of(
+    clock: Clock,
+    ends: list[str],
+    saved: list[Spent],
+    spent: Spent | None = None,
+    price_of_hour: Callable[[], float] = lambda: 20.0,
+    **limits: float,
+) -> Budget:
     config = BudgetConfig.model_validate(limits)
-    return Budget(config, 0.5, 20.0, spent or Spent(), (), ends.append, saved.append, clock)
+    return Budget(config, 0.5, price_of_hour, spent or Spent(), (), ends.append, saved.append, clock)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +76,13 @@ def test_what_earlier_sweeps_found_counts() -> None:
     ends: list[str] = []
     config = BudgetConfig(target_eer=0.05)
     found = [record(0, "COMPLETE", 0.2), record(1, "COMPLETE", 0.04)]
-    Budget(config, 0.0, None, Spent(), found, ends.append, lambda _: None, Clock()).check()
+    Budget(config, 0.0, lambda: 0.0, Spent(), found, ends.append, lambda _: None, Clock()).check()
     assert ends == ["trial 1 reached 0.0400, budget.target_eer is 0.05"]
 
 
 def test_spendings_are_kept() -> None:
     clock, saved = Clock(), list[Spent]()
-    budget = budget_of(clock, [], saved, Spent(10.0, 1.0))
+    budget = budget_of(clock, [], saved, Spent(10.0, 1.0, 0.5), lambda: 360.0)
     budget.trial_started(record(0))
     clock.now += 40
     budget.tick()
@@ -80,7 +90,18 @@ def test_spendings_are_kept() -> None:
     budget.trial_ended(record(0, "COMPLETE", 0.1))
     clock.now += 10
     budget.close()
-    assert saved == [Spent(50.0, 21.0), Spent(80.0, 31.0)]
+    assert saved == [Spent(50.0, 21.0, 4.5), Spent(80.0, 31.0, 7.5)]
+
+
+def test_machines_that_come_and_go_cost_what_they_run() -> None:
+    clock, saved, workers, prices = Clock(), list[Spent](), [1, 3, 0], NodePrices(head=36.0, worker=360.0)
+    budget = budget_of(clock, [], saved, price_of_hour=lambda: prices.of(workers.pop(0)))
+    for _ in range(2):
+        clock.now += 100
+        budget.tick()
+    clock.now += 50
+    budget.close()
+    assert [spent.cost for spent in saved] == pytest.approx([11.0, 42.0, 42.5])
 
 
 @pytest.mark.parametrize(("name", "words"), [("max_cost", "needs cluster.price_per_hour"), ("max_gpu_hours", "GPUs")])
