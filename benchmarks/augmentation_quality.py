@@ -21,8 +21,8 @@ from data_prep.atomic import atomic_write_text
 from data_prep.prepare import prepare
 from data_prep.shards import ShardSet
 from search.study.study import Study, load_study
-from trainable.score_summary import summarise
-from trainable.training import Training
+from trainable.scores.score_summary import summarise
+from trainable.training.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "augmentation.toml"
 OFF = "none"

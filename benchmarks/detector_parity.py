@@ -35,9 +35,9 @@ from deploy.parity.report import REPORT
 from deploy.parity.row import FLOAT32
 from deploy.parity.run import Request, parity
 from search.study.study import Study, load_study
+from trainable.checkpoints.signature import trial_signature
 from trainable.config import TrialConfig
-from trainable.signature import trial_signature
-from trainable.training import Training
+from trainable.training.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "quality.toml"
 BIDIRECTIONAL = "CNN-GRU, bidirectional"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.mixture import GaussianMixture
 
 from data_prep.shards import ShardSet
-from trainable.scores import ScoreTable
+from trainable.scores.scores import ScoreTable
 
 
 def gmm_score_tables(shards: ShardSet, num_components: int, seed: int = 1) -> dict[str, ScoreTable]:

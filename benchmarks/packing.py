@@ -31,10 +31,10 @@ from data_prep.atomic import atomic_write_text
 from data_prep.config import PrepConfig
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
-from trainable.frames import Frames
-from trainable.gpu_share import GpuShare
-from trainable.release import ReleaseCheck
-from trainable.training import Training
+from trainable.data.frames import Frames
+from trainable.hardware.gpu_share import GpuShare
+from trainable.hardware.release import ReleaseCheck
+from trainable.training.training import Training
 
 SPAWN = get_context("spawn")
 LAUNCHES = ("cudaLaunchKernel", "cuLaunchKernel", "cudaGraphLaunch", "cudaMemcpyAsync", "cudaMemsetAsync")

@@ -26,10 +26,10 @@ from data_prep.atomic import atomic_write_text
 from data_prep.error_rates import equal_error_rate
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
+from trainable.hardware.precision import cpu_has_bf16
 from trainable.models import MODELS
-from trainable.precision import cpu_has_bf16
-from trainable.scores import ScoreTable
-from trainable.training import Training
+from trainable.scores.scores import ScoreTable
+from trainable.training.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "precision.toml"
 REFERENCE, CONTROL = "float32", "float32, nudged"

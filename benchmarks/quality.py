@@ -34,12 +34,12 @@ from data_prep.shards import ShardSet
 from search.launch import launch
 from search.reporting.report import StudyOutcome
 from search.study.study import Study, load_study
+from trainable.checkpoints.signature import code_version, trial_signature
 from trainable.config import TrialConfig
-from trainable.metrics import eer_by_attack
-from trainable.score_file import read_scores
-from trainable.scores import ScoreTable
-from trainable.signature import code_version, trial_signature
-from trainable.training import Training
+from trainable.metrics.metrics import eer_by_attack
+from trainable.scores.score_file import read_scores
+from trainable.scores.scores import ScoreTable
+from trainable.training.training import Training
 
 STUDY = Path(__file__).parent / "studies" / "quality.toml"
 SWEPT = "CNN-GRU, swept"

@@ -28,7 +28,7 @@ from search.study.space import SearchSpace
 from search.study.study import Study, find_study, load_study
 from search.trials.seeds import trial_seed
 from trainable.config import TrialConfig
-from trainable.hold_out import Folds
+from trainable.data.hold_out import Folds
 
 
 def configurations(study: Study, number: int) -> list[tuple[dict[str, Any], TrialConfig]]:
@@ -49,7 +49,7 @@ def train(
     """Train a configuration to its end; the reports as rows."""
     import torch
 
-    from trainable.folds import begin
+    from trainable.training.folds import begin
 
     torch.set_num_threads(threads)
     training = begin(config, ShardSet.open(shards_folder), seed, folds=folds)

@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 
 from data_prep.error_rates import equal_error_rate
-from trainable.scores import ScoreTable
+from trainable.scores.scores import ScoreTable
 
 
 def mean_interval(tables: Sequence[ScoreTable], num_resamples: int = 1000) -> tuple[float, float]:

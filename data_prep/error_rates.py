@@ -50,7 +50,7 @@ def equal_error_rate(bonafide: ArrayLike, spoof: ArrayLike) -> tuple[float, floa
     """Official EER, and the threshold where it is taken.
 
     It is the mean of both rates at the first threshold where they differ least. Pessimistic on ties: among equal scores
-    the bona fide ones are rejected first, so constant scores give 1.0 (see `trainable.metrics.score_warnings`).
+    the bona fide ones are rejected first, so constant scores give 1.0 (see `trainable.metrics.metrics.score_warnings`).
 
     Raises:
         SpoofsweepError: a class has no scores, or a score is not finite.

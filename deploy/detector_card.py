@@ -58,7 +58,7 @@ class DetectorCard:
     version: str = ""
     """Of the registered model."""
     signature: str = ""
-    """Identity of the training, see `trainable.signature`."""
+    """Identity of the training, see `trainable.checkpoints.signature`."""
     shard_set_id: str = ""
     """Identity of the data that it was trained on."""
     code_version: str = ""

@@ -8,8 +8,8 @@ from cluster.errors import SpoofsweepError
 from cluster.uris import masked, shown
 from deploy.detector_folder import ARTIFACT
 from deploy.tracking_store import open_client, uri_option
-from trainable.atomic_folder import readable_folder
-from trainable.hold_out import fold_path
+from trainable.checkpoints.atomic_folder import readable_folder
+from trainable.data.hold_out import fold_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,8 +13,8 @@ import numpy as np
 
 from deploy.detector_folder import ARTIFACT, MODEL_FILES
 from deploy.tracking_store import NO_PROGRESS_BARS
-from trainable.atomic_folder import readable_folder
-from trainable.checkpoint import read_record
+from trainable.checkpoints.atomic_folder import readable_folder
+from trainable.checkpoints.checkpoint import read_record
 
 ROOMS = ("cluster", "data_prep", "trainable", "deploy")
 """Packages whose code travels with the model."""
@@ -39,7 +39,7 @@ def log_model(folder: Path, run_id: str, tracking_uri: str, name: str = "model")
     """Log a model folder to a run as an MLflow model.
 
     Args:
-        folder: a model folder (see ``trainable.checkpoint``).
+        folder: a model folder (see ``trainable.checkpoints.checkpoint``).
         run_id: the MLflow run that trained it.
         tracking_uri: the MLflow server or database.
         name: name of the logged model.

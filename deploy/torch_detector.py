@@ -15,8 +15,8 @@ from data_prep.features import FrontEnd
 from data_prep.resampling import resample
 from deploy.detection import Detection, Window, verdict_label
 from deploy.stream.samples import checked_rate, checked_samples
-from trainable.checkpoint import ModelRecord, read_model
-from trainable.scoring import WindowScore, score_features
+from trainable.checkpoints.checkpoint import ModelRecord, read_model
+from trainable.scores.scoring import WindowScore, score_features
 
 
 class TorchDetector:

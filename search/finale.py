@@ -27,7 +27,7 @@ from search.sweep.driver_lock import driver_lock
 from search.sweep.sweep import open_ledger
 from search.sweep.sweep_log import sweep_log
 from search.trials.trial_record import TrialRecord
-from trainable.hold_out import Folds, samples_per_pass
+from trainable.data.hold_out import Folds, samples_per_pass
 
 
 def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> StudyOutcome:

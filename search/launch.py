@@ -27,7 +27,7 @@ from search.sweep.pending_watch import PendingWatch
 from search.sweep.sweep import run_sweep
 from search.sweep.sweep_log import sweep_log
 from search.trials.trial_record import TrialRecord
-from trainable.hold_out import Folds, named, samples_per_pass
+from trainable.data.hold_out import Folds, named, samples_per_pass
 
 
 def launch(study: Study, console: Console) -> StudyOutcome | None:

@@ -18,14 +18,14 @@ from deploy.tracking_store import open_client
 from search.ledger.leaderboard import shown
 from search.study.objective import EER, OBJECTIVES, Objective
 from search.tracking.lineage_tags import lineage_of
+from trainable.checkpoints.lineage import Lineage
+from trainable.checkpoints.signature import code_version
 from trainable.config import TrialConfig
-from trainable.device import device_named
-from trainable.folds import FoldedTraining, begin
-from trainable.hold_out import Folds, named
-from trainable.lineage import Lineage
-from trainable.precision import Precision, resolve_precision
-from trainable.signature import code_version
-from trainable.training import Training
+from trainable.data.hold_out import Folds, named
+from trainable.hardware.device import device_named
+from trainable.hardware.precision import Precision, resolve_precision
+from trainable.training.folds import FoldedTraining, begin
+from trainable.training.training import Training
 
 Verdict = Literal["same", "within noise", "different"]
 MEANINGS: dict[Verdict, str] = {

@@ -28,12 +28,12 @@ def score(
 
     A file of target, nontarget and spoof trials gives the a-DCF.
     """
-    from trainable.calibration import fit_calibration
-    from trainable.costs import detection_costs, tandem_costs
-    from trainable.score_file import is_verification_file, read_scores, read_verification_scores
-    from trainable.score_summary import summarise
-    from trainable.score_tables import plain, print_tables
-    from trainable.tandem_cost import asv_error_rates, min_adcf
+    from trainable.metrics.calibration import fit_calibration
+    from trainable.metrics.tandem_cost import asv_error_rates, min_adcf
+    from trainable.scores.costs import detection_costs, tandem_costs
+    from trainable.scores.score_file import is_verification_file, read_scores, read_verification_scores
+    from trainable.scores.score_summary import summarise
+    from trainable.scores.score_tables import plain, print_tables
 
     if keys is None and is_verification_file(scores):
         figures = {"a-DCF": min_adcf(*read_verification_scores(scores))}

@@ -100,7 +100,7 @@ class LossConfig(Settings):
     """The loss, and what the classes weigh in it."""
 
     kind: Literal["cross_entropy", "focal", "am_softmax", "oc_softmax", "p2sgrad"] = "cross_entropy"
-    """By its name in ``trainable.losses``, which also says what the model's last layer gives."""
+    """By its name in ``trainable.models.losses``, which also says what the model's last layer gives."""
     focal_gamma: float = Field(default=2.0, ge=0.0, le=10.0)
     """How much less what is recognised well counts, with focal."""
     margin: float = Field(default=0.9, ge=-1.0, le=1.0)

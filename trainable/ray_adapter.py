@@ -12,16 +12,16 @@ from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
+from trainable.checkpoints.lineage import Ancestor
+from trainable.checkpoints.signature import trial_signature
 from trainable.config import TrialConfig
-from trainable.folds import FoldedTraining, begin, resume
-from trainable.frames import Frames
-from trainable.gpu_share import GpuShare
-from trainable.latency import latency_ms
-from trainable.lineage import Ancestor
-from trainable.release import ReleaseCheck
-from trainable.scoring import frames_in
-from trainable.signature import trial_signature
-from trainable.training import Training
+from trainable.data.frames import Frames
+from trainable.hardware.gpu_share import GpuShare
+from trainable.hardware.release import ReleaseCheck
+from trainable.scores.scoring import frames_in
+from trainable.sizing.latency import latency_ms
+from trainable.training.folds import FoldedTraining, begin, resume
+from trainable.training.training import Training
 
 _logger = logging.getLogger("spoofsweep.trials")
 
@@ -35,7 +35,7 @@ class TrialActor(tune.Trainable):
     ``checkpoint`` (folder that is written at every report, beside those of earlier attempts, or none), ``reported``
     (samples seen at the last report that is known of those attempts), ``lineage`` (a list of `Ancestor` as plain
     values), ``fork`` (checkpoint of the last of them, where it was taken over, or none), ``trial_number``, and
-    ``measures_latency`` (whether reports tell `trainable.latency.latency_ms`, measured once before the training).
+    ``measures_latency`` (whether reports tell `trainable.sizing.latency.latency_ms`, measured once before training).
     Errors go through to Ray, which marks the trial failed. Reports tell ``num_parameters`` besides; of a trial over
     folds that is one model's.
 
@@ -122,7 +122,7 @@ class TrialActor(tune.Trainable):
         """The trial of this signature as its latest usable checkpoint has it; none if there is none."""
         if self._checkpoint is None or not self._checkpoint.parent.is_dir():
             return None
-        # A folder whose replacement was cut off has another name, see `trainable.atomic_folder`.
+        # A folder whose replacement was cut off has another name, see `trainable.checkpoints.atomic_folder`.
         attempts = {path.name.removeprefix(".").partition(".")[0] for path in self._checkpoint.parent.iterdir()}
         for name in sorted(attempts, reverse=True):
             try:

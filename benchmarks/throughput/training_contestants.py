@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from throughput.feature_pipelines import LOADERS, PREFETCH, LoaderSettings
 from throughput.training_data import TrainingData
 from trainable.config import TrialConfig
-from trainable.losses import head_of
+from trainable.hardware.precision import autocast, resolve_precision
 from trainable.models import build_model
-from trainable.precision import autocast, resolve_precision
-from trainable.scoring import frames_in
-from trainable.training import Training
+from trainable.models.losses import head_of
+from trainable.scores.scoring import frames_in
+from trainable.training.training import Training
 
 OURS, NO_INPUT = "spoofsweep", "no input"
 FAST, EAGER, COMPILED = f"{OURS}, not deterministic", f"{OURS}, eager", f"{OURS}, compiled"

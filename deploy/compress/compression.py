@@ -20,7 +20,7 @@ from deploy.export.onnx_forms import stream_graph, utterance_graph
 from deploy.export.operating_points import EER
 from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
-from trainable.checkpoint import ModelRecord, read_model
+from trainable.checkpoints.checkpoint import ModelRecord, read_model
 from trainable.config import ModelConfig
 from trainable.models.streamable import Streamable
 

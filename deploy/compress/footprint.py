@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from cluster.errors import SpoofsweepError
-from trainable.latency import latency_ms
+from trainable.sizing.latency import latency_ms
 
 _NUM_MEASUREMENTS = 3
 
@@ -19,11 +19,11 @@ class Footprint:
     size_kb: float
     """Of all tensors, in thousands of bytes."""
     latency_ms: float
-    """Of a scoring window, see `trainable.latency`; the lowest of three, for other work can only add to it."""
+    """Of a scoring window, see `trainable.sizing.latency`; the lowest of three, for other work can only add to it."""
 
     @classmethod
     def of(cls, model: nn.Module, num_frames: int, num_bins: int) -> "Footprint":
-        """Measured; the arguments as for `trainable.latency.latency_ms`."""
+        """Measured; the arguments as for `trainable.sizing.latency.latency_ms`."""
         return cls(
             num_parameters=sum(parameter.numel() for parameter in model.parameters()),
             size_kb=sum(tensor.nbytes for tensor in model.state_dict().values()) / 1000,

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from data_prep.shards import ShardSet
 from deploy.compress.slicing import Width
-from trainable.checkpoint import ModelRecord
-from trainable.frames import Frames
-from trainable.losses import WeightedLoss
-from trainable.trial_data import TrialData
+from trainable.checkpoints.checkpoint import ModelRecord
+from trainable.data.frames import Frames
+from trainable.models.losses import WeightedLoss
+from trainable.training.trial_data import TrialData
 
 _NUM_BATCHES = 40
 

@@ -12,16 +12,16 @@ from data_prep.shards import ShardSet
 from deploy.compress.footprint import Footprint
 from deploy.compress.importance import importance
 from deploy.compress.slicing import Width, check_sliceable, sliced, widths_of
-from trainable.checkpoint import read_model
+from trainable.checkpoints.checkpoint import read_model
+from trainable.checkpoints.lineage import Larger
 from trainable.config import ModelConfig, TrialConfig
-from trainable.device import device_named
-from trainable.frames import Frames
-from trainable.lineage import Larger
-from trainable.losses import head_of
+from trainable.data.frames import Frames
+from trainable.hardware.device import device_named
 from trainable.models import build_model
-from trainable.scoring import frames_in
-from trainable.training import Training
-from trainable.validation import validation_metrics
+from trainable.models.losses import head_of
+from trainable.scores.scoring import frames_in
+from trainable.scores.validation import validation_metrics
+from trainable.training.training import Training
 
 LEAST_UNITS = 8
 """Of a GRU, see `ModelConfig.gru_size`."""

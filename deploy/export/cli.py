@@ -71,7 +71,7 @@ def export(
     from data_prep.remote_files import to_path
     from deploy.export import export as exporting
     from deploy.export.operating_points import Wishes
-    from trainable.detection_cost import CostModel
+    from trainable.metrics.detection_cost import CostModel
 
     console = Console()
     costs = None if spoof_prior is None else CostModel(spoof_prior, cost_false_alarm, cost_false_acceptance)

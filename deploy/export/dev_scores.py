@@ -10,12 +10,12 @@ from cluster.errors import SpoofsweepError
 from data_prep.shards import ShardSet, is_complete
 from deploy.export.model_origin import ModelOrigin
 from deploy.tracking_store import open_client
-from trainable.checkpoint import ModelRecord
-from trainable.feature_store import FeatureStore
-from trainable.hold_out import hold_out
-from trainable.score_file import read_scores
-from trainable.scores import ScoreTable
-from trainable.scoring import score_store
+from trainable.checkpoints.checkpoint import ModelRecord
+from trainable.data.feature_store import FeatureStore
+from trainable.data.hold_out import hold_out
+from trainable.scores.score_file import read_scores
+from trainable.scores.scores import ScoreTable
+from trainable.scores.scoring import score_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -18,11 +18,11 @@ from deploy.export.model_origin import ModelOrigin, find_origin
 from deploy.export.onnx_file import write_detector
 from deploy.export.onnx_forms import stream_graph, utterance_graph
 from deploy.export.operating_points import EER, NO_WISHES, Wishes, operating_points
-from trainable.atomic_folder import readable_folder
-from trainable.calibration import fit_calibration
-from trainable.checkpoint import ModelRecord, read_model
+from trainable.checkpoints.atomic_folder import readable_folder
+from trainable.checkpoints.checkpoint import ModelRecord, read_model
+from trainable.metrics.calibration import fit_calibration
 from trainable.models.streamable import Streamable
-from trainable.scores import ScoreTable
+from trainable.scores.scores import ScoreTable
 
 DEFAULT_OUTPUT = Path("results/detectors")
 

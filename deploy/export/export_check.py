@@ -20,7 +20,7 @@ from deploy.probe_waves import probe_waves
 from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
 from trainable.models.streamable import Streamable
-from trainable.scoring import logit_difference
+from trainable.scores.scoring import logit_difference
 
 TOLERANCE = 1e-3
 """Of scores. What is measured is 1e-6 and less; but a score may hang on which of two nearly equal values is larger."""

@@ -11,11 +11,11 @@ from deploy.detector_card import WHOLE_FILE, DetectorCard
 from deploy.export.model_origin import ModelOrigin
 from deploy.export.onnx_forms import state_shapes
 from deploy.export.operating_points import EER
-from trainable.calibration import Calibration
-from trainable.checkpoint import ModelRecord
+from trainable.checkpoints.checkpoint import ModelRecord
+from trainable.checkpoints.signature import code_version
+from trainable.metrics.calibration import Calibration
 from trainable.models.streamable import Streamable
-from trainable.scoring import frames_in
-from trainable.signature import code_version
+from trainable.scores.scoring import frames_in
 
 
 def detector_card(

@@ -6,7 +6,7 @@ from typing import Any
 
 from deploy.models import CHAMPION, champion_version, find_run, is_detector, resolve, version_folder
 from deploy.tracking_store import open_client
-from trainable.atomic_folder import readable_folder
+from trainable.checkpoints.atomic_folder import readable_folder
 
 STUDY_TAG = "spoofsweep.study"
 """Of a run: the study that it belongs to."""

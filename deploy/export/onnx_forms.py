@@ -16,7 +16,7 @@ from deploy.export.onnx_framing import JOINED, WINDOWS, framing_graph, num_befor
 from deploy.export.onnx_front_end import OnnxFrontEnd
 from deploy.export.onnx_trace import HEADER, join, trace, within
 from trainable.models.streamable import Streamable
-from trainable.scoring import logit_difference
+from trainable.scores.scoring import logit_difference
 
 NETWORK = "network/"
 """Before the names of everything in a graph that is the network's, not the front end's."""

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cluster.errors import SpoofsweepError
 from data_prep.error_rates import ErrorRates, error_rates
-from trainable.calibration import Calibration
-from trainable.detection_cost import ASVSPOOF5, CostModel
-from trainable.scores import ScoreTable
+from trainable.metrics.calibration import Calibration
+from trainable.metrics.detection_cost import ASVSPOOF5, CostModel
+from trainable.scores.scores import ScoreTable
 
 EER = "eer"
 """Where validation made as many errors of both kinds."""

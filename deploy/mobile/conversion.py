@@ -19,8 +19,8 @@ from deploy.export.model_origin import ModelOrigin, find_origin
 from deploy.mobile.convert import FIDELITY
 from deploy.mobile.formats import MobileFormat
 from deploy.packaging import stage_code
-from trainable.atomic_folder import readable_folder
-from trainable.checkpoint import read_model
+from trainable.checkpoints.atomic_folder import readable_folder
+from trainable.checkpoints.checkpoint import read_model
 from trainable.models.streamable import Streamable
 
 TOLERANCE = 1e-4

@@ -17,7 +17,7 @@ from deploy.mobile.chunk_network import ChunkNetwork
 from deploy.mobile.formats import find_format
 from deploy.mobile.stream_check import check
 from deploy.zero_states import zero_states
-from trainable.checkpoint import read_model
+from trainable.checkpoints.checkpoint import read_model
 from trainable.models.streamable import Streamable
 
 FIDELITY = "fidelity.json"

@@ -24,8 +24,8 @@ from data_prep.decode_error import DecodeError
 from data_prep.decoding import decode
 from data_prep.utterance import LABELS, Corpus, Utterance
 from deploy.stream.samples import Wave
-from trainable.checkpoint import ModelRecord
-from trainable.hold_out import hold_out
+from trainable.checkpoints.checkpoint import ModelRecord
+from trainable.data.hold_out import hold_out
 
 _COLUMNS = ("utterance_id", "corpus", "split", "speaker", "attack", "label", "path")
 _FEWEST = 4

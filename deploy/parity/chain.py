@@ -27,7 +27,7 @@ from deploy.parity.row import (
 )
 from deploy.stream.onnx_model import OnnxModel
 from deploy.stream.samples import Wave
-from trainable.checkpoint import ModelRecord, read_model
+from trainable.checkpoints.checkpoint import ModelRecord, read_model
 from trainable.models.streamable import Streamable
 
 INT8_FOLDER, PRUNED_FOLDER = "int8", "pruned"

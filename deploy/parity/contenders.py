@@ -20,9 +20,9 @@ from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
 from deploy.stream.samples import Wave
 from deploy.timing import quantiles_ms
-from trainable.checkpoint import ModelRecord
-from trainable.precision import autocast
-from trainable.scoring import frames_in, logit_difference, score_features
+from trainable.checkpoints.checkpoint import ModelRecord
+from trainable.hardware.precision import autocast
+from trainable.scores.scoring import frames_in, logit_difference, score_features
 
 _CHUNK_S = 0.1
 """Mean length of the pieces in which a stream is fed."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from data_prep.error_rates import equal_error_rate
-from trainable.scores import ScoreTable
+from trainable.scores.scores import ScoreTable
 
 
 def eer_change_interval(

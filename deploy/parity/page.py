@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from data_prep.audit.html_page import render
 from deploy.parity.figure import figures
 from deploy.parity.gates import Gates, checks
-from trainable.score_summary import span
+from trainable.scores.score_summary import span
 
 if TYPE_CHECKING:
     from deploy.parity.report import ParityReport

@@ -9,10 +9,10 @@ from data_prep.eer_bootstrap import eer_interval
 from data_prep.error_rates import FloatArray, equal_error_rate
 from deploy.parity.eer_change import eer_change_interval
 from deploy.stream.onnx_latency import Latency
-from trainable.calibration import Calibration
-from trainable.detection_cost import act_dcf, cllr, min_dcf
-from trainable.metrics import eer_by_attack
-from trainable.scores import ScoreTable
+from trainable.metrics.calibration import Calibration
+from trainable.metrics.detection_cost import act_dcf, cllr, min_dcf
+from trainable.metrics.metrics import eer_by_attack
+from trainable.scores.scores import ScoreTable
 
 FLOAT32, BF16, ONNX, INT8, PRUNED, PRUNED_INT8 = "float32", "bf16", "ONNX", "int8", "pruned", "pruned int8"
 WHOLE = "float32, whole file"

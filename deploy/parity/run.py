@@ -16,9 +16,9 @@ from deploy.parity.gates import Gates, breaches
 from deploy.parity.report import ParityReport
 from deploy.parity.row import FLOAT32, PRUNED, PRUNED_ROWS, Cost, Row
 from deploy.parity.scored import Scored
-from trainable.calibration import Calibration, fit_calibration
-from trainable.checkpoint import read_record
-from trainable.signature import code_version
+from trainable.checkpoints.checkpoint import read_record
+from trainable.checkpoints.signature import code_version
+from trainable.metrics.calibration import Calibration, fit_calibration
 
 ARTIFACT = "parity"
 """Folder among a run's artefacts."""

@@ -13,7 +13,7 @@ import pandas as pd
 from cluster.errors import SpoofsweepError
 from deploy.parity.audio import ParityAudio
 from deploy.parity.contenders import Contender
-from trainable.scores import ScoreTable
+from trainable.scores.scores import ScoreTable
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from deploy.stream.onnx_model import OnnxModel, Work
 from deploy.stream.sample_buffer import SampleBuffer
 from deploy.stream.samples import Wave
 from deploy.zero_states import zero_states
-from trainable.windows import window_starts
+from trainable.data.windows import window_starts
 
 _WINDOWS_A_RUN = 64
 """Where they share one; the network takes no more memory than for so many."""
@@ -104,7 +104,7 @@ class StepScorer:
 
 
 class WindowScorer:
-    """Runs an utterance form on consecutive windows, the last aligned to the end (see `trainable.windows`)."""
+    """Runs an utterance form on consecutive windows, the last aligned to the end (see `trainable.data.windows`)."""
 
     def __init__(self, model: OnnxModel) -> None:
         card = model.card

@@ -12,9 +12,9 @@ from search.study.objective import EER, Objective, Second
 from search.trials.pareto import pareto_front, spread
 from search.trials.seeds import finalist_seed
 from search.trials.trial_record import PRUNE_RUNG, TrialRecord
+from trainable.checkpoints.lineage import Lineage
 from trainable.config import TrialConfig
-from trainable.hold_out import Folds
-from trainable.lineage import Lineage
+from trainable.data.hold_out import Folds
 
 
 @dataclass(frozen=True)

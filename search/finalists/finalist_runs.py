@@ -17,8 +17,8 @@ from deploy.models import RUN_ARTIFACT
 from search.finalists.finalists import Finalist, keys_path
 from search.study.objective import EER
 from search.tracking.lineage_tags import lineage_tags
-from trainable.hold_out import folds_of
-from trainable.score_summary import plain
+from trainable.data.hold_out import folds_of
+from trainable.scores.score_summary import plain
 
 T = TypeVar("T")
 

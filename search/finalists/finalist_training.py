@@ -15,14 +15,14 @@ from search.finalists.candidates import Candidate
 from search.finalists.finalists import SCORED_SPLITS, Finalist, keys_path, read_finalist, score_path
 from search.finalists.tandem import NO_ASV, Tandem
 from search.sweep.ray_errors import in_one_line
-from trainable.atomic_folder import replace_folder
-from trainable.calibration import fit_calibration
-from trainable.checkpoint import write_model_files
-from trainable.folds import begin
-from trainable.gpu_share import GpuShare
-from trainable.hold_out import folds_of
-from trainable.scores import ScoreTable
-from trainable.training import Training
+from trainable.checkpoints.atomic_folder import replace_folder
+from trainable.checkpoints.checkpoint import write_model_files
+from trainable.data.hold_out import folds_of
+from trainable.hardware.gpu_share import GpuShare
+from trainable.metrics.calibration import fit_calibration
+from trainable.scores.scores import ScoreTable
+from trainable.training.folds import begin
+from trainable.training.training import Training
 
 
 def run_finalists(

@@ -16,14 +16,14 @@ from deploy.export.dev_scores import score_path
 from search.finalists.candidates import Candidate
 from search.finalists.tandem import NO_ASV, Tandem
 from search.study.objective import Objective
-from trainable.atomic_folder import readable_folder
-from trainable.checkpoint import ModelRecord, read_record
-from trainable.costs import detection_costs
-from trainable.hold_out import folds_of
-from trainable.score_file import read_scores
-from trainable.score_summary import ScoreSummary, summarise
-from trainable.scores import ScoreTable
-from trainable.signature import code_version, trial_signature
+from trainable.checkpoints.atomic_folder import readable_folder
+from trainable.checkpoints.checkpoint import ModelRecord, read_record
+from trainable.checkpoints.signature import code_version, trial_signature
+from trainable.data.hold_out import folds_of
+from trainable.scores.costs import detection_costs
+from trainable.scores.score_file import read_scores
+from trainable.scores.score_summary import ScoreSummary, summarise
+from trainable.scores.scores import ScoreTable
 
 SCORED_SPLITS = ("dev", "eval")
 
@@ -75,7 +75,7 @@ class Finalist:
         return self._judged(split)[0]
 
     def costs(self, split: str) -> dict[str, float]:
-        """Costs of a split, by the names of `trainable.costs.COST_NAMES`; calibrated ones by the fit on dev.
+        """Costs of a split, by the names of `trainable.scores.costs.COST_NAMES`; calibrated ones by the fit on dev.
 
         There are t-DCFs where the corpus has scores of speaker verification for the split, and dev is whole.
         """
@@ -151,7 +151,7 @@ class Standing:
         return self._mean(split, lambda finalist: finalist.summary(split).eer)
 
     def mean_cost(self, split: str, name: str) -> float | None:
-        """The same of a cost, by its name in `trainable.costs.COST_NAMES`; none where the split does not have it."""
+        """The same of a cost named in `trainable.scores.costs.COST_NAMES`; none where the split does not have it."""
         return self._mean(split, lambda finalist: finalist.costs(split).get(name))
 
     def _mean(self, split: str, figure: Callable[[Finalist], float | None]) -> float | None:

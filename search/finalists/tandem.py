@@ -7,10 +7,10 @@ from cluster.errors import SpoofsweepError
 from data_prep.corpora import asv_score_files
 from data_prep.remote_files import STORE_REMEDY, store_errors
 from search.study.study import Study
-from trainable.costs import tandem_costs
-from trainable.score_file import read_verification_scores
-from trainable.scores import ScoreTable
-from trainable.tandem_cost import AsvErrorRates, asv_error_rates
+from trainable.metrics.tandem_cost import AsvErrorRates, asv_error_rates
+from trainable.scores.costs import tandem_costs
+from trainable.scores.score_file import read_verification_scores
+from trainable.scores.scores import ScoreTable
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Tandem:
         """t-DCF in its two forms, over the utterances of that corpus; empty if its speakers were not verified.
 
         Raises:
-            SpoofsweepError: as `trainable.costs.tandem_costs`.
+            SpoofsweepError: as `trainable.scores.costs.tandem_costs`.
         """
         return tandem_costs(table.of_corpus(self.corpus), self.rates[split]) if split in self.rates else {}
 

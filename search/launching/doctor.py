@@ -27,12 +27,12 @@ from search.study.study import Study
 from search.sweep.gpu_sharing import require_room
 from search.sweep.largest_trials import largest_trials
 from search.sweep.ray_errors import in_one_line
+from trainable.checkpoints.signature import code_version
 from trainable.config import TrialConfig
-from trainable.folds import FoldedTraining, begin
-from trainable.gpu_share import GpuShare
-from trainable.hold_out import Folds
-from trainable.memory_estimate import MemoryEstimate
-from trainable.signature import code_version
+from trainable.data.hold_out import Folds
+from trainable.hardware.gpu_share import GpuShare
+from trainable.sizing.memory_estimate import MemoryEstimate
+from trainable.training.folds import FoldedTraining, begin
 
 T = TypeVar("T")
 JOINING_S = 900.0

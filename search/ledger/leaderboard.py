@@ -15,7 +15,7 @@ from search.pruning.rung_trust import RungTrust, Standing
 from search.study.objective import EER, Objective, Second
 from search.trials.pareto import pareto_front, second_of
 from search.trials.trial_record import TrialRecord
-from trainable.score_summary import span
+from trainable.scores.score_summary import span
 
 _STATE_ORDER = ("COMPLETE", "RUNNING", "PRUNED", "FAIL", "WAITING")
 _STATE_STYLES = {"COMPLETE": "green", "RUNNING": "cyan", "PRUNED": "dim", "FAIL": "red", "WAITING": "dim"}

@@ -22,9 +22,9 @@ from search.study.space import SearchSpace
 from search.trials.seeds import trial_seed
 from search.trials.trial_changes import TrialChanges
 from search.trials.trial_record import TrialRecord, is_run_key, run_key
+from trainable.checkpoints.lineage import Ancestor, Lineage
 from trainable.config import TrialConfig
-from trainable.hold_out import Folds, named
-from trainable.lineage import Ancestor, Lineage
+from trainable.data.hold_out import Folds, named
 
 PATIENCE_S = 600.0
 """How long a sweep waits for its database to come back."""

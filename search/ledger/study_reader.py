@@ -17,7 +17,7 @@ class BegunStudy(NamedTuple):
     trials: list[TrialRecord]
     shard_set_id: str
     held_out: str
-    """As `trainable.hold_out.named` has it."""
+    """As `trainable.data.hold_out.named` has it."""
     objective: str
     """Name of what is minimised, see `search.study.objective`."""
     second_objective: str

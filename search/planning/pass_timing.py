@@ -7,9 +7,9 @@ import torch
 
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
-from trainable.hold_out import Folds
-from trainable.training import Training
-from trainable.validation import validation_metrics
+from trainable.data.hold_out import Folds
+from trainable.scores.validation import validation_metrics
+from trainable.training.training import Training
 
 MEASURED_S = 20.0
 """How long a plan measures."""

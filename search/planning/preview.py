@@ -21,7 +21,7 @@ from search.storage.storage import holds_study
 from search.study.space import SearchSpace
 from search.study.study import Study
 from search.sweep.succession import free_parameters
-from trainable.hold_out import Folds, hold_out, samples_per_pass
+from trainable.data.hold_out import Folds, hold_out, samples_per_pass
 
 _FEW_SPOOFS = 30
 """One of fewer moves its attack's false acceptance by more than three points."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from trainable.hold_out import Folds, hold_out
+from trainable.data.hold_out import Folds, hold_out
 
 Noise = Callable[[float], float]
 """From a trial's value to its standard error."""

@@ -18,7 +18,7 @@ from search.pruning.pruner import Pruner
 from search.pruning.rung_trust import RungTrust
 from search.study.config import SearchConfig, StudyConfig
 from search.trials.trial_record import TrialRecord
-from trainable.hold_out import Folds
+from trainable.data.hold_out import Folds
 
 
 def study_pruner(

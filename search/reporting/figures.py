@@ -14,8 +14,8 @@ from scipy.stats import norm
 from data_prep.error_rates import equal_error_rate, error_rates
 from search.ledger.leaderboard import Rung
 from search.study.objective import EER, Objective
-from trainable.metrics import eer_by_attack
-from trainable.scores import ScoreTable
+from trainable.metrics.metrics import eer_by_attack
+from trainable.scores.scores import ScoreTable
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"

@@ -10,9 +10,9 @@ from search.reporting.score_tables import attack_section, cost_section, error_ra
 from search.study.commands import Commands
 from search.study.objective import EER
 from search.study.space import leaves
+from trainable.checkpoints.lineage import PrunedFrom
 from trainable.config import TrialConfig
-from trainable.hold_out import folds_of, named
-from trainable.lineage import PrunedFrom
+from trainable.data.hold_out import folds_of, named
 
 _LONGEST_DESCRIPTION = 5000
 """Characters; the column of MLflow's database."""

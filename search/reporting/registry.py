@@ -16,7 +16,7 @@ from search.finalists.finalists import Finalist, Standing
 from search.reporting import figures
 from search.reporting.model_card import Provenance, description, model_card
 from search.study.commands import Commands
-from trainable.hold_out import folds_of, named
+from trainable.data.hold_out import folds_of, named
 
 MODEL_ARTIFACT = "champion"
 """Where the champion's run keeps its card and figures."""

@@ -49,7 +49,7 @@ from search.study.objective import EER, Objective, Second
 from search.study.study import Study
 from search.trials.pareto import second_of
 from search.trials.trial_record import TrialRecord
-from trainable.costs import COST_NAMES
+from trainable.scores.costs import COST_NAMES
 
 _MOST_NAMES = 12
 """Attacks or codecs named on the terminal, the worst ones; the report has them all."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from search.finalists.finalists import Finalist
 from search.ledger.leaderboard import percent
-from trainable.costs import COST_NAMES
-from trainable.score_summary import GroupRate, corpus_label, span
+from trainable.scores.costs import COST_NAMES
+from trainable.scores.score_summary import GroupRate, corpus_label, span
 
 
 def error_rate_table(finalist: Finalist) -> str:

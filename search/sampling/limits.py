@@ -30,7 +30,7 @@ class Limits:
     """
 
     def __init__(self, search: SearchConfig, features: FeaturesConfig) -> None:
-        from trainable.model_sizes import ModelSizes  # torch comes with it
+        from trainable.sizing.model_sizes import ModelSizes  # torch comes with it
 
         self._sizes = ModelSizes(features)
         limits = {"num_parameters": search.max_parameters, "latency_ms": search.max_latency_ms}

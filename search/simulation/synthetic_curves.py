@@ -22,11 +22,11 @@ from search.sampling.coordinates import Coordinates
 from search.simulation.curves import Curve, FloatArray
 from search.study.space import SearchSpace
 from search.trials.trial_record import TrialRecord
-from trainable.lineage import Lineage
+from trainable.checkpoints.lineage import Lineage
 
 _CHANCE = 0.5
 _WORST_EER = 1.0
-"""What a diverged training reports, see `trainable.report.WORST_DEV`."""
+"""What a diverged training reports, see `trainable.scores.report.WORST_DEV`."""
 _IMPORTANCE_RATIO = 0.7
 """Importance of a parameter against the next more important one."""
 _ABSENT = 1 / 3

@@ -8,7 +8,7 @@ from cluster.config import ClusterConfig
 from cluster.settings import Settings, nearest
 from data_prep.config import AugmentationConfig, CorpusConfig, FeaturesConfig, ShardsConfig
 from trainable.config import TrialConfig
-from trainable.hold_out import HoldOutConfig
+from trainable.data.hold_out import HoldOutConfig
 
 
 class StudySection(Settings):
@@ -34,7 +34,7 @@ class SearchConfig(Settings):
     or the minDCF of ASVspoof 5 (`search.study.objective`). A study keeps the one it began with."""
     second_objective: Literal["num_parameters", "latency_ms"] | None = None
     """What is minimised besides: the model's parameters, or the milliseconds that a scoring window takes it on one CPU
-    thread (`trainable.latency`; noisy). TPE and the finalists seek the Pareto front of both; rungs prune by
+    thread (`trainable.sizing.latency`; noisy). TPE and the finalists seek the Pareto front of both; rungs prune by
     ``objective``, but stop no trial that none dominates there; the champion is the best by ``objective``."""
     max_parameters: int | None = Field(default=None, ge=1)
     """Most parameters of a model. A configuration beyond is not trained and counts for nothing: another is drawn in its

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric of a trial's reports (`trainable.report.Report`); lower is better."""
+    """A metric of a trial's reports (`trainable.scores.report.Report`); lower is better."""
 
     name: str
     """As the study file has it."""

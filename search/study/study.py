@@ -17,7 +17,7 @@ from data_prep.shard_store import shards_folder
 from search.study.config import ParameterConfig, StudyConfig
 from search.study.objective import OBJECTIVES, SECONDS, Objective, Second
 from search.study.shipped import SHIPPED, shipped_names
-from trainable.hold_out import Folds, resolve_folds
+from trainable.data.hold_out import Folds, resolve_folds
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Study:
         return replace(self, config=self.config.model_copy(update={"cluster": cluster}))
 
     def folds(self, utterances: pd.DataFrame) -> Folds:
-        """The attacks that each model of a trial does without; see `trainable.hold_out.resolve_folds`.
+        """The attacks that each model of a trial does without; see `trainable.data.hold_out.resolve_folds`.
 
         Raises:
             SpoofsweepError: the corpus has not the attacks that ``[validation]`` asks for.

@@ -9,7 +9,7 @@ from search.sweep.fork_keeper import ForkKeeper
 from search.sweep.model_keeper import ModelKeeper
 from search.trials.trial_data import TrialData
 from search.trials.trial_record import TrialRecord
-from trainable.hold_out import Folds
+from trainable.data.hold_out import Folds
 
 
 def config_maker(

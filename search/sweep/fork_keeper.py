@@ -8,7 +8,7 @@ from pathlib import Path
 from search.pruning.population import Population
 from search.sweep.checkpoint_keeper import CheckpointKeeper
 from search.trials.trial_record import HEIR, TrialRecord
-from trainable.atomic_folder import replace_folder
+from trainable.checkpoints.atomic_folder import replace_folder
 
 _logger = logging.getLogger("spoofsweep.trials")
 

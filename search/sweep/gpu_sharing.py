@@ -19,9 +19,9 @@ from search.sweep.largest_trials import largest_trials
 from search.sweep.ray_errors import in_one_line
 from search.sweep.tune_run import num_places
 from trainable.config import TrialConfig
-from trainable.gpu_share import CONTEXT_BYTES
-from trainable.memory_estimate import MemoryEstimate
-from trainable.memory_measure import GpuMemory, measure
+from trainable.hardware.gpu_share import CONTEXT_BYTES
+from trainable.sizing.memory_estimate import MemoryEstimate
+from trainable.sizing.memory_measure import GpuMemory, measure
 
 MARGIN = 1.15
 """Memory planned for a trial, times what was measured: validation, and the gaps in what an allocator hands out."""

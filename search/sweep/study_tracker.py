@@ -9,8 +9,8 @@ from search.sweep.gpu_sharing import Packing
 from search.tracking.tracking import Tracker
 from search.tracking.trial_runs import dataset_of
 from search.trials.trial_data import TrialData
-from trainable.hold_out import Folds
-from trainable.signature import code_version
+from trainable.checkpoints.signature import code_version
+from trainable.data.hold_out import Folds
 
 
 def open_tracker(study: Study, shards: TrialData, folds: Folds, ledger: Ledger, packing: Packing | None) -> Tracker:

@@ -19,7 +19,7 @@ from search.pruning.pruner import Pruner
 from search.sampling.cube import scale
 from search.study.space import SearchSpace
 from search.trials.trial_record import HEIR, TrialRecord
-from trainable.lineage import Ancestor, may_change
+from trainable.checkpoints.lineage import Ancestor, may_change
 
 _RESAMPLED = 0.25
 """Share of parameters that are drawn anew."""

@@ -43,8 +43,8 @@ from search.sweep.tune_run import execute, num_places
 from search.trials.listener import Listener
 from search.trials.trial_data import TrialData
 from search.trials.trial_record import TrialRecord
-from trainable.hold_out import Folds, samples_per_pass
-from trainable.signature import trial_signature
+from trainable.checkpoints.signature import trial_signature
+from trainable.data.hold_out import Folds, samples_per_pass
 
 _PAUSE_S = 0.5
 _logger = logging.getLogger("spoofsweep.trials")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from trainable.lineage import Ancestor, Lineage
+from trainable.checkpoints.lineage import Ancestor, Lineage
 
 _NAME = "ancestor_{:02d}"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from trainable.checkpoints.lineage import Ancestor, Lineage
 from trainable.config import TrialConfig
-from trainable.lineage import Ancestor, Lineage
 
 PRUNE_RUNG = "prune_rung"
 """User attribute of a trial that was pruned, or is about to be: the rung in samples."""
@@ -34,10 +34,10 @@ class TrialRecord:
     """The same at the end of a COMPLETE trial."""
     attributes: dict[str, Any] = field(default_factory=dict)
     """``config``, ``seed``, ``signature``, ``mlflow_run_id``, ``metrics`` (last report), ``precision``,
-    ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.Training.plan`), ``reason``,
-    ``prune_rung``, ``diverged``; ``attempt`` (how often it was begun), ``failures`` (how many of these ended in an
-    error) and ``alone`` (it needs a GPU for itself); ``heir``, and of an heir ``parent`` and ``replaces`` (numbers of
-    trials) and ``lineage``; ``refused``; those that do not apply are absent."""
+    ``torch_version`` and ``plan`` (of the machine that ran it, see `trainable.training.training.Training.plan`),
+    ``reason``, ``prune_rung``, ``diverged``; ``attempt`` (how often it was begun), ``failures`` (how many of these
+    ended in an error) and ``alone`` (it needs a GPU for itself); ``heir``, and of an heir ``parent`` and ``replaces``
+    (numbers of trials) and ``lineage``; ``refused``; those that do not apply are absent."""
 
     @property
     def config(self) -> TrialConfig:

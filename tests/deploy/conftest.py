@@ -12,8 +12,8 @@ from data_prep.shards import ShardSet
 from deploy.models import CHAMPION, RUN_ARTIFACT
 from deploy.packaging import global_store, log_model
 from trainable.config import TrialConfig
-from trainable.scores import ScoreTable
-from trainable.training import Training
+from trainable.scores.scores import ScoreTable
+from trainable.training.training import Training
 
 TRIAL = TrialConfig.model_validate(
     {

@@ -7,9 +7,9 @@ from onnx_runs import seasoned
 from torch import Tensor, nn
 
 from data_prep.features_config import FeaturesConfig
-from trainable.calibration import Calibration
-from trainable.checkpoint import ModelRecord, write_model
+from trainable.checkpoints.checkpoint import ModelRecord, write_model
 from trainable.config import TrialConfig
+from trainable.metrics.calibration import Calibration
 from trainable.models import build_model
 
 STREAM_FEATURES = FeaturesConfig(deltas=0, pre_emphasis=0.97)

@@ -19,7 +19,7 @@ from deploy.export.onnx_forms import state_shapes, stream_graph
 from trainable.config import ModelConfig
 from trainable.models import build_model
 from trainable.models.streamable import Streamable
-from trainable.scoring import logit_difference
+from trainable.scores.scoring import logit_difference
 
 TINY = {"channels": (4, 6), "attention_size": 16, "attention_heads": 2, "attention_layers": 1, "gru_size": 8}
 WINDOW_FRAMES = 60

@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 
 from cluster.errors import SpoofsweepError
 from deploy.models import CHAMPION, find_run, resolve
-from trainable.checkpoint import read_record
+from trainable.checkpoints.checkpoint import read_record
 
 
 def same_model(folder, trained):

@@ -12,7 +12,7 @@ from data_prep.decoding import DecodeError
 from data_prep.error_rates import equal_error_rate
 from deploy.detection import BONAFIDE
 from deploy.torch_detector import TorchDetector
-from trainable.checkpoint import read_model
+from trainable.checkpoints.checkpoint import read_model
 
 # Both round features to float16; what is left is float32 sums taken in another order, for batches hold other windows.
 TOLERANCE = 1e-5

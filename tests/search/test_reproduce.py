@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cluster.errors import SpoofsweepError
 from search.reproduce import Reproduction, read_run, reproduce
-from trainable.checkpoint import read_record
+from trainable.checkpoints.checkpoint import read_record
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 
 from data_prep.shards import ShardSet
 from trainable.config import TrialConfig
-from trainable.training import Training
+from trainable.training.training import Training
 
 TIMINGS = {"utterances_per_s", "epoch_s"}
 

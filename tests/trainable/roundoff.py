@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainable.losses import WeightedLoss
+from trainable.hardware.precision import Precision, autocast, full_precision
 from trainable.models.dropouts import BandDropout
-from trainable.precision import Precision, autocast, full_precision
+from trainable.models.losses import WeightedLoss
 
 UNIT = {"bf16": 2.0**-8, "fp16": 2.0**-11, "float32": 2.0**-24}
 LOWER: tuple[Precision, ...] = ("bf16", "fp16")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from cluster.errors import SpoofsweepError
-from trainable.checkpoint import read_model
-from trainable.lineage import Ancestor
+from trainable.checkpoints.checkpoint import read_model
+from trainable.checkpoints.lineage import Ancestor
 from trainable.ray_adapter import TrialActor
-from trainable.training import Training
+from trainable.training.training import Training
 
 TIMINGS = {"utterances_per_s", "epoch_s"}
 

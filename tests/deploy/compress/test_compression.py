@@ -9,7 +9,7 @@ from deploy.compress.compression import Compression, Point, front
 from deploy.compress.compression_report import front_figure, front_table
 from deploy.compress.pruning import Pruner, Rate
 from deploy.stream.detector import Detector
-from trainable.checkpoint import read_model, write_model
+from trainable.checkpoints.checkpoint import read_model, write_model
 
 
 def point(number: int, eer: float, size_kb: float, latency_ms: float, precision: str = "int8") -> Point:

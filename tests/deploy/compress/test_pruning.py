@@ -12,11 +12,11 @@ from deploy.compress.footprint import Footprint, Limits, largest_keep
 from deploy.compress.importance import _batches, importance
 from deploy.compress.pruning import FineTuning, Pruner, shrunk
 from deploy.compress.slicing import widths_of
-from trainable.checkpoint import read_model, write_model
+from trainable.checkpoints.checkpoint import read_model, write_model
+from trainable.checkpoints.signature import trial_signature
 from trainable.config import ModelConfig
-from trainable.frames import Frames
-from trainable.signature import trial_signature
-from trainable.training import Training
+from trainable.data.frames import Frames
+from trainable.training.training import Training
 
 SHORT = FineTuning(passes=0.5)
 

@@ -19,7 +19,7 @@ from deploy.export.model_origin import ModelOrigin
 from deploy.export.operating_points import Wishes
 from deploy.stream.detector import Detector
 from deploy.torch_detector import TorchDetector
-from trainable.checkpoint import read_model
+from trainable.checkpoints.checkpoint import read_model
 
 NO_STORE = "sqlite:///nowhere.db"
 HALF_PRECISION = 5e-3

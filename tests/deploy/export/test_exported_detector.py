@@ -13,7 +13,7 @@ from deploy.export.onnx_file import write_detector
 from deploy.export.onnx_forms import utterance_graph
 from deploy.stream.detector import Detector
 from trainable.config import ValidationConfig
-from trainable.scoring import score_features
+from trainable.scores.scoring import score_features
 
 STREAM_FEATURES = FeaturesConfig(kind="logmel", num_filters=20, pre_emphasis=0.97)
 WINDOW_FEATURES = FeaturesConfig(deltas=2, pre_emphasis=0.97)

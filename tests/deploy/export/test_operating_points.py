@@ -12,9 +12,9 @@ from deploy.export.operating_points import (
     threshold_at_false_acceptances,
     threshold_at_false_alarms,
 )
-from trainable.calibration import Calibration
-from trainable.detection_cost import CostModel
-from trainable.scores import ScoreTable
+from trainable.metrics.calibration import Calibration
+from trainable.metrics.detection_cost import CostModel
+from trainable.scores.scores import ScoreTable
 
 BONAFIDE = np.arange(100, dtype=np.float64)
 SPOOF = np.arange(-60, 40, dtype=np.float64)

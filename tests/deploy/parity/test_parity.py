@@ -32,13 +32,13 @@ from deploy.parity.scored import Scored
 from deploy.stream.detector import Detector
 from deploy.stream.onnx_latency import Latency
 from deploy.stream.onnx_model import OnnxModel
-from trainable.calibration import Calibration
-from trainable.checkpoint import read_record
+from trainable.checkpoints.checkpoint import read_record
 from trainable.config import TrialConfig
-from trainable.detection_cost import act_dcf, cllr, min_dcf
-from trainable.metrics import eer_by_attack
-from trainable.scores import ScoreTable
-from trainable.training import Training
+from trainable.metrics.calibration import Calibration
+from trainable.metrics.detection_cost import act_dcf, cllr, min_dcf
+from trainable.metrics.metrics import eer_by_attack
+from trainable.scores.scores import ScoreTable
+from trainable.training.training import Training
 
 NO_STORE = "sqlite:///nowhere.db"
 TRIAL = TrialConfig.model_validate(

@@ -30,7 +30,7 @@ from data_prep.decoding import decode_parts
 from deploy.detector_card import WHOLE_FILE
 from deploy.stream.detector import Detector
 from deploy.stream.onnx_model import OnnxModel
-from trainable.windows import window_starts
+from trainable.data.windows import window_starts
 
 WAVE = np.random.default_rng(0).normal(0.05, 0.1, 16000 * 3 + 777).astype(np.float32)
 

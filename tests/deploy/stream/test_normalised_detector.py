@@ -12,7 +12,7 @@ from deploy.detector_folder import ARTIFACT
 from deploy.packaging import log_model
 from deploy.torch_detector import TorchDetector
 from trainable.config import TrialConfig
-from trainable.training import Training
+from trainable.training.training import Training
 
 TRIAL = TrialConfig.model_validate(
     {

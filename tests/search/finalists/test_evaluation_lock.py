@@ -11,7 +11,7 @@ from search.finale import conclude
 from search.finalists.finalists import Finalist, read_finalist, score_path, standings
 from search.reporting.report import StudyOutcome
 from search.study.study import Study
-from trainable.score_file import read_scores
+from trainable.scores.score_file import read_scores
 
 
 @pytest.fixture

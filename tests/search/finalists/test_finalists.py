@@ -29,14 +29,14 @@ from search.reporting.score_tables import cost_section, error_rate_table, group_
 from search.study.config import FinalistsConfig
 from search.trials.seeds import finalist_seed, trial_seed
 from search.trials.trial_record import TrialRecord
-from trainable.averaging import AveragingConfig
-from trainable.calibration import fit_calibration
-from trainable.checkpoint import read_model, read_record
+from trainable.checkpoints.checkpoint import read_model, read_record
 from trainable.config import TrialConfig
-from trainable.costs import detection_costs
-from trainable.feature_store import FeatureStore
-from trainable.gpu_share import GpuShare
-from trainable.scoring import score_store
+from trainable.data.feature_store import FeatureStore
+from trainable.hardware.gpu_share import GpuShare
+from trainable.metrics.calibration import fit_calibration
+from trainable.scores.costs import detection_costs
+from trainable.scores.scoring import score_store
+from trainable.training.averaging import AveragingConfig
 
 
 def trial(number, value, dropout=0.1, state="COMPLETE", **attributes):

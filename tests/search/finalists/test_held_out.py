@@ -21,7 +21,7 @@ from search.reporting.report import StudyOutcome, print_summary
 from search.reproduce import reproduce
 from search.study.study import Study
 from search.sweep.sweep import run_sweep
-from trainable.hold_out import samples_per_pass
+from trainable.data.hold_out import samples_per_pass
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 

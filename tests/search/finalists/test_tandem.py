@@ -19,8 +19,8 @@ from search.planning.preview import preview
 from search.planning.preview_tables import print_preview
 from search.reporting.report import StudyOutcome, print_summary
 from search.study.study import Study
-from trainable.score_file import read_verification_scores
-from trainable.tandem_cost import AsvErrorRates, asv_error_rates, min_tdcf_2019, min_tdcf_2021
+from trainable.metrics.tandem_cost import AsvErrorRates, asv_error_rates, min_tdcf_2019, min_tdcf_2021
+from trainable.scores.score_file import read_verification_scores
 
 FORMS = ("min_tdcf_2019", "min_tdcf_2021")
 

@@ -31,8 +31,8 @@ from search.sweep.fork_keeper import ForkKeeper
 from search.sweep.succession import Succession, free_parameters, perturbed
 from search.tracking.lineage_tags import lineage_of, lineage_tags
 from search.trials.trial_record import HEIR, TrialRecord
+from trainable.checkpoints.lineage import Ancestor, may_change
 from trainable.config import TrialConfig
-from trainable.lineage import Ancestor, may_change
 
 CONTINUE, STOP = Decision.CONTINUE, Decision.STOP
 

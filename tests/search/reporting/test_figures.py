@@ -3,7 +3,7 @@
 import numpy as np
 
 from search.reporting.figures import ScoredSplit
-from trainable.scores import ScoreTable
+from trainable.scores.scores import ScoreTable
 
 
 def test_of_many_attacks_the_worst_are_named() -> None:

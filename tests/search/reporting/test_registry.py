@@ -13,9 +13,9 @@ from search.reporting.model_card import Provenance, chain_table, description, mo
 from search.reporting.registry import register_champion
 from search.study.commands import Commands
 from search.study.objective import EER, OBJECTIVES
-from trainable.checkpoint import read_record
+from trainable.checkpoints.checkpoint import read_record
+from trainable.checkpoints.lineage import Larger
 from trainable.config import ModelConfig
-from trainable.lineage import Larger
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import re
 from rich.console import Console
 
 from search.reporting.report import next_commands, print_summary, write_report
-from trainable.costs import COST_NAMES
+from trainable.scores.costs import COST_NAMES
 
 
 def test_report_shows_figures_that_exist(tiny_study, tiny_outcome):

@@ -30,7 +30,7 @@ from search.sweep.progress import SweepProgress
 from search.sweep.sweep import open_ledger, run_sweep
 from search.trials.trial_record import TrialRecord
 from trainable.config import TrialConfig
-from trainable.report import WORST_DEV
+from trainable.scores.report import WORST_DEV
 
 MIN_DCF, WORST_ATTACK = OBJECTIVES["min_dcf"], OBJECTIVES["worst_attack_eer"]
 

@@ -11,7 +11,7 @@ from cluster.gpus import Mps, Node
 from data_prep.shards import ShardSet
 from search.sweep.gpu_sharing import Packing, plan, require_room, settle, sharing_notes
 from search.sweep.tune_run import num_places
-from trainable.memory_measure import GpuMemory
+from trainable.sizing.memory_measure import GpuMemory
 
 GB = 10**9
 

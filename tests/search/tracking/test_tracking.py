@@ -20,7 +20,7 @@ from search.tracking.tracking import Tracker
 from search.tracking.trial_runs import dataset_of
 from search.trials.trial_record import TrialRecord
 from trainable.config import TrialConfig
-from trainable.report import WORST_DEV
+from trainable.scores.report import WORST_DEV
 
 
 @pytest.fixture(scope="module")

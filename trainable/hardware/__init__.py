@@ -1,0 +1,1 @@
+"""The device, its arithmetic and its memory."""

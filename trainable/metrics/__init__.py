@@ -1,0 +1,1 @@
+"""Figures of merit of scores: error rates, detection costs, tandem costs, calibration."""
