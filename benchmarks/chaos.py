@@ -1,16 +1,20 @@
 """Sweeps that are disturbed at random moments, and what is left of them: spoofsweep, stock `Tuner.restore` beside it.
 
-    python benchmarks/chaos.py [--sweeps 30] [--faults driver worker node mlflow database] [--seed 1]
+    python benchmarks/chaos.py [--sweeps 30] [--at-once 2 1] [--faults driver worker node mlflow database] [--seed 1]
         [--output results/reference]
 
 The faults take turns: kill -9 of the driver, whose command is then given again; kill -9 of a worker process; a machine
 of the cluster taken away, another added after a while; the MLflow server, or the database of the ledger (PostgreSQL,
 spoofsweep only), stopped and started five seconds later. A fault strikes once, when a random number of reports has been
-trained. Counted afterwards, in ledger (or Ray Tune's results) and MLflow:
+trained. So many sweeps there are with two trials side by side, and as many with one at a time: these have one course
+alone that they can take, and a sweep that nothing disturbs takes it first. Counted afterwards, in ledger (or Ray Tune's
+results) and MLflow:
 
 - lost trials: of those asked for, those that neither finished nor were pruned;
 - runs in MLflow beyond one a trial; runs left as if they still ran; reports that MLflow lacks or has twice;
 - wrong reports: values at samples where an undisturbed trial has others (its curve is known in closed form);
+- unlike trials, of sweeps with one trial at a time: those that ended at another rung, or in another state, than in the
+  undisturbed one;
 - reports trained more than once;
 - recovery: from the fault to the next report that was trained; where a driver, a worker or a machine is lost, by a new
   process or of a trial that was struck; none where what was left came to the sweep's end before.
@@ -45,6 +49,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from postgres_server import PostgresServer
 
 FAULTS = ("driver", "worker", "node", "mlflow", "database")
+NO_FAULT = "none"
 STACKS = ("ours", "stock")
 LIMIT_S = 300.0
 ACTORS = {"ours": "ChaosTrial", "stock": "StockTrial"}
@@ -53,6 +58,7 @@ ACTORS = {"ours": "ChaosTrial", "stock": "StockTrial"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweeps", type=int, default=30)
+    parser.add_argument("--at-once", nargs="+", type=int, default=[2, 1])
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--stacks", nargs="+", choices=STACKS, default=list(STACKS))
     parser.add_argument("--seed", type=int, default=1)
@@ -62,7 +68,11 @@ def main() -> None:
     kept = arguments.output / "chaos.jsonl"
     lines = kept.read_text().splitlines() if kept.exists() else []
     found = {damage.sweep: damage for damage in map(Damage.of_line, lines)}
-    sweeps = drawn(arguments.sweeps, arguments.faults, arguments.stacks, arguments.seed)
+    sweeps = [
+        sweep
+        for at_once in arguments.at_once
+        for sweep in drawn(arguments.sweeps, arguments.faults, arguments.stacks, arguments.seed, at_once)
+    ]
     for sweep in sweeps:
         if sweep not in found:
             found[sweep] = disturb(sweep)
@@ -74,13 +84,15 @@ def main() -> None:
     print(text)
 
 
-def drawn(num_sweeps: int, faults: list[str], stacks: list[str], seed: int) -> list[Sweep]:
+def drawn(num_sweeps: int, faults: list[str], stacks: list[str], seed: int, at_once: int) -> list[Sweep]:
     """The sweeps, each with its fault; both stacks are struck after as many reports."""
-    draw, sweeps = random.Random(seed), []
+    draw = random.Random(seed)
+    sweeps = [Sweep(-1, stack, NO_FAULT, 0, at_once) for stack in stacks if at_once == 1]
     for number in range(num_sweeps):
         fault, after = faults[number % len(faults)], draw.randint(3, NUM_TRIALS * NUM_REPORTS // 4)
         # Stock Ray Tune has no database: it keeps its trials in files.
-        sweeps += [Sweep(number, stack, fault, after) for stack in stacks if (stack, fault) != ("stock", "database")]
+        of = [stack for stack in stacks if (stack, fault) != ("stock", "database")]
+        sweeps += [Sweep(number, stack, fault, after, at_once) for stack in of]
     return sweeps
 
 
@@ -92,7 +104,7 @@ def disturb(sweep: Sweep) -> Damage:
         folder.chmod(0o755)  # PostgreSQL runs as another user
         server = MlflowServer(folder)
         opened.callback(server.stop)
-        places: dict[str, Any] = {"tracking_uri": server.uri}
+        places: dict[str, Any] = {"tracking_uri": server.uri, "at_once": sweep.at_once}
         database = cluster = None
         if fault == "database":
             database = opened.enter_context(PostgresServer.running(folder / "postgres"))
@@ -104,7 +116,9 @@ def disturb(sweep: Sweep) -> Damage:
         opened.callback(lambda: end_tree(driver))
         wait_for_reports(folder, sweep.after_reports, driver)
         struck, before = time.monotonic(), trained(folder)
-        if fault == "driver":
+        if fault == NO_FAULT:
+            driver.wait(LIMIT_S)
+        elif fault == "driver":
             driver.send_signal(signal.SIGKILL)
             driver.wait()
             driver = start(stack, folder, places)
@@ -175,20 +189,31 @@ def page(found: list[Damage], command: str) -> str:
         f"`{command}`; " + ", ".join(f"{name} {value}" for name, value in facts.items()),
         "",
         f"Sweeps of {NUM_TRIALS} toy trials of up to {NUM_REPORTS} reports, each disturbed once. Sums over the sweeps.",
-        "",
-        "| " + " | ".join((*header, "recovery s: median (longest), of sweeps")) + " |",
-        "|---" * (len(header) + 1) + "|",
     ]
-    for fault in FAULTS:
-        for stack in STACKS:
-            sweeps = [damage for damage in found if (damage.sweep.fault, damage.sweep.stack) == (fault, stack)]
-            if sweeps:
-                times = sorted(damage.recovery_s for damage in sweeps if not math.isnan(damage.recovery_s))
-                recovery = f"{median(times):.1f} ({times[-1]:.1f}), {len(times)}" if times else "-"
-                sums = [str(sum(getattr(damage, name) for damage in sweeps)) for name in columns]
-                done = str(sum(damage.is_done for damage in sweeps))
-                lines.append(f"| {' | '.join((fault, stack, str(len(sweeps)), done, *sums, recovery))} |")
+    for at_once in sorted({damage.sweep.at_once for damage in found}, reverse=True):
+        lines += ["", "## One trial at a time" if at_once == 1 else f"## {at_once} trials side by side", ""]
+        lines += ["| " + " | ".join((*header, "unlike trials", "recovery s: median (longest), of sweeps")) + " |"]
+        lines += ["|---" * (len(header) + 2) + "|"]
+        of = [damage for damage in found if damage.sweep.at_once == at_once]
+        lines += [
+            row([damage for damage in of if (damage.sweep.fault, damage.sweep.stack) == (fault, stack)], columns, of)
+            for fault in FAULTS
+            for stack in STACKS
+            if any((damage.sweep.fault, damage.sweep.stack) == (fault, stack) for damage in of)
+        ]
     return "\n".join(lines) + "\n"
+
+
+def row(sweeps: list[Damage], columns: tuple[str, ...], all_sweeps: list[Damage]) -> str:
+    """The line of one fault and stack; ``all_sweeps`` have the undisturbed ones among them, where there are any."""
+    fault, stack = sweeps[0].sweep.fault, sweeps[0].sweep.stack
+    times = sorted(damage.recovery_s for damage in sweeps if not math.isnan(damage.recovery_s))
+    recovery = f"{median(times):.1f} ({times[-1]:.1f}), {len(times)}" if times else "-"
+    sums = [str(sum(getattr(damage, name) for damage in sweeps)) for name in columns]
+    calm = [damage for damage in all_sweeps if (damage.sweep.fault, damage.sweep.stack) == (NO_FAULT, stack)]
+    unlike = str(sum(damage.num_unlike(calm[0]) for damage in sweeps)) if calm else "-"
+    done = str(sum(damage.is_done for damage in sweeps))
+    return f"| {' | '.join((fault, stack, str(len(sweeps)), done, *sums, unlike, recovery))} |"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What a disturbed sweep of `chaos.py` came to: counted in ledger (or Ray Tune's results) and MLflow."""
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ from chaos_sweeps import NUM_TRIALS, SAMPLES_PER_PASS, curve, study_of
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that is disturbed once."""
+    """A sweep that is disturbed once, or not at all."""
 
     number: int
     stack: str
     fault: str
     after_reports: int
     """When the fault strikes."""
+    at_once: int = 2
+    """Trials that are trained side by side."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Damage:
     doubled_metrics: int
     wrong_reports: int
     trained_twice: int
+    course: list[Any] = field(default_factory=list)
+    """Of each trial that ended: its parameter, the number of its reports, its state."""
 
     @classmethod
     def of_line(cls, line: str) -> "Damage":
@@ -40,8 +45,13 @@ class Damage:
         known = json.loads(line)
         return cls(**{**known, "sweep": Sweep(**known["sweep"])})
 
+    def num_unlike(self, undisturbed: "Damage") -> int:
+        """Trials that ended otherwise than in a sweep that nothing disturbed: at another rung, or in another state."""
+        mine, wanted = (Counter(map(tuple, damage.course)) for damage in (self, undisturbed))
+        return max((mine - wanted).total(), (wanted - mine).total())
 
-def of_ours(folder: Path, places: dict[str, Any]) -> dict[str, int]:
+
+def of_ours(folder: Path, places: dict[str, Any]) -> dict[str, Any]:
     """Damage by the ledger and MLflow."""
     from search.ledger.study_reader import read_trials
 
@@ -54,25 +64,27 @@ def of_ours(folder: Path, places: dict[str, Any]) -> dict[str, int]:
         for samples, value in trial.reports.items()
     )
     wanted = {str(trial.number): set(trial.reports) for trial in trials}
-    return {"lost_trials": NUM_TRIALS - len(ended), "wrong_reports": wrong} | of_mlflow(
+    course = [(trial.params["optimizer.learning_rate"], len(trial.reports), trial.state) for trial in ended]
+    return {"lost_trials": NUM_TRIALS - len(ended), "wrong_reports": wrong, "course": course} | of_mlflow(
         places["tracking_uri"], "spoofsweep", "spoofsweep.trial_number", wanted
     )
 
 
-def of_stock(folder: Path, places: dict[str, Any]) -> dict[str, int]:
+def of_stock(folder: Path, places: dict[str, Any]) -> dict[str, Any]:
     """Damage by Ray Tune's own results and MLflow."""
     from ray import tune
 
-    wanted, ended, wrong = {}, 0, 0
+    wanted, course, wrong = {}, [], 0
     if tune.Tuner.can_restore(str(folder / "stock")):
         for result in tune.ExperimentAnalysis(str(folder / "stock")).trials:
             frame = result.metric_analysis.get("dev_eer", {})
             last = result.last_result
-            ended += result.status == "TERMINATED" and bool(last)
             numbers = range(1, last.get("training_iteration", 0) + 1)
+            if last and result.status == "TERMINATED":
+                course.append((last["config"]["learning_rate"], len(numbers), result.status))
             wanted[result.trial_id] = set(numbers)
             wrong += bool(last) and frame.get("last") != curve(last["config"]["learning_rate"], max(numbers, default=1))
-    return {"lost_trials": NUM_TRIALS - ended, "wrong_reports": wrong} | of_mlflow(
+    return {"lost_trials": NUM_TRIALS - len(course), "wrong_reports": wrong, "course": course} | of_mlflow(
         places["tracking_uri"], "stock", "trial_name", wanted
     )
 

@@ -1,6 +1,6 @@
 """The two drivers that `chaos.py` disturbs: spoofsweep, and stock Ray Tune with OptunaSearch, ASHA and MLflow.
 
-    python benchmarks/chaos_sweeps.py ours|stock FOLDER '{"tracking_uri": ..., "storage": ..., "address": ...}'
+    python benchmarks/chaos_sweeps.py ours|stock FOLDER '{"at_once": 2, "tracking_uri": ..., "storage": ...}'
 
 Toy trials: a curve in closed form, a quarter of a second a report, and a checkpoint at every report. What is trained is
 written down in FOLDER/trained.txt, a line a report: the trial's parameter, the report's number, the process.
@@ -101,7 +101,7 @@ def study_of(folder: Path, places: dict[str, Any]) -> Study:
         "trial": {"budget_passes": NUM_REPORTS},
         "space": {"optimizer.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}},
         "search": {"num_trials": NUM_TRIALS, "sampler": "qmc", "rung_trust": False, "first_rung_passes": 1},
-        "cluster": {"num_cpus": 2, "address": places.get("address"), "max_concurrent_trials": 2},
+        "cluster": {"num_cpus": 2, "address": places.get("address"), "max_concurrent_trials": places["at_once"]},
         "mlflow": {"tracking_uri": places.get("tracking_uri")},
     }
     return Study(folder / "chaos.toml", StudyConfig.model_validate(values))
@@ -138,7 +138,7 @@ def run_stock(folder: Path, places: dict[str, Any]) -> None:
                 metric="dev_eer",
                 mode="min",
                 num_samples=NUM_TRIALS,
-                max_concurrent_trials=2,
+                max_concurrent_trials=places["at_once"],
                 search_alg=OptunaSearch(seed=7),
                 scheduler=ASHAScheduler(max_t=NUM_REPORTS, grace_period=1, reduction_factor=3),
             ),
