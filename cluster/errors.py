@@ -26,3 +26,7 @@ class SpoofsweepError(Exception):
 
 class MemoryShortageError(SpoofsweepError):
     """A GPU's memory, or a trial's share of it, did not suffice: with more of it the same may work."""
+
+
+class NoRoomError(SpoofsweepError):
+    """A disk, or a user's quota on it, is full: with room the same may work."""

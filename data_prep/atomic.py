@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import NoRoomError
 from data_prep.remote_files import is_remote, put
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -35,7 +35,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     In an object store a write is one step by itself: the bytes are gathered in memory and sent.
 
     Raises:
-        SpoofsweepError: the disk is full, or the user's quota is.
+        NoRoomError: the disk is full, or the user's quota is.
         OSError: any other failure of the file system.
     """
     if is_remote(path):
@@ -57,7 +57,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
             raise
     except OSError as error:
         if error.errno in NO_ROOM:
-            raise SpoofsweepError(
+            raise NoRoomError(
                 "the disk must have room for what is written",
                 f"{path}: {error.strerror}",
                 "free some space or choose another output folder, then run the same command again",

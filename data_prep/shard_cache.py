@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import NoRoomError, SpoofsweepError
 from data_prep.atomic import NO_ROOM, atomic_write_text
 from data_prep.remote_files import download, file_sha256, folder_sizes
 
@@ -78,7 +78,7 @@ def _tidy(folder: Path) -> None:
 def _fetch_all(origin: Path, folder: Path, hashes: Mapping[str, str]) -> None:
     sizes = folder_sizes(origin)
     needed, free = sum(sizes.get(name, 0) for name in hashes), shutil.disk_usage(folder).free
-    no_room = SpoofsweepError(
+    no_room = NoRoomError(
         f"the node's copy of {origin} must have room: {needed / 1e9:.3f} GB",
         f"{free / 1e9:.3f} GB free in {folder}",
         f"free some space, or set {VARIABLE} to a folder on a larger local disk",

@@ -1,6 +1,7 @@
 """What several rooms' tests share: one Ray and one S3 server a session, and where the development data lies."""
 
 import itertools
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,16 @@ def bucket(store_server: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path:
     name = f"bucket-{next(_bucket_numbers)}"
     to_path(f"s3://{name}").mkdir()
     return name
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of 64 kB, or of the size that a test gives as parameter."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', '64k')}", "tmpfs", folder]
+    mounted = subprocess.run(command, capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)

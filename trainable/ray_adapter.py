@@ -1,6 +1,7 @@
 """A trial as Ray Tune runs it: the only file of this room that knows Ray."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from ray import tune
 from safetensors import SafetensorError
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import NoRoomError, SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
@@ -85,7 +86,7 @@ class TrialActor(tune.Trainable):
         self._follow()
 
     def step(self) -> dict[str, Any]:
-        """Train to the next report; a finished trial leaves its model, unless it diverged."""
+        """Train to the next report; a finished trial leaves its model, unless it diverged or the disk is full."""
         if self._config is not None:
             config, self._config = self._config, None
             self.begin(config)
@@ -95,9 +96,9 @@ class TrialActor(tune.Trainable):
         else:
             with self._share.explained():
                 report = next(self._training)
-            warning = self._save()
-        if report.final and not report.diverged and self._output is not None:
-            self._training.write_model(self._output)
+            warning = _write(self._training.save, self._checkpoint, f"checkpoint at {report.samples_seen} samples")
+        if report.final and not report.diverged:
+            warning = _write(self._training.write_model, self._output, "model") or warning
         course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
         # Only here it is known what this machine makes of precision "auto".
         arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
@@ -152,16 +153,6 @@ class TrialActor(tune.Trainable):
             return None
         return training
 
-    def _save(self) -> str:
-        """Write the checkpoint; returns what was wrong, for a full disk is no reason to lose the trial."""
-        if self._checkpoint is None:
-            return ""
-        try:
-            self._training.save(self._checkpoint)
-        except OSError as error:
-            return f"it has no checkpoint at {self._training.history[-1].samples_seen} samples: {error}"
-        return ""
-
     def _size_of_model(self, measures_latency: bool) -> dict[str, float]:
         first = self._trainings[0]
         size: dict[str, float] = {"num_parameters": sum(parameter.numel() for parameter in first.model.parameters())}
@@ -177,3 +168,13 @@ class TrialActor(tune.Trainable):
     def _follow(self) -> None:
         self._release.follow(self._trainings)
         self._release.follow(training.model for training in self._trainings)
+
+
+def _write(write: Callable[[Path], None], folder: Path | None, what: str) -> str:
+    """Write a folder; returns what was wrong, for a full disk is no reason to lose a trial."""
+    if folder is not None:
+        try:
+            write(folder)
+        except (NoRoomError, OSError) as error:
+            return f"it has no {what}: {error}"
+    return ""

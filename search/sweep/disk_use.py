@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _INTERVAL_S = 60.0
+_FULL_BYTES = 10**7
 
 
 class DiskUse:
@@ -24,9 +25,9 @@ class DiskUse:
     def __str__(self) -> str:
         if self._clock() - self._measured_s >= _INTERVAL_S:
             self._measured_s = self._clock()
-            self._shown = (
-                f"{_used(self._folder) / 1e9:.2f} GB, {shutil.disk_usage(self._folder).free / 1e9:.0f} GB free"
-            )
+            free = shutil.disk_usage(self._folder).free
+            room = "the disk is FULL, free some room" if free < _FULL_BYTES else f"{free / 1e9:.0f} GB free"
+            self._shown = f"{_used(self._folder) / 1e9:.2f} GB, {room}"
         return self._shown
 
 

@@ -89,6 +89,8 @@ class SweepProgress:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self._running.pop(trial.number, None)
+        if trial.state == "FAIL":
+            self.say(f"Trial {trial.number} failed: {trial.attributes.get('reason', 'no reason is known')}")
         if trial.counts:
             self._ended[trial.number] = trial
             self._num_trained_here += self._share_here(trial)

@@ -21,7 +21,7 @@ from search.trials.fault import Fault
 from search.trials.trial_record import ARITHMETIC
 
 _logger = logging.getLogger("spoofsweep.trials")
-_TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen", "trial_number"}
+_TUNE_KEYS = {*AUTO_RESULT_KEYS, *DEBUG_METRICS, "done", "samples_seen"}
 
 
 class LedgerScheduler(FIFOScheduler):
@@ -64,7 +64,7 @@ class LedgerScheduler(FIFOScheduler):
         }
         arithmetic = {name: str(result[name]) for name in ARITHMETIC if name in result}
         if result.get("warning"):
-            _logger.warning("trial %s: %s", result["trial_number"], result["warning"])
+            _logger.warning("trial %d: %s", trial.config["trial_number"], result["warning"])
         samples_seen, is_last = int(result["samples_seen"]), bool(result.get("done"))
         return self._conductor.report(trial.trial_id, samples_seen, metrics, is_last, arithmetic)
 

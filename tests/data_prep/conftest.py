@@ -1,7 +1,6 @@
 """Fixtures of this room's tests."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +46,3 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(root: Path) -> PrepConfig:
     """Its preparation, with a shard for each utterance."""
     return prep_config(root, utterances_per_shard=1)
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of 64 kB, or of the size that a test gives as parameter."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={getattr(request, 'param', '64k')}", "tmpfs", folder]
-    mounted = subprocess.run(command, capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"mounting a small file system is not allowed here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)

@@ -170,6 +170,16 @@ def test_a_trial_without_room_for_its_checkpoint_goes_on(make_config, tmp_path):
     assert all("no checkpoint at" in step["warning"] for step in steps)
 
 
+@pytest.mark.parametrize("tiny_disk", ["8k"], indirect=True)
+def test_on_a_full_disk_it_comes_to_its_end(make_config, tiny_disk):
+    actor = TrialActor(config=make_config(checkpoint=tiny_disk / "0001", output=tiny_disk / "00007"))
+    steps = [actor.step(), actor.step()]
+    assert steps[1]["done"]
+    assert "no checkpoint at" in steps[0]["warning"]
+    assert "no model" in steps[1]["warning"]
+    assert not list(tiny_disk.rglob("*.safetensors"))
+
+
 def test_a_trial_over_folds_leaves_a_model_a_fold(make_config, tmp_path):
     whole = results(TrialActor(config=make_config(output=tmp_path / "00007", folds=[("A01",), ("A02",)])))
     assert {"dev_eer_fold0", "dev_eer_fold1"} <= whole[0].keys()
