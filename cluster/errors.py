@@ -30,3 +30,7 @@ class MemoryShortageError(SpoofsweepError):
 
 class NoRoomError(SpoofsweepError):
     """A disk, or a user's quota on it, is full: with room the same may work."""
+
+
+class AwayError(SpoofsweepError):
+    """A server does not answer: later the same may work."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import AwayError, SpoofsweepError
 from cluster.uris import masked, shown
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def new_client(tracking_uri: str) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault(*NO_PROGRESS_BARS)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line for every run that ends
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
@@ -123,9 +124,9 @@ def sqlite_file(url: str) -> Path | None:
     return Path(database) if database else None
 
 
-def unreachable(tracking_uri: str, error: Exception) -> SpoofsweepError:
+def unreachable(tracking_uri: str, error: Exception) -> AwayError:
     """The error to raise when the store at ``tracking_uri`` failed; passwords are not shown."""
-    return SpoofsweepError(
+    return AwayError(
         "the MLflow tracking store must be reachable",
         masked(f"{tracking_uri} ({str(error).splitlines()[0]})", tracking_uri),
         "start the server, or name another store: mlflow.tracking_uri in a study, --tracking-uri, MLFLOW_TRACKING_URI",

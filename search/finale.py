@@ -1,7 +1,9 @@
 """What follows a sweep: finalists, champion, report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, TypeVar
 
 import requests
 from mlflow.exceptions import MlflowException
@@ -13,9 +15,9 @@ from data_prep.shards import ShardSet
 from deploy.tracking_store import check_reachable, new_client, open_experiment, unreachable
 from search.finalists.candidates import select
 from search.finalists.finalist_runs import FinalistRuns, log_metrics
-from search.finalists.finalist_training import run_finalists
+from search.finalists.finalist_tasks import run_finalists
 from search.finalists.finalists import Finalist, Standing, standings
-from search.finalists.tandem import Tandem, read_tandem
+from search.finalists.tandem import read_tandem
 from search.ledger.leaderboard import summarise
 from search.pruning.horizon import horizon_of
 from search.pruning.pruners import learnt_trust
@@ -23,11 +25,15 @@ from search.reporting.front_runs import record_front
 from search.reporting.registry import Champion, register_champion
 from search.reporting.report import StudyOutcome, print_summary, write_report
 from search.study.study import Study
+from search.sweep.control import Request, Requests
 from search.sweep.driver_lock import driver_lock
 from search.sweep.sweep import open_ledger
 from search.sweep.sweep_log import sweep_log
+from search.tracking.patience import patiently
 from search.trials.trial_record import TrialRecord
 from trainable.data.hold_out import Folds, samples_per_pass
+
+T = TypeVar("T")
 
 
 def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> StudyOutcome:
@@ -42,18 +48,28 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
         console: for the summary and, on a terminal, progress.
 
     Raises:
-        SpoofsweepError: no trial was completed, a training failed, or MLflow cannot be reached.
+        SpoofsweepError: no trial was completed, a training failed, or MLflow stays away.
+        StopRequestError: the user told it to stop.
     """
     console = console or Console()
-    with driver_lock(study.folder), sweep_log(study.folder / "sweep.log"):
-        check_reachable(study.tracking_uri)
-        folds = study.folds(shards.index)
-        trials, parent_run_id = _read_ledger(study, shards.shard_set_id, folds)
-        tandem = read_tandem(study)
+
+    def patient(act: Callable[[], T]) -> T:
         try:
-            ranking, champion = _crown(study, shards, folds, trials, tandem, parent_run_id, console)
+            return patiently(act, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
         except (MlflowException, requests.RequestException) as error:
             raise unreachable(study.tracking_uri, error) from error
+
+    folds = study.folds(shards.index)
+    with ExitStack() as stack:
+        stack.enter_context(driver_lock(study.folder))
+        stack.enter_context(sweep_log(study.folder / "sweep.log"))
+        ledger = stack.enter_context(closing(open_ledger(study, shards.shard_set_id, folds)))
+        patient(lambda: check_reachable(study.tracking_uri))
+        trials, parent_run_id = ledger.trials(), ledger.run_id(None)
+        if parent_run_id is None:
+            raise SpoofsweepError("MLflow must know the study before its finalists", study.name, "run the sweep again")
+        request = Requests(ledger).take
+        ranking, champion = _crown(study, shards, folds, trials, parent_run_id, console, patient, request)
     horizon = horizon_of(study.config, samples_per_pass(shards.index, folds))
     trust = learnt_trust(study.config.search, horizon, study.config.study.seed, trials)
     summary = summarise(
@@ -62,10 +78,8 @@ def conclude(study: Study, shards: ShardSet, console: Console | None = None) -> 
     outcome = StudyOutcome(trials, horizon, summary, ranking, champion, study)
     report = write_report(outcome, study.folder / "report")
     if summary.second is not None:
-        try:
-            record_front(new_client(study.tracking_uri), parent_run_id, trials, summary.front, report.parent)
-        except (MlflowException, requests.RequestException) as error:
-            raise unreachable(study.tracking_uri, error) from error
+        client = new_client(study.tracking_uri)
+        patient(lambda: record_front(client, parent_run_id, trials, summary.front, report.parent))
     print_summary(outcome, console, report)
     return outcome
 
@@ -75,28 +89,31 @@ def _crown(
     shards: ShardSet,
     folds: Folds,
     trials: Sequence[TrialRecord],
-    tandem: Tandem,
     parent_run_id: str,
     console: Console,
+    patient: Callable[[Callable[[], Any]], Any],
+    request: Callable[[], Request | None],
 ) -> tuple[list[Standing], Champion]:
-    config = study.config
+    config, tandem = study.config, read_tandem(study)
     client = new_client(study.tracking_uri)
-    experiment_id = open_experiment(client, config.mlflow.experiment, study.artifact_folder)
+    experiment_id = patient(lambda: open_experiment(client, config.mlflow.experiment, study.artifact_folder))
     runs = FinalistRuns(client, experiment_id, study.name, parent_run_id)
     run_ids: dict[str, str] = {}
 
     def record(finalist: Finalist) -> None:
-        run_ids[finalist.candidate.name] = runs.record(finalist)
+        run_ids[finalist.candidate.name] = patient(lambda: runs.record(finalist))
 
     stopped_too = config.search.pruning == "pasha"  # it need not train any to its end
     candidates = select(trials, config.finalists, config.study.seed, folds, study.objective, study.second, stopped_too)
     with ray_session(config.cluster):
         place = study.folder / "finalists"
-        finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem)
+        retries = config.search.max_retries
+        finalists = run_finalists(candidates, shards, place, config.cluster, console, record, tandem, retries, request)
     ranking = standings(finalists)
-    champion = register_champion(client, study.name, shards, ranking, run_ids)
+    champion = patient(lambda: register_champion(client, study.name, shards, ranking, run_ids))
     points = [(0, name, value) for name, value in _figures(ranking).items()]
-    log_metrics(client, parent_run_id, time.time_ns() // 1_000_000, points)
+    time_ms = time.time_ns() // 1_000_000
+    patient(lambda: log_metrics(client, parent_run_id, time_ms, points))
     return ranking, champion
 
 
@@ -120,14 +137,3 @@ def _figures(ranking: Sequence[Standing]) -> dict[str, float]:
         }
         figures |= {f"{name}_{kind}": value for kind, value in told.items() if value is not None}
     return figures
-
-
-def _read_ledger(study: Study, shard_set_id: str, folds: Folds) -> tuple[Sequence[TrialRecord], str]:
-    ledger = open_ledger(study, shard_set_id, folds)
-    try:
-        run_id = ledger.run_id(None)
-        if run_id is None:
-            raise SpoofsweepError("MLflow must know the study before its finalists", study.name, "run the sweep again")
-        return ledger.trials(), run_id
-    finally:
-        ledger.close()

@@ -1,6 +1,9 @@
 """The whole main job: shards, sweep, finalists, champion, report."""
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -21,6 +24,8 @@ from search.reporting.report import StudyOutcome
 from search.storage.storage import check_writable
 from search.study.objective import EER, OBJECTIVES, SECONDS, Objective
 from search.study.study import Study
+from search.sweep.conductor import INTERRUPTED
+from search.sweep.control import StopRequestError
 from search.sweep.driver_lock import driver_lock
 from search.sweep.gpu_sharing import print_sharing, require_room, settle
 from search.sweep.pending_watch import PendingWatch
@@ -31,17 +36,45 @@ from trainable.data.hold_out import Folds, named, samples_per_pass
 
 
 def launch(study: Study, console: Console) -> StudyOutcome | None:
-    """Run a study from its corpus to its champion; none if it was stopped before it had all its trials.
+    """Run a study from its corpus to its champion; none if it was stopped before, by a command, Ctrl-C or SIGTERM.
 
     Raises:
         SpoofsweepError: anything that cannot work, before it costs compute where it can be known before.
     """
+    try:
+        return _run(study, console)
+    except StopRequestError as error:
+        reason = str(error)
+    except KeyboardInterrupt:
+        reason = INTERRUPTED
+    console.print(f"Stopped: {escape(reason)}. The same command goes on from here.", highlight=False)
+    return None
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, so that nothing that was begun goes on alone.
+
+    While trials run, both are the sweep's own, see `search.sweep.tune_run`. To be entered once Ray is there, which
+    takes SIGTERM for its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(study: Study, console: Console) -> StudyOutcome:
     found = preview(study)
     print_warnings(console, (*found.report.warnings, *found.notes))
     with driver_lock(study.folder), sweep_log(study.folder / "sweep.log"):
         check_writable(study.storage_url)
         check_reachable(study.tracking_uri)
-    with ray_session(study.config.cluster):
+    with ray_session(study.config.cluster), _termination_as_interrupt():
         require_room(study.config.cluster)
         examined = (found.corpus, found.report)
         shards = prepare(study.prep, study.base, study.output, console=console, page=True, examined=examined)
@@ -50,10 +83,7 @@ def launch(study: Study, console: Console) -> StudyOutcome | None:
         with PendingWatch(console) as watch:
             result = run_sweep(study, shards, console=console, packing=packing, listeners=[watch])
         if result.stop_reason is not None:
-            console.print(
-                f"Stopped: {escape(result.stop_reason)}. The same command goes on from here.", highlight=False
-            )
-            return None
+            raise StopRequestError(result.stop_reason)
         if not result.is_tracked:
             console.print("MLflow did not take everything; what is left waits, and the same command sends it.")
         return conclude(study, shards, console)

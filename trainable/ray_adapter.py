@@ -1,7 +1,6 @@
 """A trial as Ray Tune runs it: the only file of this room that knows Ray."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,11 @@ import torch
 from ray import tune
 from safetensors import SafetensorError
 
-from cluster.errors import NoRoomError, SpoofsweepError
+from cluster.errors import SpoofsweepError
 from cluster.settings import parse_settings
 from data_prep.remote_files import to_path
 from data_prep.shards import ShardSet
+from trainable.checkpoints.checkpoint import write_if_possible
 from trainable.checkpoints.lineage import Ancestor
 from trainable.checkpoints.signature import trial_signature
 from trainable.config import TrialConfig
@@ -96,9 +96,11 @@ class TrialActor(tune.Trainable):
         else:
             with self._share.explained():
                 report = next(self._training)
-            warning = _write(self._training.save, self._checkpoint, f"checkpoint at {report.samples_seen} samples")
+            warning = write_if_possible(
+                self._training.save, self._checkpoint, f"checkpoint at {report.samples_seen} samples"
+            )
         if report.final and not report.diverged:
-            warning = _write(self._training.write_model, self._output, "model") or warning
+            warning = write_if_possible(self._training.write_model, self._output, "model") or warning
         course = {"samples_seen": report.samples_seen, "passes": report.passes, "done": report.final}
         # Only here it is known what this machine makes of precision "auto".
         arithmetic = {"precision": self._training.precision, "torch_version": str(torch.__version__)}
@@ -168,13 +170,3 @@ class TrialActor(tune.Trainable):
     def _follow(self) -> None:
         self._release.follow(self._trainings)
         self._release.follow(training.model for training in self._trainings)
-
-
-def _write(write: Callable[[Path], None], folder: Path | None, what: str) -> str:
-    """Write a folder; returns what was wrong, for a full disk is no reason to lose a trial."""
-    if folder is not None:
-        try:
-            write(folder)
-        except (NoRoomError, OSError) as error:
-            return f"it has no {what}: {error}"
-    return ""

@@ -44,6 +44,8 @@ class FinalistRuns:
         self._client.set_tag(run_id, "spoofsweep.rank", str(finalist.candidate.rank))
         if run.info.status == "FINISHED":
             return run_id
+        params = [Param(path, str(value)) for path, value in finalist.candidate.params.items()]
+        self._client.log_batch(run_id, params=params)
         # The run's start as every metric's time makes a repetition after an interruption harmless.
         log_metrics(self._client, run_id, run.info.start_time, _metrics(finalist))
         for split in finalist.splits:
@@ -73,10 +75,7 @@ class FinalistRuns:
     def _create(self, finalist: Finalist) -> Any:
         candidate = finalist.candidate
         name = f"finalist-{candidate.trial_number:05d}-seed-{candidate.seed_index}"
-        run = self._client.create_run(self._experiment_id, run_name=name, tags=self._tags(finalist))
-        params = [Param(path, str(value)) for path, value in candidate.params.items()]
-        self._client.log_batch(run.info.run_id, params=params)
-        return run
+        return self._client.create_run(self._experiment_id, run_name=name, tags=self._tags(finalist))
 
     def _tags(self, finalist: Finalist) -> dict[str, str]:
         candidate, record = finalist.candidate, finalist.record

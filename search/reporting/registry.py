@@ -3,7 +3,6 @@
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -38,8 +37,8 @@ def register_champion(
 ) -> Champion:
     """Register the best seed of the best mean, and give it the alias ``champion``.
 
-    A study that was extended gets a new version; where the champion is still the same training, it keeps its version,
-    and only the card is written anew: what it says of the other seeds may have changed.
+    A study that was extended gets a new version; a training that was champion before keeps its version, and only the
+    card is written anew: what it says of the other seeds may have changed. So it is harmless to repeat.
 
     Args:
         client: of the tracking store, which is the model registry too.
@@ -59,11 +58,7 @@ def register_champion(
             "lower the learning rates of the space",
         )
     run_id = run_ids[finalist.candidate.name]
-    known = _current(client, study_name)
-    if known is not None and known.run_id == run_id:
-        version = str(known.version)
-    else:
-        version = _new_version(client, study_name, finalist, run_id)
+    version = _version_of(client, study_name, run_id) or _new_version(client, study_name, finalist, run_id)
     provenance = Provenance(
         corpus_layout=shards.manifest.layout,
         corpus_identity=shards.manifest.corpus_identity,
@@ -80,13 +75,10 @@ def register_champion(
     return Champion(finalist, run_id, study_name, version)
 
 
-def _current(client: MlflowClient, study_name: str) -> Any | None:
-    try:
-        return client.get_model_version_by_alias(study_name, CHAMPION)
-    except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise
-        return None
+def _version_of(client: MlflowClient, study_name: str, run_id: str) -> str | None:
+    """The version that was made of a run, if any was."""
+    found = client.search_model_versions(f"name = '{study_name}' and run_id = '{run_id}'")
+    return max((str(version.version) for version in found), key=int, default=None)
 
 
 def _new_version(client: MlflowClient, study_name: str, finalist: Finalist, run_id: str) -> str:

@@ -26,6 +26,10 @@ class Request(Enum):
     """Let trials leave at their next report, and end."""
 
 
+class StopRequestError(Exception):
+    """The user wants the study to stop, for a reason that is the message."""
+
+
 def send(study: Study, request: Request) -> None:
     """Leave a request for the sweep of a study.
 
@@ -45,8 +49,27 @@ def send(study: Study, request: Request) -> None:
         close_storage(storage)
 
 
+class Requests:
+    """Takes requests from a ledger, which it asks every two seconds at most."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._asked_s = clock()
+
+    def take(self) -> Request | None:
+        """What the user has asked for since the last call, if anything."""
+        if self._clock() - self._asked_s < _INTERVAL_S:
+            return None
+        self._asked_s = self._clock()
+        name = self._ledger.request()
+        if name is None:
+            return None
+        self._ledger.clear_request()
+        return Request(name)
+
+
 class Control:
-    """Carries requests out.
+    """Carries requests to a sweep out.
 
     Args:
         ledger: where they are left.
@@ -62,8 +85,7 @@ class Control:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ledger, self._conductor, self._say, self._clock = ledger, conductor, say, clock
-        self._asked_s = clock()
+        self._requests, self._conductor, self._say = Requests(ledger, clock), conductor, say
         self._told_to_leave = False
 
     def poll(self) -> None:
@@ -71,21 +93,14 @@ class Control:
         if self._conductor.leave_reason == INTERRUPTED and not self._told_to_leave:
             self._told_to_leave = True
             self._say("Trials leave at their next report, to go on from there. Ctrl-C again stops them now.")
-        if self._clock() - self._asked_s < _INTERVAL_S:
-            return
-        self._asked_s = self._clock()
-        request = self._ledger.request()
-        if request is None:
-            return
-        self._ledger.clear_request()
-        conductor = self._conductor
-        if request == Request.STOP.value:
+        request, conductor = self._requests.take(), self._conductor
+        if request is Request.STOP:
             conductor.leave_reason = conductor.leave_reason or "it was told to stop"
             self._say("Told to stop: trials leave at their next report.")
-        elif request == Request.PAUSE.value and not conductor.paused:
+        elif request is Request.PAUSE and not conductor.paused:
             conductor.paused = True
             self._say("Told to pause: trials leave at their next report. `spoofsweep resume STUDY` goes on.")
-        elif request == Request.RESUME.value and conductor.paused:
+        elif request is Request.RESUME and conductor.paused:
             conductor.paused = False
             self._say("Told to go on.")
 

@@ -1,12 +1,7 @@
 """The main job on a team's stores: PostgreSQL for ledger and MLflow, an object store for shards and artefacts."""
 
-import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -15,42 +10,18 @@ import yaml
 from mlflow import MlflowClient
 from object_store import object_store
 from postgres_server import PostgresServer
+from tracking_server import tracking_server
 
-from cluster.errors import SpoofsweepError
 from cluster.launch_files import TEMPLATES
-from deploy.tracking_store import check_reachable
 from search.ledger.study_reader import read_trials
 from search.study.study import Study, load_study
 
 SERVICES = yaml.safe_load((TEMPLATES / "services.yaml").read_text())["services"]
 
 
-@contextmanager
-def tracking_server(database: str) -> Iterator[str]:
-    """An MLflow server as services.yaml starts it, with another address and database; its own address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    changed = {"--host": "127.0.0.1", "--port": port, "--backend-store-uri": database}
-    words = SERVICES["mlflow"]["command"].split()
-    command = [changed.get(before, word) for before, word in zip(["", *words], words, strict=False)]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    process = subprocess.Popen([sys.executable, "-m", *command, "--workers", "1"], env=environment)
-    try:
-        yield wait_for(f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(uri: str) -> str:
-    for _ in range(120):
-        try:
-            check_reachable(uri)
-            return uri
-        except SpoofsweepError:
-            time.sleep(1)
-    raise AssertionError("the server did not start")
+def services_options() -> list[str]:
+    """Of services.yaml's MLflow server; of two values of an option the last one counts."""
+    return str(SERVICES["mlflow"]["command"]).split()[2:]
 
 
 def team_study(tiny_study: Study, folder: Path, storage: str, tracking_uri: str) -> Study:
@@ -81,12 +52,12 @@ def test_from_the_corpus_to_the_champion(
         monkeypatch.setenv("SPOOFSWEEP_CACHE", str(tmp_path / "cache"))
         for bucket in ("mlflow", "spoofsweep"):
             boto3.client("s3").create_bucket(Bucket=bucket)
-        with tracking_server(postgres.new_database("mlflow")) as tracking_uri:
-            study = team_study(tiny_study, tmp_path, postgres.new_database("optuna"), tracking_uri)
+        with tracking_server(postgres.new_database("mlflow"), services_options()) as server:
+            study = team_study(tiny_study, tmp_path, postgres.new_database("optuna"), server.uri)
             command = [sys.executable, "-P", "-m", "search", "sweep", str(study.path)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
             assert done.returncode == 0, done.stderr
-            check_stores(study, tracking_uri)
+            check_stores(study, server.uri)
 
 
 def check_stores(study: Study, tracking_uri: str) -> None:

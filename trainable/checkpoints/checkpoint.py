@@ -5,7 +5,7 @@ needs besides.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ import safetensors.torch
 from pydantic import ConfigDict
 from torch import Tensor, nn
 
-from cluster.errors import SpoofsweepError
+from cluster.errors import NoRoomError, SpoofsweepError
 from cluster.settings import Settings, SettingsT, parse_settings
 from data_prep.atomic import atomic_write_bytes, atomic_write_text
 from data_prep.config import FeaturesConfig
@@ -102,6 +102,16 @@ def write_training_files(folder: Path, record: TrainingRecord, tensors: Mapping[
     """Write the two files that resuming needs besides the model's into an existing folder."""
     _write_tensors(folder / "training.safetensors", tensors)
     atomic_write_text(folder / "training.json", record.model_dump_json(indent=1))
+
+
+def write_if_possible(write: Callable[[Path], None], folder: Path | None, what: str) -> str:
+    """Let ``write`` fill a folder, if one is given; returns what was wrong, as a full disk should not cost a trial."""
+    if folder is not None:
+        try:
+            write(folder)
+        except (NoRoomError, OSError) as error:
+            return f"it has no {what}: {error}"
+    return ""
 
 
 def read_model(folder: Path) -> tuple[ModelRecord, nn.Module]:

@@ -15,7 +15,8 @@ from cluster.errors import SpoofsweepError
 from data_prep.error_rates import equal_error_rate
 from search.finalists.candidates import Candidate, select
 from search.finalists.finalist_runs import FinalistRuns, _named
-from search.finalists.finalist_training import run_finalists, train_finalist
+from search.finalists.finalist_tasks import run_finalists
+from search.finalists.finalist_training import train_finalist
 from search.finalists.finalists import (
     Finalist,
     keys_path,

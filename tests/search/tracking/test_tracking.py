@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from tracking_server import tracking_server
 
 from cluster.errors import SpoofsweepError
 from deploy.tracking_store import check_reachable, new_client, open_experiment
@@ -233,41 +232,18 @@ def test_a_deleted_experiment_is_refused(store: Store, tmp_path: Path) -> None:
 def test_a_real_server_away_in_the_middle(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Starts `mlflow server` twice: some ten seconds each."""
     monkeypatch.setattr("search.tracking.tracking._LONGEST_DELAY_S", 1.0)
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # else it starts a dozen processes more
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-
-    def serve() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-        command += ["--backend-store-uri", f"sqlite:///{tmp_path}/served.db"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(120):
-            try:
-                check_reachable(uri)
-                return process
-            except SpoofsweepError:
-                time.sleep(1)
-        raise AssertionError("the server did not start")
-
-    server = serve()
-    try:
-        store = Store(uri, ledger, tmp_path)
+    with tracking_server(f"sqlite:///{tmp_path}/served.db") as server:
+        store = Store(server.uri, ledger, tmp_path)
         tracker = store.tracker()
         tracker.start()
         run_trial(tracker, ledger)
-        server.terminate()
-        server.wait(30)
+        server.stop()
         run_trial(tracker, ledger)
         time.sleep(3)
-        server = serve()
+        server.start()
         assert tracker.close(60)
         assert set(store.runs()) == {"study", "trial-00000", "trial-00001"}
         assert store.history("trial-00001") == [(100, 0.5), (200, 0.25), (300, 0.5 / 3)]
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def test_journal_survives_its_process(tmp_path: Path) -> None:
